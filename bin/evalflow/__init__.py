@@ -1,0 +1,1 @@
+"""The logic of evalflow: no workflow engine in here."""
