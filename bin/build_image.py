@@ -1,0 +1,22 @@
+#!/usr/bin/env python3
+"""Build the image of an environment."""
+
+from pathlib import Path
+
+import evalflow  # noqa: F401 - finds the project's Python first
+import click
+
+from evalflow.cli import SPEC, command, read_spec
+from evalflow.environment import build_image
+
+
+@command
+@SPEC
+@click.option("--lock", required=True, type=click.Path(path_type=Path), help="The locked requirements.")
+def main(spec, lock):
+    """Build an environment on node-local scratch and put its image into the store."""
+    build_image(read_spec(spec), lock)
+
+
+if __name__ == "__main__":
+    main()

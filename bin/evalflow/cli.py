@@ -1,0 +1,72 @@
+"""What every script in `bin/` shares: the click command, error lines, signals."""
+
+import errno
+import functools
+import json
+import os
+import signal
+import sys
+from typing import Any, Callable
+
+import click
+
+from evalflow.errors import UserError
+
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def describe_os_error(error: OSError) -> str:
+    """Return one line for a failed file operation: the file, the reason and the cure."""
+    where = error.filename2 or error.filename or "file system"
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    if error.errno in _DISK_FULL:
+        return f"{where}: {reason}; free some space (or choose another folder) and launch again"
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return f"{where}: {reason}; check the permissions of the folder"
+    return f"{where}: {reason}"
+
+
+def read_spec(file: Any) -> dict:
+    """Return what a task is about: the JSON that the workflow hands it on standard input.
+
+    Raises
+    ------
+    UserError
+        Where it is not a JSON mapping.
+    """
+    try:
+        spec = json.load(file)
+    except ValueError:
+        spec = None
+    if not isinstance(spec, dict):
+        raise UserError(f"{file.name}: not a JSON mapping; expected an entry of the plan's envs or runs")
+    return spec
+
+
+SPEC = click.option("--spec", type=click.File("r", encoding="utf-8"), default="-", help="Entry of the plan [default: stdin].")
+"""The option of scripts that work on one environment or one run of the plan."""
+
+
+def command(function: Callable[..., None]) -> click.Command:
+    """Turn `function` into a click command whose user errors are one line each and exit with status 1.
+
+    SIGTERM ends it like an exit does, so that context managers clean up.
+    """
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> None:
+        signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+        try:
+            function(*args, **kwargs)
+        except UserError as error:
+            message = str(error)
+        except OSError as error:
+            message = describe_os_error(error)
+        else:
+            return
+        for line in message.splitlines():
+            click.echo(f"evalflow: {line}", err=True)
+        sys.exit(1)
+
+    settings = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
+    return click.command(context_settings=settings)(run)

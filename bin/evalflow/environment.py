@@ -1,0 +1,329 @@
+"""Environments: fetch the checkpoint, lock its requirements, build the image, seal.
+
+The files of an environment, in `{store}/runs/{env_id}/`: `inference-last.ckpt`, `anemoi.json` (what is known of the
+checkpoint), `requirements.txt` (the lock), `venv.squashfs` (link to the image) and `env.json`, written last.
+Images are shared: `{store}/images/{image_id}.squashfs` with its proof `{image_id}.squashfs.json`.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+
+from evalflow import store
+from evalflow.digests import digest, file_digest
+from evalflow.errors import UserError
+from evalflow.pythons import find_python
+from evalflow.requirements import merge_requirements
+from evalflow.runners import runner_named
+from evalflow.sources import Checkpoint, source_of
+
+CHECKPOINT = "inference-last.ckpt"
+METADATA = "anemoi.json"
+LOCK = "requirements.txt"
+SEAL = "env.json"
+LINKS = {True: "venv.squashfs", False: "venv"}
+"""squash_venv → name of the link to the image in an environment's folder."""
+
+_BLOCK = "1M"
+_LEVEL = "3"
+
+
+def scratch_folder() -> Path:
+    """Return the node-local folder for builds and caches: `$EVALFLOW_SCRATCH`, else `$TMPDIR`, else /tmp; one per user."""
+    base = os.environ.get("EVALFLOW_SCRATCH") or os.environ.get("TMPDIR") or "/tmp"
+    folder = Path(base) / f"evalflow-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: no scratch folder: {error.strerror}; set EVALFLOW_SCRATCH") from None
+    if folder.stat().st_uid != os.getuid():
+        raise UserError(f"{folder}: belongs to somebody else; set EVALFLOW_SCRATCH to a folder of your own")
+    return folder
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="build-", dir=scratch_folder()))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _uv(arguments: list[str], cwd: Path, what: str) -> str:
+    """Run uv and return its output; its own explanation becomes the error text."""
+    uv = Path(sys.executable).parent / "uv"
+    environment = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"}}
+    environment.setdefault("UV_CACHE_DIR", str(scratch_folder() / "uv-cache"))
+    # Settings of some project around the launch folder must not leak into an environment.
+    command = [str(uv), "--no-config", "--no-progress", "--color", "never", *arguments]
+    result = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if result.returncode != 0:
+        lines = [line.strip(" ×╰─▶│├") for line in result.stderr.splitlines()]
+        lines = [line for line in lines if line and not line.startswith(("Using Python", "Resolved ", "Prepared "))]
+        raise UserError(f"{what}: {' '.join(lines) or f'uv ended with status {result.returncode}'}")
+    return result.stdout
+
+
+# --- checkpoint ---------------------------------------------------------------------------------------------------------
+
+
+def read_metadata(path: Path, uri: str) -> dict:
+    """Return what a checkpoint says of itself: the metadata that anemoi stores in it, or else its format alone.
+
+    A checkpoint may be a pickle: it is never loaded here, only the text member of its archive is read.
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if name.endswith(("ai-models.json", "anemoi.json")) and "anemoi-metadata" in name:
+                    try:
+                        return json.loads(archive.read(name))
+                    except ValueError:
+                        raise UserError(f"{uri}: the checkpoint's anemoi metadata is not valid JSON") from None
+    return {"format": Path(uri).suffix.lstrip(".") or "unknown"}
+
+
+def get_checkpoint(spec: dict) -> None:
+    """Put the checkpoint and its metadata into an environment's folder.
+
+    Parameters
+    ----------
+    spec : the environment as the plan has it; `spec["folder"]` is `{store}/runs/{env_id}`
+
+    Raises
+    ------
+    UserError
+        Where the checkpoint is not (or no longer) what was planned.
+    """
+    folder = Path(spec["folder"])
+    checkpoint = Checkpoint(**spec["checkpoint"])
+    final = folder / CHECKPOINT
+    with store.new_in_store(final) as temporary:
+        source_of(checkpoint.uri, "checkpoint").fetch(checkpoint, temporary)
+        if checkpoint.sha256 and file_digest(temporary) != checkpoint.sha256:
+            raise UserError(f"{checkpoint.location}: the checkpoint has changed since the launch was planned; launch again")
+        metadata = read_metadata(temporary, checkpoint.uri)
+    store.write_new(folder / METADATA, store.to_json(metadata))
+
+
+# --- lock ---------------------------------------------------------------------------------------------------------------
+
+
+def lock_requirements(spec: dict, metadata: Path) -> None:
+    """Resolve an environment's requirements to a full lock with hashes, `requirements.txt` in the environment's folder.
+
+    The first lines say for which Python and platform the lock is, and the image_id that follows from it: the same
+    packages for the same Python, platform and recipe are one image.
+
+    Raises
+    ------
+    UserError
+        With the solver's own explanation, where the requirements cannot be met.
+    """
+    runner = runner_named(spec["runner"])
+    known = json.loads(metadata.read_text(encoding="utf-8"))
+    wanted = merge_requirements(runner.requirements(known), spec["requirements"])
+    wanted = merge_requirements(wanted, spec["extra_requirements"])
+    version, python = find_python(spec["python"])
+    with _scratch() as scratch:
+        (scratch / "requirements.in").write_text("\n".join(wanted) + "\n", encoding="utf-8")
+        body = _uv(
+            ["pip", "compile", "requirements.in", "--python", python, "--no-python-downloads", "--generate-hashes",
+             "--no-header", "--no-annotate"],
+            scratch,
+            f"{spec['env_id']}: requirements cannot be resolved",
+        ) if wanted else ""  # fmt: skip
+    image_id = digest(
+        {
+            "lock": re.sub(r"file://\S*/", "", body),
+            "python": version,
+            "platform": spec["platform"],
+            "recipe": spec["recipe"],
+        }
+    )[:8]
+    header = f"# Locked by evalflow for Python {version} on {spec['platform']}.\n# image_id: {image_id}\n"
+    store.write_new(Path(spec["folder"]) / LOCK, f"{header}# sha256: {hashlib.sha256(body.encode()).hexdigest()}\n{body}")
+
+
+def read_lock(path: Path) -> dict | None:
+    """Return what a lock file says (`python`, `image_id`), or None where it is not whole."""
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n", 3)
+        python = re.fullmatch(r"# Locked by evalflow for Python (\S+) on \S+\.", lines[0])
+        image_id = re.fullmatch(r"# image_id: ([0-9a-f]{8})", lines[1])
+        sha256 = re.fullmatch(r"# sha256: ([0-9a-f]{64})", lines[2])
+        if sha256[1] != hashlib.sha256(lines[3].encode()).hexdigest():
+            return None
+        return {"python": python[1], "image_id": image_id[1]}
+    except (OSError, UnicodeDecodeError, IndexError, TypeError):
+        return None
+
+
+# --- image --------------------------------------------------------------------------------------------------------------
+
+
+def image_name(image_id: str, squash: bool) -> str:
+    """Return the name of an image in `{store}/images`: a SquashFS file, or a folder for sites that cannot mount."""
+    return f"{image_id}.squashfs" if squash else image_id
+
+
+def proof_of(image: Path) -> Path:
+    """Return the path of the proof (size and digest) that lies beside an image."""
+    return image.with_name(f"{image.name}.json")
+
+
+def _make_venv(venv: Path, lock: Path, python: str, env_id: str) -> None:
+    """Build the environment; afterwards it is the same bytes wherever and whenever it is built."""
+    what = f"{env_id}: the environment cannot be built"
+    _uv(["venv", "--relocatable", "--no-project", "--no-python-downloads", "--python", python, str(venv)], venv.parent, what)
+    interpreter = venv / "bin" / "python"
+    _uv(
+        ["pip", "sync", "--python", str(interpreter), "--link-mode", "copy", "--allow-empty-requirements", os.path.abspath(lock)],
+        venv.parent,
+        what,
+    )
+    for name in (".lock", ".gitignore", "CACHEDIR.TAG"):
+        (venv / name).unlink(missing_ok=True)
+    for record in venv.glob("lib/python*/site-packages/*.dist-info/uv_cache.json"):
+        record.unlink()  # holds the time of the download
+    # One process in a fixed order and with fixed hashing: compiled files then have the same bytes at every build.
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": ""}
+    subprocess.run(
+        [interpreter, "-I", "-m", "compileall", "-q", "-j", "1", "--invalidation-mode", "unchecked-hash", venv / "lib"],
+        env=environment,
+        stdout=subprocess.DEVNULL,  # packages ship files that are not meant to compile (templates, Python 2)
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def _check_imports(venv: Path, modules: tuple[str, ...], env_id: str) -> None:
+    program = f"import {', '.join(modules)}" if modules else ""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    result = subprocess.run(
+        [venv / "bin" / "python", "-I", "-B", "-c", program],
+        capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment,
+    )  # fmt: skip
+    if result.returncode != 0:
+        reason = (result.stderr.strip().splitlines() or ["no message"])[-1]
+        raise UserError(f"{env_id}: the environment is built but does not work: {reason}; see its requirements")
+
+
+def _squash(venv: Path, image: Path) -> None:
+    command = [
+        "mksquashfs", str(venv), str(image), "-noappend", "-no-recovery", "-no-progress", "-no-xattrs", "-all-root",
+        "-comp", "zstd", "-Xcompression-level", _LEVEL, "-b", _BLOCK, "-mkfs-time", "0", "-all-time", "0",
+    ]  # fmt: skip
+    environment = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL)
+    except FileNotFoundError:
+        raise UserError("mksquashfs is not on this host; install squashfs-tools, or set squash_venv: false") from None
+    if result.returncode != 0:
+        reason = " ".join(result.stderr.split()) or f"mksquashfs ended with status {result.returncode}"
+        raise UserError(f"{image.parent}: the image cannot be written: {reason}")
+
+
+def _describe_folder(folder: Path) -> dict:
+    """Return size in bytes and a digest over names and contents of all files below `folder`."""
+    entries, size = [], 0
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink():
+            entries.append([str(path.relative_to(folder)), os.readlink(path)])
+        elif path.is_file():
+            proof = store.describe_file(path)
+            size += proof["size"]
+            entries.append([str(path.relative_to(folder)), proof["sha256"]])
+    return {"size": size, "sha256": digest(entries)}
+
+
+def build_image(spec: dict, lock: Path) -> None:
+    """Build the environment of a lock on node-local scratch and put its image into the store.
+
+    Only the image and its proof are written to the store (`spec["images"]`). With `squash_venv: false` the image is a folder.
+
+    Raises
+    ------
+    UserError
+        Where packages cannot be installed or imported, or where a disk is full. Nothing is left then.
+    """
+    locked = read_lock(lock)
+    if locked is None:
+        raise UserError(f"{lock}: not a whole lock file; launch again")
+    version, python = find_python(locked["python"])
+    image = Path(spec["images"]) / image_name(locked["image_id"], spec["squash_venv"])
+    with _scratch() as scratch:
+        venv = scratch / "venv"
+        _make_venv(venv, lock, python, spec["env_id"])
+        _check_imports(venv, runner_named(spec["runner"]).imports, spec["env_id"])
+        with store.new_in_store(image) as temporary:
+            if spec["squash_venv"]:
+                _squash(venv, temporary)
+            else:
+                shutil.copytree(venv, temporary, symlinks=True)
+    content = store.describe_file(image) if spec["squash_venv"] else _describe_folder(image)
+    proof = {**content, "image_id": locked["image_id"], "python": version, "platform": spec["platform"], "recipe": spec["recipe"]}
+    store.write_new(proof_of(image), store.to_json(proof))
+
+
+def check_image(image: Path, verify: bool) -> str | None:
+    """Return what is wrong with a stored image against its proof, or None."""
+    proof = store.read_json(proof_of(image))
+    if proof is None:
+        return f"{proof_of(image).name} is missing or not whole"
+    if image.is_dir():
+        if not (image / "bin" / "python").is_symlink():
+            return f"{image.name} has no bin/python"
+        if verify and _describe_folder(image)["sha256"] != proof.get("sha256"):
+            return f"{image.name} has another content than when it was made (its digest differs)"
+        return None
+    return store.compare_file(image, proof, verify)
+
+
+# --- seal ---------------------------------------------------------------------------------------------------------------
+
+
+def seal_environment(spec: dict, image: Path) -> None:
+    """Write `env.json`, the last file of an environment: identity, sizes and digests of everything in it.
+
+    Raises
+    ------
+    UserError
+        Where a part of the environment is not whole.
+    """
+    folder, image = Path(spec["folder"]), Path(os.path.realpath(image))
+    problem = check_image(image, verify=False)
+    if problem:
+        raise UserError(f"{image}: {problem}; launch again")
+    locked = read_lock(folder / LOCK)
+    if locked is None:
+        raise UserError(f"{folder / LOCK}: not a whole lock file; launch again")
+    link = folder / LINKS[spec["squash_venv"]]
+    with store.new_in_store(link) as temporary:
+        temporary.symlink_to(os.path.relpath(image, folder))
+    proof = store.read_json(proof_of(image))
+    files = {name: store.describe_file(folder / name) for name in (METADATA, LOCK)}
+    checkpoint = folder / CHECKPOINT
+    files[CHECKPOINT] = {"size": checkpoint.stat().st_size, "sha256": file_digest(checkpoint)}
+    files[link.name] = {"size": proof["size"], "sha256": proof["sha256"]}
+    document = {
+        "env_id": spec["env_id"],
+        "sha256": digest(spec["identity"]),
+        "identity": spec["identity"],
+        "checkpoint": spec["checkpoint"]["uri"],
+        "python": locked["python"],
+        "image_id": locked["image_id"],
+        "files": dict(sorted(files.items())),
+        "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+    store.write_new(folder / SEAL, store.to_json(document))

@@ -1,0 +1,223 @@
+"""Forecasts: prepare a run, make its forecasts, tell whether a forecast is complete.
+
+A forecast is the folder `{store}/runs/{run_id}/{init_time}/`. It is complete when its `forecast.json` lists every file
+with size and digest, and they agree.
+"""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+
+import click
+
+from evalflow import store
+from evalflow.errors import UserError
+from evalflow.mount import Environment, visible
+from evalflow.runners import Job, runner_named
+from evalflow.yamlio import dump_yaml, read_yaml
+
+SEAL = "forecast.json"
+RUN = "run.json"
+CONFIG = "config.yaml"
+INFERENCE = "inference.yaml"
+LOG = "forecast.log"
+UNFINISHED = "unfinished.txt"
+_TIME = "%Y%m%d%H%M"
+_LOG_TAIL = 15
+_DEFINITIONS = "share/eccodes-cosmo-resources/definitions"
+"""Local ecCodes definitions, where the environment brings some (the package eccodes-cosmo-resources)."""
+
+
+def prepare_run(spec: dict, folder: Path) -> None:
+    """Write what all forecasts of a run share: `run.json` (who it is) and `inference.yaml` (its inference config).
+
+    Parameters
+    ----------
+    spec : the run as the plan has it
+    folder : folder to write to
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    about = {name: spec[name] for name in ("run_id", "env_id", "model_type", "runner", "sha256", "identity", "files")}
+    (folder / RUN).write_text(store.to_json(about), encoding="utf-8")
+    (folder / INFERENCE).write_text(dump_yaml(spec["config"]), encoding="utf-8")
+
+
+def _prepare_forecast(spec: dict, config: dict, checkpoint: Path, init_time: str, folder: Path) -> Job:
+    """Make the folder of one forecast, with the inference config that this forecast is made from."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    date = datetime.strptime(init_time, _TIME).strftime("%Y-%m-%dT%H:%M")
+    job = Job(checkpoint, folder / CONFIG, folder, date, spec["leads"], spec["step"], spec["command"])
+    config = {**config, **runner_named(spec["runner"]).settings(job)}
+    (folder / CONFIG).write_text(dump_yaml(config), encoding="utf-8")
+    return job
+
+
+def read_leads(files: list[Path]) -> dict[int, int]:
+    """Return lead time in hours → number of fields, from the keys of all GRIB messages in `files`."""
+    import eccodes
+
+    leads: dict[int, int] = {}
+    for path in files:
+        with open(path, "rb") as file:
+            while (handle := eccodes.codes_grib_new_from_file(file, headers_only=True)) is not None:
+                try:
+                    eccodes.codes_set(handle, "stepUnits", 1)
+                    lead = int(eccodes.codes_get(handle, "endStep"))
+                    leads[lead] = leads.get(lead, 0) + 1
+                finally:
+                    eccodes.codes_release(handle)
+    return leads
+
+
+def _is_grib(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(4) == b"GRIB"
+
+
+def _check_output(folder: Path, wanted: list[int]) -> tuple[list[Path], dict[int, int]]:
+    """Return the files of a forecast and the fields per lead in its GRIB files.
+
+    Raises
+    ------
+    UserError
+        Where the model wrote nothing, or nothing for a lead that was asked for.
+    """
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != LOG]
+    empty = [path for path in files if path.stat().st_size == 0]
+    if empty:
+        raise UserError(f"{empty[0]}: the model left an empty file")
+    grib = [path for path in files if _is_grib(path)]
+    if not grib:
+        raise UserError(f"{folder}: the model ended without an error but wrote no GRIB file")
+    try:
+        leads = read_leads(grib)
+    except Exception as error:  # ecCodes raises a class per error code
+        raise UserError(f"{folder}: the model wrote GRIB that cannot be read: {error}") from None
+    missing = sorted(set(wanted) - set(leads))
+    if missing:
+        raise UserError(f"{folder}: no field for lead time {', '.join(map(str, missing))} h in what the model wrote")
+    return files, leads
+
+
+def _seal(spec: dict, init_time: str, folder: Path, environment: Environment, seconds: float) -> None:
+    files, leads = _check_output(folder, spec["leads"])
+    files.append(folder / LOG)
+    document = {
+        "run_id": spec["run_id"],
+        "init_time": init_time,
+        "sha256": spec["sha256"],
+        "leads": {str(lead): leads[lead] for lead in sorted(leads)},
+        "files": {str(path.relative_to(folder)): store.describe_file(path) for path in files},
+        "environment": environment.method,
+        "seconds": round(seconds, 1),
+        "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+    temporary = folder / f".{SEAL}"
+    temporary.write_text(store.to_json(document), encoding="utf-8")
+    temporary.rename(folder / SEAL)
+
+
+def _make_forecast(spec: dict, job: Job, init_time: str, environment: Environment) -> int:
+    """Make one forecast and seal it. Return 0, or the status of a model that failed."""
+    began = time.monotonic()
+    variables = environment.variables()
+    if not spec["disable_local_eccodes_definitions"] and environment.has(_DEFINITIONS):
+        variables["ECCODES_DEFINITION_PATH"] = str(environment.root / _DEFINITIONS)
+    command = runner_named(spec["runner"]).command(job)
+    with open(job.output / LOG, "w", encoding="utf-8", errors="replace") as log:
+        print(f"$ {shlex.join(command)}", file=log, flush=True)
+        status = environment.run(command, cwd=job.output, env=variables, stdout=log, stderr=subprocess.STDOUT)
+    if status != 0:
+        tail = (job.output / LOG).read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_TAIL:]
+        click.echo("\n".join(tail), err=True)
+        click.echo(f"evalflow: {spec['run_id']} {init_time}: the model ended with status {status}; log: {job.output / LOG}", err=True)
+        return status
+    try:
+        _seal(spec, init_time, job.output, environment, time.monotonic() - began)
+    except UserError as error:
+        click.echo(f"evalflow: {spec['run_id']} {init_time}: {error}; log: {job.output / LOG}", err=True)
+        return 1
+    return 0
+
+
+def run_forecasts(spec: dict, inference: Path, checkpoint: Path, image: Path, init_times: list[str], output: Path) -> None:
+    """Make the forecasts of one run for some init times, one after the other, with one mount.
+
+    Each finished forecast is a complete folder `output/{init_time}`. Where some of several fail, they are listed in
+    `output/unfinished.txt` and what is finished is kept; where none succeeds, the script exits with the first status.
+
+    Parameters
+    ----------
+    spec : the run as the plan has it
+    inference : the run's `inference.yaml`, as `prepare_run` wrote it
+    checkpoint, image : the run's checkpoint and the image of its environment
+    init_times : `YYYYmmddHHMM`, UTC
+    output : folder to write to
+    """
+    config = read_yaml(inference) or {}
+    checkpoint, output = Path(os.path.abspath(checkpoint)), Path(os.path.abspath(output))
+    failed: dict[str, int] = {}
+    with visible(image) as environment:
+        click.echo(f"{spec['run_id']}: environment by {environment.method}")
+        for number, init_time in enumerate(init_times, 1):
+            job = _prepare_forecast(spec, config, checkpoint, init_time, output / init_time)
+            status = _make_forecast(spec, job, init_time, environment)
+            click.echo(f"{spec['run_id']} {init_time}: {'done' if status == 0 else 'FAILED'} ({number} of {len(init_times)})")
+            if status != 0:
+                failed[init_time] = status
+    if len(failed) == len(init_times):
+        sys.exit(next(iter(failed.values())))
+    for init_time in failed:
+        (output / init_time).rename(output / f"failed-{init_time}")
+    if failed:
+        (output / UNFINISHED).write_text("\n".join(failed) + "\n", encoding="utf-8")
+
+
+def check_forecast(folder: Path, run_digest: str, verify: bool = False) -> str | None:
+    """Return why a stored forecast is not complete, or None where it is.
+
+    Parameters
+    ----------
+    folder : `{store}/runs/{run_id}/{init_time}`
+    run_digest : full digest of the run that it must be of
+    verify : also read every file and compare its digest
+
+    Raises
+    ------
+    UserError
+        Where the forecast is of another run with the same short id.
+    """
+    try:
+        with open(folder / SEAL, "rb") as file:
+            document = json.loads(file.read())
+        files = document["files"]
+        made_by = document["sha256"]
+    except FileNotFoundError:
+        return "missing"
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"{SEAL} is not whole"
+    if made_by != run_digest:
+        raise UserError(
+            f"{folder}: holds a forecast of another run with the same id (stored sha256:{made_by}, planned "
+            f"sha256:{run_digest}); move one of them to another output_root"
+        )
+    for name, proof in files.items():
+        try:
+            size = os.stat(f"{folder}/{name}").st_size
+        except OSError:
+            return f"{name} is missing"
+        if size != proof["size"]:
+            return f"{name} has {size} bytes instead of {proof['size']}"
+    if verify:
+        for name, proof in files.items():
+            problem = store.compare_file(folder / name, proof, verify=True)
+            if problem:
+                return problem
+    return None

@@ -1,0 +1,120 @@
+"""The inference config of a run: what it says, which files it names, how it is identified and how it is written out."""
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable
+
+from evalflow.digests import digest, file_digest
+from evalflow.errors import UserError
+from evalflow.lookup import Lookup
+from evalflow.yamlio import parse_yaml, read_text, read_yaml
+
+RUNTIME_KEYS = frozenset({"checkpoint", "date", "lead_time"})
+"""Top-level keys that evalflow sets for every forecast; what the config says of them has no effect, so it is no identity."""
+
+_YAML = {".yaml", ".yml", ".json"}
+_ZARR_METADATA = (".zmetadata", ".zgroup", ".zattrs", "zarr.json")
+_MAY_BE_A_FILE = re.compile(r"[^\n{}*]*(?:/|\.[A-Za-z][A-Za-z0-9]*$)[^\n{}*]*")
+
+
+def _walk(data: Any, change: Callable[[str], Any]) -> Any:
+    """Return a copy of `data` in which every text value is what `change` makes of it."""
+    if isinstance(data, dict):
+        return {key: _walk(value, change) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_walk(value, change) for value in data]
+    return change(data) if isinstance(data, str) else data
+
+
+def _find(text: str, lookup: Lookup) -> Path | None:
+    """Return the file (or Zarr store) that a text value names, or None where it names none."""
+    if len(text) > 4096 or not _MAY_BE_A_FILE.fullmatch(text) or "://" in text:
+        return None
+    path = lookup.find(text)
+    if path is None or not (path.is_file() or any((path / name).is_file() for name in _ZARR_METADATA)):
+        return None
+    return Path(os.path.abspath(path))
+
+
+def _content(path: Path, lookup: Lookup, parents: tuple[Path, ...] = ()) -> Any:
+    """Return what identifies the content of a named file.
+
+    YAML and JSON count as parsed data, with the files that they name in turn; a Zarr store counts by its metadata
+    documents (its chunks are too many to read at every launch); any other file by its bytes.
+    """
+    if path in parents:
+        return {"cycle": path.name}
+    if path.is_dir():
+        names = [name for name in _ZARR_METADATA if (path / name).is_file()]
+        return {"zarr": {name: file_digest(path / name) for name in names}}
+    if path.suffix in _YAML:
+        try:
+            data = parse_yaml(read_text(path), str(path))
+        except UserError:
+            return {"sha256": file_digest(path)}
+        return {"data": _identified(data, lookup.next_to(path), (*parents, path))}
+    return {"sha256": file_digest(path)}
+
+
+def _identified(data: Any, lookup: Lookup, parents: tuple[Path, ...] = ()) -> Any:
+    def change(text: str) -> Any:
+        path = _find(text, lookup)
+        return {"file": digest(_content(path, lookup, parents))} if path else text
+
+    return _walk(data, change)
+
+
+@dataclass(frozen=True)
+class InferenceConfig:
+    """An inference config, ready to be identified and to be written out.
+
+    Attributes
+    ----------
+    identity : parsed content in which every named file is replaced by the digest of what it holds
+    located : parsed content in which every named file is replaced by its absolute path
+    files : named file as written → absolute path
+    """
+
+    identity: dict
+    located: dict
+    files: dict[str, str] = field(default_factory=dict)
+
+
+def read_inference_config(config: dict | str, lookup: Lookup, key: str) -> InferenceConfig:
+    """Read the inference config of a run.
+
+    Parameters
+    ----------
+    config : mapping, or path of a YAML file
+    lookup : where relative paths of the experiment's config are looked up; names inside a YAML file are looked up
+        beside that file first
+    key : the config key, for messages
+
+    Raises
+    ------
+    UserError
+        Where the file is missing or is not a YAML mapping.
+    """
+    if isinstance(config, str):
+        path = Path(os.path.abspath(lookup.require(config, key)))
+        data = read_yaml(path)
+        lookup = lookup.next_to(path)
+        if data is None:
+            raise UserError(f"{path}: the inference config is empty")
+        if not isinstance(data, dict):
+            raise UserError(f"{path}: the inference config must be a mapping of keys to values")
+    else:
+        data = config
+    data = {name: value for name, value in data.items() if name not in RUNTIME_KEYS}
+    files: dict[str, str] = {}
+
+    def locate(text: str) -> str:
+        path = _find(text, lookup)
+        if path is None:
+            return text
+        files[text] = str(path)
+        return str(path)
+
+    return InferenceConfig(_identified(data, lookup), _walk(data, locate), files)

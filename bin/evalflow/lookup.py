@@ -1,0 +1,57 @@
+"""Where a relative path in a config is looked up: beside the file that names it, in the launch folder, in the project."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from evalflow.errors import UserError
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """The folders in which relative paths are looked up.
+
+    Attributes
+    ----------
+    beside : folder of the file that names the path
+    launch : folder that the pipeline was launched from
+    """
+
+    beside: Path
+    launch: Path
+
+    def candidates(self, name: str) -> list[Path]:
+        """Return the absolute paths that `name` may mean, best first."""
+        path = Path(name).expanduser()
+        if path.is_absolute():
+            return [path]
+        return [folder / path for folder in dict.fromkeys([self.beside, self.launch, PROJECT])]
+
+    def find(self, name: str) -> Path | None:
+        """Return the first candidate that exists, else None."""
+        for path in self.candidates(name):
+            try:
+                if path.exists():
+                    return path
+            except (OSError, ValueError):
+                pass
+        return None
+
+    def require(self, name: str, key: str) -> Path:
+        """Return the path that `name` means.
+
+        Raises
+        ------
+        UserError
+            With the config's `key` and the places looked at, where there is none.
+        """
+        found = self.find(name)
+        if found is None:
+            tried = ", ".join(str(path) for path in self.candidates(name))
+            raise UserError(f"{key}: no such file: {name} (looked for {tried})")
+        return found
+
+    def next_to(self, path: Path) -> "Lookup":
+        """Return the lookup for names that stand in the file `path`."""
+        return Lookup(path.parent, self.launch)

@@ -1,0 +1,240 @@
+"""Make an environment's image visible on this host, with whatever the host allows, and run commands in it.
+
+In order: `squashfs-mount`, a loop mount in a private mount namespace (root), `squashfuse`, unpacking to node-local
+scratch (once per node and image). A mount lasts as long as its command: it belongs to a private namespace or to a child
+process that the kernel ends with us, so nothing stays behind on failure, signal or SIGKILL.
+"""
+
+import ctypes
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from evalflow import store
+from evalflow.environment import proof_of, scratch_folder
+from evalflow.errors import UserError
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG = 1
+_MOUNT_SECONDS = 20
+
+
+def _die_with_parent(number: int) -> None:
+    """Ask the kernel to send this process signal `number` when its parent ends, however it ends."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, number)
+
+
+def _end(process: subprocess.Popen) -> None:
+    """End a process and the group that it leads, first politely."""
+    leads_group = os.getpgid(process.pid) == process.pid
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if leads_group:
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+        try:
+            process.wait(timeout=10)
+            return
+        except subprocess.TimeoutExpired:
+            continue
+    process.wait()
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An image that can be used now.
+
+    Attributes
+    ----------
+    method : how it was made visible
+    root : folder in which commands see it
+    prefix : words to put before a command so that it sees it
+    """
+
+    method: str
+    root: Path
+    prefix: tuple[str, ...] = ()
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment variables of a command that runs in this environment."""
+        dropped = {"PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "EVALFLOW_VENV"}
+        variables = {name: value for name, value in os.environ.items() if name not in dropped}
+        variables["PATH"] = f"{self.root / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        variables["VIRTUAL_ENV"] = str(self.root)
+        variables["PYTHONNOUSERSITE"] = "1"
+        return variables
+
+    def has(self, folder: str) -> bool:
+        """Return whether the environment contains `folder` (a path relative to its root)."""
+        return subprocess.run([*self.prefix, "test", "-d", str(self.root / folder)], stdin=subprocess.DEVNULL).returncode == 0
+
+    def run(self, command: list[str], **options) -> int:
+        """Run `command` in the environment and return its exit status (128 + number after a signal).
+
+        The command ends when we do, even by SIGKILL. `options` are those of `subprocess.Popen`.
+        """
+        options.setdefault("env", self.variables())
+        process = subprocess.Popen(
+            [*self.prefix, *command],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=lambda: _die_with_parent(signal.SIGKILL),
+            **options,
+        )
+        try:
+            status = process.wait()
+        finally:
+            if process.poll() is None:
+                _end(process)
+        return status if status >= 0 else 128 - status
+
+
+def _works(environment: Environment) -> str | None:
+    """Return why the environment's interpreter does not run, or None."""
+    try:
+        result = subprocess.run(
+            [*environment.prefix, str(environment.root / "bin" / "python"), "-I", "-c", ""],
+            capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    if result.returncode == 0:
+        return None
+    return " ".join(result.stderr.split())[-300:] or f"status {result.returncode}"
+
+
+@contextmanager
+def _mount_point() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="mount-", dir=scratch_folder()))
+    try:
+        yield folder
+    finally:
+        try:
+            folder.rmdir()
+        except OSError:
+            pass
+
+
+@contextmanager
+def _squashfs_mount(image: Path) -> Iterator[Environment]:
+    if shutil.which("squashfs-mount") is None:
+        raise UserError("not installed")
+    fixed = Path(os.environ.get("EVALFLOW_MOUNT", "/user-environment"))
+    with _mount_point() as private:
+        root = fixed if fixed.is_dir() else private
+        yield Environment("squashfs-mount", root, ("squashfs-mount", f"{image}:{root}", "--"))
+
+
+@contextmanager
+def _loop(image: Path) -> Iterator[Environment]:
+    if os.geteuid() != 0:
+        raise UserError("only for root")
+    program = 'mount -t squashfs -o loop,ro,nodev,nosuid "$1" "$2" && shift 2 && exec "$@"'
+    with _mount_point() as root:
+        prefix = ("unshare", "--mount", "--propagation", "private", "sh", "-c", program, "sh", str(image), str(root))
+        yield Environment("loop mount", root, prefix)
+
+
+@contextmanager
+def _squashfuse(image: Path) -> Iterator[Environment]:
+    if shutil.which("squashfuse") is None:
+        raise UserError("not installed")
+    with _mount_point() as root:
+        process = subprocess.Popen(
+            ["squashfuse", "-f", str(image), str(root)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: _die_with_parent(signal.SIGTERM),
+        )
+        try:
+            deadline = time.monotonic() + _MOUNT_SECONDS
+            while not os.path.ismount(root):
+                if process.poll() is not None:
+                    raise UserError(" ".join(process.stderr.read().split()) or f"status {process.returncode}")
+                if time.monotonic() > deadline:
+                    raise UserError(f"not mounted after {_MOUNT_SECONDS} s")
+                time.sleep(0.02)
+            yield Environment("squashfuse", root)
+        finally:
+            if process.poll() is None:
+                _end(process)
+            process.stderr.close()
+            if os.path.ismount(root):
+                subprocess.run(["fusermount3", "-u", "-z", str(root)], capture_output=True)
+
+
+@contextmanager
+def _unpacked(image: Path) -> Iterator[Environment]:
+    if shutil.which("unsquashfs") is None:
+        raise UserError("unsquashfs is not installed")
+    proof = store.read_json(proof_of(image)) or {}
+    root = scratch_folder() / "unpacked" / f"{image.stem}-{str(proof.get('sha256', 'unknown'))[:16]}"
+    root.parent.mkdir(exist_ok=True)
+    with open(root.with_name(f"{root.name}.lock"), "w") as lock:  # one of the jobs on this node unpacks, the others wait
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not root.is_dir():
+            with store.new_in_store(root) as temporary:
+                result = subprocess.run(
+                    ["unsquashfs", "-no-progress", "-quiet", "-dest", str(temporary), str(image)],
+                    capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                )  # fmt: skip
+                if result.returncode != 0:
+                    raise UserError(" ".join(result.stderr.split())[-300:] or f"unsquashfs: status {result.returncode}")
+    yield Environment("unpacked", root)
+
+
+_METHODS = {"squashfs-mount": _squashfs_mount, "loop": _loop, "squashfuse": _squashfuse, "unpack": _unpacked}
+
+
+@contextmanager
+def visible(image: Path) -> Iterator[Environment]:
+    """Yield the environment in `image`, by the first method that works on this host.
+
+    `$EVALFLOW_MOUNT_METHODS` restricts and orders the methods (`loop,unpack`).
+
+    Raises
+    ------
+    UserError
+        With the reason of every method, where none works.
+    """
+    image = Path(os.path.realpath(image))
+    if image.is_dir():
+        environment = Environment("folder", image)
+        problem = _works(environment)
+        if problem:
+            raise UserError(f"{image}: the environment does not run on this host: {problem}")
+        yield environment
+        return
+    wanted = os.environ.get("EVALFLOW_MOUNT_METHODS") or ",".join(_METHODS)
+    problems = []
+    for name in wanted.split(","):
+        if name not in _METHODS:
+            raise UserError(f"EVALFLOW_MOUNT_METHODS: unknown method {name!r}; allowed: {', '.join(_METHODS)}")
+        manager = _METHODS[name](image)
+        try:
+            environment = manager.__enter__()
+        except (UserError, OSError) as error:
+            problems.append(f"{name}: {error}")
+            continue
+        try:
+            problem = _works(environment)
+            if problem is None:
+                yield environment
+                return
+            problems.append(f"{name}: {problem}")
+        finally:
+            manager.__exit__(None, None, None)
+    raise UserError(
+        f"{image}: cannot be made visible on this host ({'; '.join(problems)}); install squashfuse or squashfs-tools, "
+        "or set squash_venv: false"
+    )

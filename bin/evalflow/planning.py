@@ -1,0 +1,383 @@
+"""The plan: what an experiment consists of, what of it is in the store already, and what is left to do."""
+
+import json
+import os
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from evalflow import environment, forecast, store
+from evalflow.config import ConfigModel, load_config
+from evalflow.digests import digest, file_digest
+from evalflow.errors import UserError
+from evalflow.identity import (
+    ID_LENGTH,
+    RECIPE_VERSION,
+    Run,
+    baseline_identity,
+    canonical_path,
+    collect_all_envs,
+    collect_all_runs,
+    host_platform,
+    master_hash,
+    refuse_collision,
+)
+from evalflow.lookup import PROJECT, Lookup
+from evalflow.sources.local import LocalFile
+
+TARGETS = ("environments", "forecasts", "experiment")
+_TIME = "%Y%m%d%H%M"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to plan.
+
+    Attributes
+    ----------
+    outdir : root of all output; None means `locations.output_root` of the config
+    launch : folder that the launch was started in
+    target : how far the launch is to go (one of TARGETS)
+    inits_per_task : init times that one task makes
+    verify_store : whether to compare digests of everything stored, not only sizes
+    repair : whether damaged things are moved aside and links mended; without it the plan only reports
+    stub : whether to plan a stub run, whose empty files go to a store of their own
+    """
+
+    outdir: Path | None
+    launch: Path
+    target: str = "experiment"
+    inits_per_task: int = 1
+    verify_store: bool = False
+    repair: bool = False
+    stub: bool = False
+
+
+def code_digest() -> str:
+    """Return a digest of the package's code: results of a task must not outlive the code that made them."""
+    package = Path(__file__).resolve().parent
+    files = sorted(path for path in package.rglob("*.py"))
+    return digest({str(path.relative_to(package)): path.read_text(encoding="utf-8") for path in files})[:16]
+
+
+def output_folder(config: ConfigModel, lookup: Lookup, outdir: Path | None) -> Path:
+    """Return the absolute root of all output.
+
+    A relative `locations.output_root` that exists is looked up like any other path; a new one is made in the launch
+    folder.
+    """
+    if outdir is not None:
+        return Path(os.path.abspath(lookup.launch / outdir))
+    name = str(config.locations.output_root)
+    return Path(os.path.abspath(lookup.find(name) or lookup.launch / name))
+
+
+class _Store:
+    """What of the plan is in the store: looks, reports, and (where asked to) moves damaged things aside."""
+
+    def __init__(self, data: Path, options: Options) -> None:
+        self.data = data
+        self.options = options
+        self.warnings: list[str] = []
+        self.checked_images: dict[Path, str | None] = {}
+
+    def _set_aside(self, path: Path) -> None:
+        if os.path.lexists(path):
+            if self.options.repair:
+                self.warnings.append(f"{path}: moved aside to {store.set_aside(path).name}")
+            else:
+                self.warnings.append(f"{path}: damaged; a launch moves it aside")
+
+    def _set_environment_aside(self, folder: Path, reason: str) -> None:
+        """Move an environment's files (not the forecasts of its runs, which are below the same folder) to one place."""
+        present = [name for name in _ENVIRONMENT_FILES if os.path.lexists(folder / name)]
+        if not self.options.repair:
+            self.warnings.append(f"{folder}: {reason}; a launch moves it aside and builds it again")
+            return
+        target = store.bad_name(folder)
+        try:
+            target.mkdir()
+            for name in reversed(present):
+                (folder / name).rename(target / name)
+        except OSError as error:
+            raise UserError(f"{folder}: {reason}, and it cannot be moved aside: {error.strerror}; repair or remove it") from None
+        self.warnings.append(f"{folder}: {reason}; moved aside to {target.name}, to be built again")
+
+    def _image_problem(self, image: Path) -> str | None:
+        """Return what is wrong with an image that exists; it is set aside once, however many environments share it."""
+        if image not in self.checked_images:
+            problem = environment.check_image(image, self.options.verify_store)
+            self.checked_images[image] = problem
+            # An image without a proof may be one that another launch is finishing right now: BUILD_IMAGE proves it.
+            if problem and environment.proof_of(image).exists():
+                self.warnings.append(f"{image}: {problem}")
+                self._set_aside(image)
+                self._set_aside(environment.proof_of(image))
+        return self.checked_images[image]
+
+    def _mend_checkpoint(self, folder: Path, run: Run) -> None:
+        """Point the link to a local checkpoint at where its content is now, where it was moved."""
+        link = folder / environment.CHECKPOINT
+        if not link.is_symlink() or not run.checkpoint.sha256 or not LocalFile().accepts(run.checkpoint.uri):
+            return
+        try:
+            whole = file_digest(link) == run.checkpoint.sha256
+        except UserError:
+            whole = False
+        if whole:
+            return
+        if self.options.repair:
+            store.replace_link(link, run.checkpoint.location)
+        self.warnings.append(f"{link}: its target was moved or changed; the same checkpoint is at {run.checkpoint.location}")
+
+    def check_environment(self, env_id: str, run: Run, squash: bool) -> dict:
+        """Return `complete` and, where it is known, the `image_id` of an environment."""
+        folder = self.data / "runs" / env_id
+        seal = store.read_json(folder / environment.SEAL)
+        if seal is not None and "identity" in seal:
+            refuse_collision(env_id, seal["identity"], run.env_identity)
+        self._mend_checkpoint(folder, run)
+        if not os.path.lexists(folder / environment.SEAL):
+            self._check_unsealed(folder)
+            return {"complete": False}
+        problem = self._sealed_problem(folder, seal)
+        if problem:
+            self._set_environment_aside(folder, problem)
+            return {"complete": False}
+        image = self.data / "images" / environment.image_name(seal["image_id"], squash)
+        complete = image.exists() and self._image_problem(image) is None
+        return {"complete": complete, "image_id": seal["image_id"]}
+
+    def _sealed_problem(self, folder: Path, seal: dict | None) -> str | None:
+        if seal is None or not isinstance(seal.get("files"), dict):
+            return f"{environment.SEAL} is not whole"
+        for name, proof in seal["files"].items():
+            if name in environment.LINKS.values():
+                image = folder / os.readlink(folder / name) if (folder / name).is_symlink() else folder / name
+                image = Path(os.path.normpath(image))
+                if not image.exists():
+                    return f"its image {image.name} is missing"
+                problem = self._image_problem(image)
+                if problem is None and store.read_json(environment.proof_of(image))["sha256"] != proof["sha256"]:
+                    problem = f"its image {image.name} is another one"
+            else:
+                problem = store.compare_file(folder / name, proof, self.options.verify_store)
+            if problem:
+                return problem
+        return None
+
+    def _check_unsealed(self, folder: Path) -> None:
+        """Of an environment that is not finished, keep what is whole: the rest must not be built upon."""
+        lock = folder / environment.LOCK
+        if os.path.lexists(lock):
+            locked = environment.read_lock(lock)
+            if locked is None:
+                self._set_aside(lock)
+            else:
+                for squash in (True, False):
+                    image = self.data / "images" / environment.image_name(locked["image_id"], squash)
+                    if image.exists():
+                        self._image_problem(image)
+        if os.path.lexists(folder / environment.METADATA) and store.read_json(folder / environment.METADATA) is None:
+            self._set_aside(folder / environment.METADATA)
+        checkpoint = folder / environment.CHECKPOINT
+        if os.path.lexists(checkpoint) and (not checkpoint.exists() or checkpoint.stat().st_size == 0):
+            self._set_aside(checkpoint)
+
+    def check_forecasts(self, run: Run, init_times: list[str]) -> list[bool]:
+        """Return for every init time whether its forecast is complete."""
+        folder = self.data / "runs" / run.run_id
+        try:
+            present = set(os.listdir(folder))
+        except OSError:
+            return [False] * len(init_times)
+        run_digest = run.run_digest
+        about = store.read_json(folder / forecast.RUN)
+        if about is not None and "identity" in about:
+            refuse_collision(run.run_id, about["identity"], run.run_identity)
+        complete = []
+        for init_time in init_times:
+            problem = "missing"
+            if init_time in present:
+                problem = forecast.check_forecast(folder / init_time, run_digest, self.options.verify_store)
+                if problem not in {None, "missing"}:
+                    self.warnings.append(f"{folder / init_time}: {problem}; this forecast is made again")
+            complete.append(problem is None)
+        return complete
+
+
+_ENVIRONMENT_FILES = (
+    environment.CHECKPOINT, environment.METADATA, environment.LOCK, *environment.LINKS.values(), environment.SEAL,
+)  # fmt: skip
+
+
+def _env_entry(env_id: str, runs: list[Run], data: Path, found: dict, needed: bool) -> dict:
+    run = runs[0]
+    return {
+        "env_id": env_id,
+        "model_type": run.model_type,
+        "store": str(data),
+        "needed": needed,
+        **found,
+        "spec": {
+            "env_id": env_id,
+            "folder": str(data / "runs" / env_id),
+            "images": str(data / "images"),
+            "sha256": run.env_digest,
+            "identity": run.env_identity,
+            "checkpoint": asdict(run.checkpoint),
+            "runner": run.config.runner,
+            "requirements": run.requirements["requirements"],
+            "extra_requirements": run.requirements["extra_requirements"],
+            "python": run.config.python,
+            "platform": host_platform(),
+            "recipe": RECIPE_VERSION,
+            "squash_venv": all(run.config.squash_venv for run in runs),
+        },
+    }
+
+
+def _run_entry(run: Run, data: Path, needed: bool, code: str) -> dict:
+    resources = run.config.inference_resources
+    return {
+        "run_id": run.run_id,
+        "env_id": run.env_id,
+        "model_type": run.model_type,
+        "label": run.config.label or run.run_id,
+        "candidate": run.candidate,
+        "store": str(data),
+        "forecaster": run.forecaster.run_id if run.forecaster else None,
+        "needed": needed,
+        "resources": resources.model_dump(exclude_none=True) if resources else {},
+        "spec": {
+            "run_id": run.run_id,
+            "env_id": run.env_id,
+            "model_type": run.model_type,
+            "runner": run.config.runner,
+            "sha256": run.run_digest,
+            "identity": run.run_identity,
+            "leads": run.config.lead_times(),
+            "step": int(run.config.steps.split("/")[2]),
+            "command": run.config.command or [],
+            "config": run.inference.located,
+            "files": run.inference.files,
+            "disable_local_eccodes_definitions": run.config.disable_local_eccodes_definitions,
+            "code": code,
+        },
+    }
+
+
+def make_plan(config_path: Path, options: Options) -> dict:
+    """Return the plan of the experiment in `config_path` (see docs/output.md for what it holds).
+
+    Raises
+    ------
+    UserError
+        Where the config is wrong, something that it points at is missing, or two things would share an id.
+    """
+    config_path = Path(os.path.abspath(options.launch / config_path))
+    config = load_config(config_path)
+    lookup = Lookup(config_path.parent, options.launch)
+    outdir = output_folder(config, lookup, options.outdir)
+    if options.stub:
+        outdir = outdir / "stub"
+    label = config.config_label or config_path.stem
+    runs = collect_all_runs(config, lookup)
+    envs = collect_all_envs(runs)
+    init_times = [time.strftime(_TIME) for time in config.init_times()]
+
+    code = code_digest()
+    stored = _Store(outdir / "data", options)
+    forecasts, tasks = [], []
+    for run in runs.values():
+        complete = stored.check_forecasts(run, init_times)
+        forecasts += [
+            {"run_id": run.run_id, "init_time": init_time, "complete": done}
+            for init_time, done in zip(init_times, complete, strict=True)
+        ]
+        missing = [init_time for init_time, done in zip(init_times, complete, strict=True) if not done]
+        size = options.inits_per_task
+        if options.target != "environments":
+            tasks += [{"run_id": run.run_id, "init_times": missing[i : i + size]} for i in range(0, len(missing), size)]
+    busy = {task["run_id"] for task in tasks}
+    env_entries = []
+    for env_id, sharing in envs.items():
+        squash = all(run.config.squash_venv for run in sharing)
+        needed = options.target == "environments" or any(run.run_id in busy for run in sharing)
+        found = stored.check_environment(env_id, sharing[0], squash)
+        env_entries.append(_env_entry(env_id, sharing, stored.data, found, needed))
+
+    baselines = {}
+    for item in config.runs:
+        baseline = getattr(item, "baseline", None)
+        if baseline is not None:
+            baseline_id = f"baseline-{digest(baseline_identity(baseline, lookup))[:ID_LENGTH]}"
+            baselines[baseline_id] = {
+                "baseline_id": baseline_id,
+                "label": baseline.label,
+                "root": canonical_path(baseline.root, lookup),
+                "steps": baseline.steps,
+                "member": baseline.member,
+            }
+    experiment_id = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', label)}_{master_hash(config, runs, lookup)}"
+    return {
+        "experiment_id": experiment_id,
+        "config": str(config_path),
+        "target": options.target,
+        "stub": options.stub,
+        "outdir": str(outdir),
+        "store": str(outdir / "data"),
+        "project": str(PROJECT),
+        "envs": env_entries,
+        "runs": [_run_entry(run, stored.data, run.run_id in busy, code) for run in runs.values()],
+        "baselines": list(baselines.values()),
+        "truth": {"label": config.truth.label, "root": canonical_path(config.truth.root, lookup)} if config.truth else None,
+        "init_times": init_times,
+        "forecasts": forecasts,
+        "tasks": tasks,
+        "warnings": stored.warnings,
+    }
+
+
+def write_plan(plan: dict, path: Path) -> None:
+    """Write the plan, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(plan, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def _table(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def describe_plan(plan: dict) -> str:
+    """Return the plan as text for people."""
+    done = {run["run_id"]: 0 for run in plan["runs"]}
+    for entry in plan["forecasts"]:
+        done[entry["run_id"]] += entry["complete"]
+    total = len(plan["init_times"])
+    first, last = plan["init_times"][0], plan["init_times"][-1]
+    lines = [
+        f"experiment  {plan['experiment_id']}",
+        f"config      {plan['config']}",
+        f"output      {plan['outdir']}",
+        f"init times  {total} ({first} to {last})",
+        "",
+    ]
+    states = {True: "stored", False: "to build"}
+    if plan["envs"]:
+        rows = [("environment", "state")]
+        rows += [(env["env_id"], states[env["complete"]] if env["needed"] or env["complete"] else "not needed") for env in plan["envs"]]
+        lines += [*_table(rows), ""]
+    if plan["runs"]:
+        rows = [("run", "label", "forecasts stored")]
+        rows += [(run["run_id"], run["label"], f"{done[run['run_id']]} of {total}") for run in plan["runs"]]
+        lines += [*_table(rows), ""]
+    if plan["baselines"]:
+        rows = [("baseline", "label", "root")]
+        rows += [(entry["baseline_id"], entry["label"], entry["root"]) for entry in plan["baselines"]]
+        lines += [*_table(rows), ""]
+    lines += [f"warning: {warning}" for warning in plan["warnings"]]
+    return "\n".join(lines).rstrip()

@@ -1,0 +1,70 @@
+"""Requirement texts: one canonical form, and merging."""
+
+import os
+import re
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from evalflow.digests import file_digest
+from evalflow.errors import UserError
+from evalflow.lookup import Lookup
+
+_LOCAL_FILE = re.compile(r"^[^\s:@]+\.(?:whl|tar\.gz|zip)$")
+
+
+def is_local_file(text: str) -> bool:
+    """Return whether the requirement is the path of a wheel or a source archive."""
+    return bool(_LOCAL_FILE.match(text.strip()))
+
+
+def canonical_requirement(text: str) -> str:
+    """Return the requirement in one spelling: PEP 503 name, sorted extras and clauses, PEP 508 text.
+
+    A bare URL (`https://…whl`, `git+https://…`) is not PEP 508; it is only stripped.
+    """
+    text = text.strip()
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement:
+        return text
+    requirement.name = canonicalize_name(requirement.name)
+    return str(requirement)
+
+
+def requirement_name(text: str) -> str:
+    """Return what the requirement installs: its PEP 503 name where the text says it, else the whole text."""
+    try:
+        return canonicalize_name(Requirement(text).name)
+    except InvalidRequirement:
+        pass
+    wheel = re.search(r"([^/#]+?)-[^-/#]+(?:-[^-/#]+)?-[^-/#]+-[^-/#]+-[^-/#]+\.whl(?:#.*)?$", text)
+    if wheel:
+        return canonicalize_name(wheel[1])
+    repository = re.search(r"^git\+.*?/([^/@#]+?)(?:\.git)?(?:@[^/]*)?(?:#.*)?$", text)
+    return canonicalize_name(repository[1]) if repository else text
+
+
+def merge_requirements(base: list[str], extra: list[str]) -> list[str]:
+    """Return both lists as one, canonical and sorted; what `extra` says of a package replaces what `base` says of it."""
+    overridden = {requirement_name(text) for text in extra}
+    kept = [text for text in base if requirement_name(text) not in overridden]
+    return sorted({canonical_requirement(text) for text in kept + extra})
+
+
+def identify_requirement(text: str, lookup: Lookup, key: str) -> tuple[str, str]:
+    """Return the requirement as identity and as text to install.
+
+    They differ for a local file only: its identity is file name and content, the text its absolute path.
+
+    Raises
+    ------
+    UserError
+        Where a local file is missing or unreadable; `key` says which config key named it.
+    """
+    if not is_local_file(text):
+        canonical = canonical_requirement(text)
+        return canonical, canonical
+    path = Path(os.path.abspath(lookup.require(text.strip(), key)))
+    return f"{path.name} sha256:{file_digest(path)}", str(path)

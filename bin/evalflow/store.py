@@ -1,0 +1,154 @@
+"""The store: `{outdir}/data`. What has its final name there is whole, and proves it.
+
+Everything is written under a temporary name on the store's own file system, flushed, and renamed. The first writer wins:
+of two launches that make the same thing at once, the second finds it made and takes it.
+"""
+
+import json
+import os
+import shutil
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+
+from evalflow.digests import hash_file
+from evalflow.errors import UserError
+
+_STALE_SECONDS = 2 * 24 * 3600
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Make sure that the bytes of a file have reached the disk: a full or failing disk must show before the rename."""
+    if path.is_file() and not path.is_symlink():
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _settle(temporary: Path, final: Path) -> None:
+    """Give `temporary` its final name, unless `final` exists already."""
+    try:
+        if temporary.is_dir() and not temporary.is_symlink():
+            temporary.rename(final)  # fails where a folder with content is there
+        elif temporary.is_symlink():
+            os.symlink(os.readlink(temporary), final)
+        else:
+            os.link(temporary, final)
+    except FileExistsError:
+        pass
+    except OSError:
+        if not os.path.lexists(final):
+            if temporary.is_dir():
+                raise
+            temporary.rename(final)  # a file system without hard links
+
+
+@contextmanager
+def new_in_store(final: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `final` to write a file, link or folder to; afterwards it has its final name.
+
+    Where `final` exists already, it stays and what was written is dropped. On any failure nothing is left.
+    """
+    final.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{final.name}."
+    for stale in final.parent.glob(f"{prefix}*.tmp"):
+        if time.time() - stale.lstat().st_mtime > _STALE_SECONDS:
+            _remove(stale)
+    temporary = final.with_name(f"{prefix}{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        yield temporary
+        _flush(temporary)
+        _settle(temporary, final)
+    finally:
+        _remove(temporary)
+
+
+def write_new(final: Path, text: str) -> None:
+    """Write `text` to `final`, whole or not at all; an existing file stays."""
+    with new_in_store(final) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def replace_link(link: Path, target: str) -> None:
+    """Point the symbolic link `link` at `target`, in one step."""
+    temporary = link.with_name(f".{link.name}.{uuid.uuid4().hex[:8]}.tmp")
+    os.symlink(target, temporary)
+    os.replace(temporary, link)
+
+
+def to_json(data: object) -> str:
+    """Return `data` as indented JSON text for people."""
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def read_json(path: Path) -> dict | None:
+    """Return the JSON mapping in `path`, or None where there is none or it is not whole."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def describe_file(path: Path) -> dict:
+    """Return size (bytes) and SHA-256 of a file."""
+    return {"size": path.stat().st_size, "sha256": hash_file(path)}
+
+
+def compare_file(path: Path, proof: dict, verify: bool) -> str | None:
+    """Return what is wrong with `path` against its proof, or None.
+
+    Parameters
+    ----------
+    proof : mapping with `size` in bytes and `sha256`
+    verify : also read the file and compare its digest
+    """
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        return f"{path.name} cannot be read ({error.strerror})"
+    if size != proof.get("size"):
+        return f"{path.name} has {size} bytes instead of {proof.get('size')}"
+    if verify and hash_file(path) != proof.get("sha256"):
+        return f"{path.name} has another content than when it was made (its digest differs)"
+    return None
+
+
+def bad_name(path: Path) -> Path:
+    """Return a name beside `path` to move something damaged to."""
+    stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
+    candidate = path.with_name(f"{path.name}.bad-{stamp}")
+    number = 1
+    while os.path.lexists(candidate):
+        number += 1
+        candidate = path.with_name(f"{path.name}.bad-{stamp}-{number}")
+    return candidate
+
+
+def set_aside(path: Path) -> Path:
+    """Move something damaged out of the way, never deleting it, and return where it is now.
+
+    Raises
+    ------
+    UserError
+        Where the store may not be changed.
+    """
+    target = bad_name(path)
+    try:
+        path.rename(target)
+    except OSError as error:
+        raise UserError(f"{path}: damaged, and it cannot be moved aside: {error.strerror}; repair or remove it") from None
+    return target

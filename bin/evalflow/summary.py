@@ -1,0 +1,106 @@
+"""What a launch has done: the plan it began with, compared with the store as it is now."""
+
+import shutil
+from pathlib import Path
+
+from evalflow import environment, forecast, store
+
+
+def _state(before: bool, now: bool, needed: bool, verb: str) -> str:
+    if before and now:
+        return "reused"
+    if now:
+        return verb
+    return "MISSING" if needed else "not needed"
+
+
+def make_summary(plan: dict) -> dict:
+    """Return what was built, made, reused and what is missing.
+
+    Parameters
+    ----------
+    plan : the plan that the launch began with
+    """
+    data = Path(plan["store"])
+    environments = []
+    for env in plan["envs"]:
+        sealed = store.read_json(data / "runs" / env["env_id"] / environment.SEAL)
+        state = _state(env["complete"], sealed is not None, env["needed"], "built")
+        environments.append({"env_id": env["env_id"], "state": state, "image_id": (sealed or {}).get("image_id")})
+    digests = {run["run_id"]: run["spec"]["sha256"] for run in plan["runs"]}
+    forecasts: dict[str, dict] = {run_id: {"made": 0, "reused": 0, "missing": [], "seconds": 0.0} for run_id in digests}
+    for entry in plan["forecasts"]:
+        counted = forecasts[entry["run_id"]]
+        folder = data / "runs" / entry["run_id"] / entry["init_time"]
+        if entry["complete"]:
+            counted["reused"] += 1
+        elif forecast.check_forecast(folder, digests[entry["run_id"]]) is None:
+            counted["made"] += 1
+            counted["seconds"] += store.read_json(folder / forecast.SEAL)["seconds"]
+        else:
+            counted["missing"].append(entry["init_time"])
+    runs = [
+        {"run_id": run["run_id"], "label": run["label"], **forecasts[run["run_id"]]} for run in plan["runs"]
+    ]
+    return {"experiment_id": plan["experiment_id"], "environments": environments, "runs": runs, "warnings": plan["warnings"]}
+
+
+def describe_summary(plan: dict, summary: dict) -> str:
+    """Return the summary as text for people, with a picture of where the results are."""
+    lines = ["", f"experiment {summary['experiment_id']}", ""]
+    if plan["stub"]:
+        return "\n".join([*lines, f"stub run: every step was passed through, nothing was made; empty files in {plan['outdir']}"])
+    for env in summary["environments"]:
+        image = f"  image {env['image_id']}" if env["image_id"] else ""
+        lines.append(f"  environment  {env['env_id']:<36} {env['state']}{image}")
+    if plan["target"] != "environments":
+        for run in summary["runs"]:
+            counts = f"{run['made']} made, {run['reused']} reused, {len(run['missing'])} missing"
+            lines.append(f"  forecasts    {run['run_id']:<36} {counts}  ({run['label']})")
+    lines += ["", f"results in {plan['outdir']}"]
+    lines += _tree(plan)
+    missing = [(run["run_id"], init_time) for run in summary["runs"] for init_time in run["missing"]]
+    if missing and plan["target"] != "environments":
+        shown = ", ".join(f"{run_id} {init_time}" for run_id, init_time in missing[:5])
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        lines += ["", f"missing: {shown}{more}; launch again to make what is missing"]
+    lines += [f"warning: {warning}" for warning in plan["warnings"]]
+    return "\n".join(lines)
+
+
+def _tree(plan: dict) -> list[str]:
+    data = Path(plan["store"])
+    lines = ["└── data"]
+    images = sorted(path.name for path in (data / "images").glob("*") if not path.name.startswith("."))
+    if images:
+        lines += ["    ├── images", f"    │   └── {', '.join(name for name in images if not name.endswith('.json'))}"]
+    lines.append("    └── runs")
+    for index, env in enumerate(plan["envs"]):
+        last = index == len(plan["envs"]) - 1
+        bar = "        " + ("    " if last else "│   ")
+        lines.append(f"        {'└──' if last else '├──'} {env['env_id']}")
+        folder = data / "runs" / env["env_id"]
+        files = [name for name in (environment.CHECKPOINT, environment.LOCK, environment.SEAL) if (folder / name).exists()]
+        runs = [run for run in plan["runs"] if run["env_id"] == env["env_id"]]
+        entries = [", ".join(files)] if files else []
+        for run in runs:
+            done = sorted(path.parent.name for path in (data / "runs" / run["run_id"]).glob(f"[0-9]*/{forecast.SEAL}"))
+            if done:
+                shown = done[0] if len(done) == 1 else f"{done[0]} … {done[-1]}"
+                entries.append(f"{run['run_id'].rsplit('/', 1)[1]}/{{{shown}}}  {len(done)} forecast{'s' if len(done) > 1 else ''}")
+        for number, entry in enumerate(entries):
+            lines.append(f"{bar}{'└──' if number == len(entries) - 1 else '├──'} {entry}")
+    return lines
+
+
+def write_summary(plan_file: Path, plan: dict, summary: dict) -> Path:
+    """Write plan and summary to `{outdir}/results/{experiment_id}` and return that folder."""
+    folder = Path(plan["outdir"]) / "results" / plan["experiment_id"]
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in (("summary.json", store.to_json(summary)), ("plan.json", plan_file.read_text(encoding="utf-8"))):
+        temporary = folder / f".{name}.tmp"
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(folder / name)
+    if Path(plan["config"]).is_file():
+        shutil.copyfile(plan["config"], folder / "config.yaml")
+    return folder

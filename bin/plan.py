@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""Plan an experiment: ids, what is stored, what is left to do."""
+
+import sys
+from pathlib import Path
+
+import evalflow  # noqa: F401 - finds the project's Python first
+import click
+
+from evalflow.cli import command
+from evalflow.planning import TARGETS, Options, describe_plan, make_plan, write_plan
+
+
+@command
+@click.option("--config", required=True, type=click.Path(path_type=Path), help="The experiment's YAML.")
+@click.option("--outdir", type=click.Path(path_type=Path), help="Root of all output [default: locations.output_root].")
+@click.option("--output", type=click.Path(path_type=Path), help="Write the plan to this JSON file.")
+@click.option("--target", type=click.Choice(TARGETS), default="experiment", show_default=True, help="How far to go.")
+@click.option("--inits_per_task", type=click.IntRange(min=1), default=1, show_default=True, help="Init times per task.")
+@click.option("--launch_dir", type=click.Path(path_type=Path), default=Path.cwd, help="Look relative paths up here too.")
+@click.option("--verify_store", is_flag=True, help="Compare the digests of everything stored, not only sizes.")
+@click.option("--repair", is_flag=True, help="Move damaged things in the store aside (a launch does).")
+@click.option("--stub", is_flag=True, help="Plan a stub run: its store is apart, in {outdir}/stub.")
+@click.option("--quiet", is_flag=True, help="Do not print the plan, even on a terminal.")
+def main(config, outdir, output, target, inits_per_task, launch_dir, verify_store, repair, stub, quiet):
+    """Plan an experiment: which environments, runs and forecasts it consists of, and what of them is stored already.
+
+    Nothing is built or downloaded. On a terminal, or without --output, the plan is printed as a table.
+    """
+    options = Options(outdir, launch_dir.absolute(), target, inits_per_task, verify_store, repair, stub)
+    plan = make_plan(config, options)
+    if output:
+        write_plan(plan, output)
+    if not quiet and (sys.stdout.isatty() or not output):
+        click.echo(describe_plan(plan))
+    else:
+        for warning in plan["warnings"]:
+            click.echo(f"evalflow: warning: {warning}", err=True)
+
+
+if __name__ == "__main__":
+    main()

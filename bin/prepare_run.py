@@ -1,0 +1,22 @@
+#!/usr/bin/env python3
+"""Prepare a run."""
+
+from pathlib import Path
+
+import evalflow  # noqa: F401 - finds the project's Python first
+import click
+
+from evalflow.cli import SPEC, command, read_spec
+from evalflow.forecast import prepare_run
+
+
+@command
+@SPEC
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder to write to.")
+def main(spec, output):
+    """Write what all forecasts of a run share: run.json and inference.yaml."""
+    prepare_run(read_spec(spec), output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+#!/usr/bin/env python3
+"""Make forecasts of one run."""
+
+from pathlib import Path
+
+import evalflow  # noqa: F401 - finds the project's Python first
+import click
+
+from evalflow.cli import SPEC, command, read_spec
+from evalflow.forecast import run_forecasts
+
+
+@command
+@SPEC
+@click.option("--inference", required=True, type=click.Path(path_type=Path), help="The run's inference.yaml, by prepare_run.py.")
+@click.option("--checkpoint", required=True, type=click.Path(path_type=Path), help="The run's checkpoint.")
+@click.option("--image", required=True, type=click.Path(path_type=Path), help="The image of the run's environment.")
+@click.option("--init_times", required=True, help="Init times, YYYYmmddHHMM, separated by commas.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder to write to.")
+def main(spec, inference, checkpoint, image, init_times, output):
+    """Make the forecasts of one run for some init times; each finished one is a complete folder."""
+    run_forecasts(read_spec(spec), inference, checkpoint, image, init_times.split(","), output)
+
+
+if __name__ == "__main__":
+    main()

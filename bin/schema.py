@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+"""Write the config's JSON schema and its manual from the models, or check that the files are up to date."""
+
+import os
+from pathlib import Path
+
+import evalflow  # noqa: F401 - finds the project's Python first
+import click
+
+from evalflow.cli import command
+from evalflow.config import config_schema
+from evalflow.config_docs import config_docs
+from evalflow.errors import UserError
+from evalflow.lookup import PROJECT
+from evalflow.store import to_json
+
+
+@command
+@click.option(
+    "--output-schema",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=PROJECT / "config" / "config.schema.json",
+    help="JSON schema to write.  [default: config/config.schema.json of the project]",
+)
+@click.option(
+    "--output-docs",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=PROJECT / "docs" / "config.md",
+    help="Manual to write.  [default: docs/config.md of the project]",
+)
+@click.option("--check", is_flag=True, help="Write nothing; fail where a file is not up to date.")
+def main(output_schema: Path, output_docs: Path, check: bool) -> None:
+    """Write the config's JSON schema and its manual from the models."""
+    texts = {output_schema: to_json(config_schema()), output_docs: config_docs(config_schema())}
+    stale = [path for path, text in texts.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    if check and stale:
+        raise UserError("\n".join(f"{path}: not up to date with the models; run bin/schema.py" for path in stale))
+    for path in stale:
+        temporary = path.with_name(f".{path.name}.tmp")
+        temporary.write_text(texts[path], encoding="utf-8")
+        os.replace(temporary, path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+#!/usr/bin/env python3
+"""Seal an environment."""
+
+from pathlib import Path
+
+import evalflow  # noqa: F401 - finds the project's Python first
+import click
+
+from evalflow.cli import SPEC, command, read_spec
+from evalflow.environment import seal_environment
+
+
+@command
+@SPEC
+@click.option("--image", required=True, type=click.Path(path_type=Path), help="The image in the store.")
+def main(spec, image):
+    """Write env.json, the last file of an environment: identity, sizes and digests of all that is in it."""
+    seal_environment(read_spec(spec), image)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+#!/usr/bin/env nextflow
+
+/*
+ * evalflow: evaluate machine-learned weather models.
+ *
+ *     config.yaml ─▶ PLAN ─┬─ environments ─▶ ENVIRONMENT ─▶ data/runs/{env_id}/
+ *                          └─ runs × init times ─▶ INFERENCE ─▶ data/runs/{run_id}/{init_time}/
+ */
+
+include { PLAN        } from './modules/plan'
+include { ENVIRONMENT } from './modules/environment'
+include { INFERENCE   } from './modules/inference'
+
+workflow {
+    main:
+    if (params.help) {
+        println(file("${projectDir}/assets/help.txt").text)
+        exit(0)
+    }
+    check_params()
+    PLAN(plan_arguments())
+
+    // The plan as data; docs/output.md says what it holds.
+    plan = PLAN.out.map { file -> new groovy.json.JsonSlurperClassic().parseText(file.text) }
+
+    // Environments that are needed: [ meta, spec ]
+    envs = plan
+        .flatMap { data -> data.envs }
+        .filter { env -> env.needed }
+        .map { env -> tuple([env_id: env.env_id, store: env.store, squash: env.spec.squash_venv], text_of(env.spec)) }
+    ENVIRONMENT(envs)
+
+    // Runs that lack forecasts: [ meta, spec ], and what to make of them: [ run_id, init_times ]
+    runs = plan
+        .flatMap { data -> data.runs }
+        .filter { run -> run.needed }
+        .map { run -> tuple([run_id: run.run_id, env_id: run.env_id, store: run.store, resources: run.resources], text_of(run.spec)) }
+    tasks = plan
+        .flatMap { data -> data.tasks }
+        .map { task -> tuple(task.run_id, task.init_times) }
+    INFERENCE(runs, tasks, ENVIRONMENT.out.ready)
+
+    // Say at the end what there is now, from the store itself.
+    def planned = []
+    PLAN.out.subscribe { file -> planned << file.toString() }
+    def project = workflow.projectDir.toString()
+    workflow.onComplete { summarize(project, planned) }
+}
+
+// The arguments of plan.py, each ended by a NUL.
+def plan_arguments() {
+    def words = ['--config', params.config, '--launch_dir', workflow.launchDir, '--target', params.target, '--inits_per_task', params.inits_per_task]
+    words += params.outdir ? ['--outdir', params.outdir] : []
+    words += params.verify_store ? ['--verify_store'] : []
+    return words.collect { word -> "${word}\0" }.join()
+}
+
+// A mistyped parameter must not be passed over.
+def check_params() {
+    def known = ['config', 'outdir', 'target', 'inits_per_task', 'verify_store', 'publish_mode', 'help']
+    def unknown = params.keySet().collect { name -> name.replaceAll(/([a-z])([A-Z])/, '$1_$2').toLowerCase().replace('-', '_') } as Set
+    unknown = unknown - known
+    if (unknown) {
+        error("unknown parameter --${unknown.join(', --')}; known: --${known.join(', --')}")
+    }
+}
+
+def text_of(spec) {
+    return groovy.json.JsonOutput.toJson(spec)
+}
+
+def summarize(project, planned) {
+    planned.each { plan ->
+        def summary = ["${project}/bin/summarize.py".toString(), '--plan', plan].execute()
+        summary.consumeProcessOutput(System.out, System.err)
+        summary.waitFor()
+    }
+}

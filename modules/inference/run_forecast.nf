@@ -1,0 +1,28 @@
+/*
+ * One task makes the forecasts of one run for one init time, or for several (--inits_per_task).
+ */
+
+process RUN_FORECAST {
+    tag "${meta.run_id} ${meta.init_times.size() == 1 ? meta.init_times[0] : meta.init_times[0] + '+' + (meta.init_times.size() - 1)}"
+    label 'forecast'
+    ext resources: { meta.resources }
+    publishDir "${meta.store}/runs/${meta.run_id}", mode: params.publish_mode, overwrite: true, failOnError: true, pattern: '[0-9]*'
+
+    input:
+    tuple val(meta), path(inference), path(checkpoint), path(image)
+    stdin
+
+    output:
+    tuple val(meta), path('[0-9]*', type: 'dir'), emit: forecasts
+    tuple val(meta), path('unfinished.txt'), emit: unfinished, optional: true
+
+    script:
+    """
+    run_forecast.py --inference ${inference} --checkpoint ${checkpoint} --image ${image} --init_times ${meta.init_times.join(',')} --output .
+    """
+
+    stub:
+    """
+    for init_time in ${meta.init_times.join(' ')}; do mkdir \$init_time; touch \$init_time/forecast.json; done
+    """
+}
