@@ -111,8 +111,8 @@ def register_run(
         forecaster = next(reversed(registered.values()))
 
     checkpoint = source_of(config.checkpoint, f"{key}.checkpoint").resolve(config.checkpoint, lookup, f"{key}.checkpoint")
-    inference = read_inference_config(config.config, lookup, f"{key}.config")
     runner = runner_named(config.runner)
+    inference = read_inference_config(config.config, lookup, f"{key}.config", runner.overrides)
 
     env_fields = _changed_fields(config, RunConfig.ENV_FIELDS - {"checkpoint"})
     requirements = {}

@@ -11,9 +11,6 @@ from evalflow.errors import UserError
 from evalflow.lookup import Lookup
 from evalflow.yamlio import parse_yaml, read_text, read_yaml
 
-RUNTIME_KEYS = frozenset({"checkpoint", "date", "lead_time"})
-"""Top-level keys that evalflow sets for every forecast; what the config says of them has no effect, so it is no identity."""
-
 _YAML = {".yaml", ".yml", ".json"}
 _ZARR_METADATA = (".zmetadata", ".zgroup", ".zattrs", "zarr.json")
 _MAY_BE_A_FILE = re.compile(r"[^\n{}*]*(?:/|\.[A-Za-z][A-Za-z0-9]*$)[^\n{}*]*")
@@ -82,7 +79,7 @@ class InferenceConfig:
     files: dict[str, str] = field(default_factory=dict)
 
 
-def read_inference_config(config: dict | str, lookup: Lookup, key: str) -> InferenceConfig:
+def read_inference_config(config: dict | str, lookup: Lookup, key: str, overrides: frozenset[str] = frozenset()) -> InferenceConfig:
     """Read the inference config of a run.
 
     Parameters
@@ -91,6 +88,7 @@ def read_inference_config(config: dict | str, lookup: Lookup, key: str) -> Infer
     lookup : where relative paths of the experiment's config are looked up; names inside a YAML file are looked up
         beside that file first
     key : the config key, for messages
+    overrides : top-level keys that evalflow sets itself for every forecast; what the config says of them is dropped
 
     Raises
     ------
@@ -107,7 +105,7 @@ def read_inference_config(config: dict | str, lookup: Lookup, key: str) -> Infer
             raise UserError(f"{path}: the inference config must be a mapping of keys to values")
     else:
         data = config
-    data = {name: value for name, value in data.items() if name not in RUNTIME_KEYS}
+    data = {name: value for name, value in data.items() if name not in overrides}
     files: dict[str, str] = {}
 
     def locate(text: str) -> str:

@@ -45,6 +45,7 @@ class Runner:
     requirements : what the model's environment needs, from the checkpoint's metadata; the run's own requirements win
     imports : modules that must import before an environment is sealed
     settings : what evalflow sets in the inference config of one forecast
+    overrides : the keys of `settings`; what a config says of them has no effect, so it is no identity
     command : the command line of one forecast
     """
 
@@ -53,6 +54,7 @@ class Runner:
     requirements: Callable[[dict], list[str]]
     imports: tuple[str, ...]
     settings: Callable[[Job], dict]
+    overrides: frozenset[str]
     command: Callable[[Job], list[str]]
 
 
@@ -67,7 +69,7 @@ def _onnx_settings(job: Job) -> dict:
 def _onnx(job: Job) -> list[str]:
     script = _HERE / "onnx_forecast.py"
     return [
-        job.python, str(script), "--checkpoint", str(job.checkpoint), "--config", str(job.config),
+        job.python, "-I", str(script), "--checkpoint", str(job.checkpoint), "--config", str(job.config),
         "--output", str(job.output),
     ]  # fmt: skip
 
@@ -102,6 +104,7 @@ _RUNNERS = (
         requirements=_anemoi_requirements,
         imports=("anemoi.inference", "eccodes"),
         settings=_common_settings,
+        overrides=frozenset({"checkpoint", "date", "lead_time"}),
         command=_anemoi,
     ),
     Runner(
@@ -110,6 +113,7 @@ _RUNNERS = (
         requirements=lambda _metadata: ["onnxruntime", "eccodes", "numpy", "pyyaml"],
         imports=("onnxruntime", "eccodes", "yaml"),
         settings=_onnx_settings,
+        overrides=frozenset({"date", "lead_time", "steps"}),
         command=_onnx,
     ),
     Runner(
@@ -118,6 +122,7 @@ _RUNNERS = (
         requirements=lambda _metadata: [],
         imports=(),
         settings=_common_settings,
+        overrides=frozenset({"checkpoint", "date", "lead_time"}),
         command=_command,
     ),
 )

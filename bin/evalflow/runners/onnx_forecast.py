@@ -133,21 +133,20 @@ def load_model(checkpoint, shape):
     inputs, outputs = session.get_inputs(), session.get_outputs()
     require(len(inputs) == len(outputs) == 1, f"{checkpoint}: must have one input and one output")
     takes = inputs[0].shape  # a dimension of any size is no number
-    fits = len(takes) == len(shape) and all(type(a) is not int or a == b for a, b in zip(takes, shape))
+    fits = len(takes) == len(shape) and all(type(a) is not int or a == b for a, b in zip(takes, shape, strict=True))
     require(fits, f"{checkpoint}: takes {takes}, but config and analyses give {list(shape)}: {SHAPE}")
     return lambda states: session.run([outputs[0].name], {inputs[0].name: states})[0]
 
 
 def rollout(predict, states, steps, increment_scale):
-    """Yield the last of `states`, then `steps` times last + increment_scale * (predict(states) - last), as it grows."""
+    """Yield the last state, then `steps` times last + increment_scale * (predict(states) - last), the new last."""
     yield states[0, -1]
     for _ in range(steps):
         last = states[:, -1:]
-        with explained("the model failed"):
+        with explained("the model failed"), np.errstate(all="ignore"):  # `run` refuses what is not finite
             following = predict(states)
-        require(following.shape == last.shape, f"the model gives {following.shape}, not {last.shape}: {SHAPE}")
-        if increment_scale != 1:
-            with np.errstate(all="ignore"):  # what is not finite is refused by name, later
+            require(following.shape == last.shape, f"the model gives {following.shape}, not {last.shape}: {SHAPE}")
+            if increment_scale != 1:
                 following = last + np.float32(increment_scale) * (following - last)
         states = np.concatenate([states[:, 1:], following], axis=1)
         yield states[0, -1]
@@ -160,7 +159,7 @@ def write_state(path, state, messages, lead, bits):
     with explained(f"{path}: cannot be written"):
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
-            for message, values in zip(messages, state.T):
+            for message, values in zip(messages, state.T, strict=True):
                 clone = message.copy()
                 clone.set({**keys, "bitsPerValue": bits}, check_values=False)
                 clone.set_array("values", values.astype("f8"))
@@ -176,7 +175,7 @@ def run(config, checkpoint, folder):
     predicted = rollout(load_model(checkpoint, states.shape), states, leads[-1] // timestep, config["increment_scale"])
     for number, state in enumerate(predicted):
         lead = number * timestep
-        broken = [name for name, values in zip(variables, state.T) if not np.isfinite(values).all()]
+        broken = [name for name, values in zip(variables, state.T, strict=True) if not np.isfinite(values).all()]
         require(not broken, f"lead {lead} h: the model gives values that are not finite in {', '.join(broken)}")
         if lead in leads:
             with explained(f"output.path: {config['path']} may use {{date}}, {{time}} and {{step}}"):

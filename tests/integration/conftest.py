@@ -1,0 +1,175 @@
+"""Real launches: each test gets an experiment of its own and drives `nextflow run` on it."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).resolve().parents[2]
+PYTHON_PACKAGES = ["onnxruntime", "eccodes", "numpy", "pyyaml"]
+COMMAND = "{python} {checkpoint} {config} {output} {init_time} {start} {end} {step}"
+
+
+@dataclass
+class Result:
+    """A finished launch: exit status, what it said, and the tasks that it ran (not those taken from a store or a cache)."""
+
+    status: int
+    text: str
+    tasks: Counter = field(default_factory=Counter)
+
+    def ran(self, *processes: str) -> int:
+        return sum(self.tasks[name] for name in processes)
+
+    @property
+    def environments(self) -> int:
+        return self.ran("GET_CHECKPOINT", "LOCK_REQUIREMENTS", "BUILD_IMAGE", "SEAL_ENVIRONMENT")
+
+    @property
+    def forecasts(self) -> int:
+        return self.ran("RUN_FORECAST", "RUN_FORECAST_ALONE")
+
+
+@dataclass
+class Experiment:
+    """A folder with a config and all that it names, and a store."""
+
+    root: Path
+    project: Path = PROJECT
+
+    @property
+    def config_file(self) -> Path:
+        return self.root / "exp" / "config.yaml"
+
+    @property
+    def store(self) -> Path:
+        return self.root / "out" / "data"
+
+    @property
+    def config(self) -> dict:
+        return yaml.safe_load(self.config_file.read_text())
+
+    def edit(self, change) -> None:
+        """Let `change` work on the parsed config and write it back."""
+        config = self.config
+        change(config)
+        self.config_file.write_text(yaml.safe_dump(config, sort_keys=False))
+
+    def launch(self, *arguments: str, cwd: Path | None = None, timeout: int = 400, config=None, **variables: str) -> Result:
+        cwd = cwd or self.root / "launch"
+        cwd.mkdir(exist_ok=True, parents=True)
+        trace = cwd / "trace.txt"
+        trace.unlink(missing_ok=True)
+        command = ["nextflow", "run", str(self.project), "-profile", "local", "-with-trace", str(trace)]
+        command += ["--config", str(config or self.config_file), "--outdir", str(self.root / "out"), *arguments]
+        environment = {
+            **os.environ,
+            "NXF_ANSI_LOG": "false",
+            "EVALFLOW_VENV": sys.prefix,
+            "EVALFLOW_CACHE": str(self.root / "cache"),
+            **variables,
+        }
+        done = subprocess.run(
+            command, cwd=cwd, env=environment, text=True, timeout=timeout, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        tasks = Counter()
+        if trace.exists():
+            with open(trace) as file:
+                for row in csv.DictReader(file, delimiter="\t"):
+                    if row["status"] != "CACHED":
+                        tasks[row["process"].split(":")[-1]] += 1
+        return Result(done.returncode, done.stdout, tasks)
+
+    def plan(self) -> dict:
+        """Return the plan of a launch now."""
+        output = self.root / "plan.json"
+        script = [sys.executable, str(self.project / "bin" / "plan.py"), "--config", str(self.config_file)]
+        script += ["--outdir", str(self.root / "out"), "--output", str(output)]
+        environment = {**os.environ, "EVALFLOW_VENV": sys.prefix, "EVALFLOW_CACHE": str(self.root / "cache")}
+        subprocess.run(script, check=True, env=environment)
+        return json.loads(output.read_text())
+
+    def tree(self) -> dict[str, bytes]:
+        """Return the forecasts in the store: path → content, without what tells when and how fast they were made."""
+        files = {}
+        for path in sorted(self.store.glob("runs/*/*/[0-9]*/**/*")):
+            if path.is_file() and path.name != "forecast.log":
+                content = path.read_bytes()
+                if path.name == "forecast.json":
+                    known = json.loads(content)
+                    content = json.dumps({name: known[name] for name in ("run_id", "init_time", "sha256", "leads")}).encode()
+                if path.name == "config.yaml":
+                    known = yaml.safe_load(content)
+                    known.pop("checkpoint", None)  # the path that the task saw it at
+                    content = yaml.safe_dump(known).encode()
+                files[str(path.relative_to(self.store))] = content
+        return files
+
+
+def run_entry(label: str, checkpoint: str, config: str) -> dict:
+    return {
+        "forecaster": {
+            "label": label,
+            "runner": "command",
+            "command": COMMAND,
+            "requirements": list(PYTHON_PACKAGES),
+            "checkpoint": checkpoint,
+            "config": config,
+            "steps": "0/6/6",
+        }
+    }
+
+
+def make_experiment(root: Path) -> Experiment:
+    """Write an experiment of two runs with a checkpoint each, and two init times."""
+    exp = root / "exp"
+    (exp / "models").mkdir(parents=True)
+    source = (PROJECT / "tests" / "data" / "models" / "persistence.py").read_text()
+    for name in ("one", "two"):
+        (exp / "models" / f"{name}.py").write_text(f"{source}\n# checkpoint {name}\n")
+        (exp / f"{name}.yaml").write_text(f"analyses: analyses.grib\noffset: {len(name) - 3}\nname: {name}\n")
+    shutil.copy(PROJECT / "assets" / "demo" / "blizzard-1996-01.grib", exp / "analyses.grib")
+    config = {
+        "description": "a test",
+        "dates": ["1996-01-15T00:00", "1996-01-15T12:00"],
+        "runs": [run_entry("first", "models/one.py", "one.yaml"), run_entry("second", "models/two.py", "two.yaml")],
+    }
+    (exp / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    return Experiment(root)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Experiment:
+    """An experiment after its first launch. Do not change it: take `experiment`, a copy."""
+    experiment = make_experiment(tmp_path_factory.mktemp("base"))
+    result = experiment.launch()
+    assert result.status == 0, result.text
+    assert result.tasks == {
+        "PLAN": 1, "GET_CHECKPOINT": 2, "LOCK_REQUIREMENTS": 2, "BUILD_IMAGE": 1, "SEAL_ENVIRONMENT": 2,
+        "PREPARE_RUN": 2, "RUN_FORECAST": 4,
+    }, result.text  # fmt: skip
+    return experiment
+
+
+@pytest.fixture
+def experiment(finished, tmp_path) -> Experiment:
+    """A copy of the finished experiment, store included (image and checkpoints are links)."""
+    shutil.copytree(finished.root / "exp", tmp_path / "exp")
+    shutil.copytree(finished.root / "cache", tmp_path / "cache")
+    subprocess.run(["cp", "-al", str(finished.root / "out"), str(tmp_path / "out")], check=True)
+    return Experiment(tmp_path)
+
+
+@pytest.fixture
+def fresh(tmp_path) -> Experiment:
+    """An experiment that was never launched."""
+    return make_experiment(tmp_path)
