@@ -110,7 +110,7 @@ class Experiment:
                 if path.name == "config.yaml":
                     known = yaml.safe_load(content)
                     known.pop("checkpoint", None)  # the path that the task saw it at
-                    content = yaml.safe_dump(known).encode()
+                    content = yaml.safe_dump(known).replace(str(self.root), "ROOT").encode()
                 files[str(path.relative_to(self.store))] = content
         return files
 

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Check the style of the Python code, and the Nextflow code where there is a tool for that. `make lint` calls this.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+status=0
+.venv/bin/python3 -m ruff check bin tests tools || status=1
+.venv/bin/python3 -m ruff format --check bin tests tools || status=1
+
+mapfile -t scripts < <(find . \( -path './.?*' -o -path ./work -o -path ./output \) -prune -o \
+  -type f \( -name '*.nf' -o -name '*.config' \) -not -name nf-test.config -print | sort)
+read -r version _ <.tools/nextflow.stamp
+if [[ $(printf '25.04\n%s\n' "$version" | sort -V | head -1) == 25.04 ]]; then
+  .tools/bin/nextflow lint "${scripts[@]}" || status=1
+elif type -P nf-lint >/dev/null; then
+  nf-lint "${scripts[@]}" || status=1
+else
+  echo "Nextflow code was not checked: Nextflow $version has no 'lint' (25.04 and later have), and nf-lint is not on PATH."
+fi
+exit "$status"
