@@ -30,15 +30,19 @@ workflow {
         .map { env -> tuple([env_id: env.env_id, store: env.store, squash: env.spec.squash_venv], text_of(env.spec)) }
     ENVIRONMENT(envs)
 
-    // Runs that lack forecasts: [ meta, spec ], and what to make of them: [ run_id, init_times ]
+    // Runs that lack forecasts: [ meta, spec ], what to make of them: [ run_id, init_times, forecaster ], and what
+    // downscalers need that is there: [ run_id, init_time, folder ]
     runs = plan
         .flatMap { data -> data.runs }
         .filter { run -> run.needed }
         .map { run -> tuple([run_id: run.run_id, env_id: run.env_id, store: run.store, resources: run.resources], text_of(run.spec)) }
     tasks = plan
         .flatMap { data -> data.tasks }
-        .map { task -> tuple(task.run_id, task.init_times) }
-    INFERENCE(runs, tasks, ENVIRONMENT.out.ready)
+        .map { task -> tuple(task.run_id, task.init_times, task.forecaster) }
+    stored = plan
+        .flatMap { data -> data.inputs }
+        .map { input -> tuple(input.run_id, input.init_time, file("${input.folder}")) }
+    INFERENCE(runs, tasks, stored, ENVIRONMENT.out.ready)
 
     // Say at the end what there is now, from the store itself.
     def planned = []

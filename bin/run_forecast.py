@@ -16,10 +16,11 @@ from evalflow.forecast import run_forecasts
 @click.option("--checkpoint", required=True, type=click.Path(path_type=Path), help="The run's checkpoint.")
 @click.option("--image", required=True, type=click.Path(path_type=Path), help="The image of the run's environment.")
 @click.option("--init_times", required=True, help="Init times, YYYYmmddHHMM, separated by commas.")
+@click.option("--forecaster", type=click.Path(path_type=Path), help="A downscaler's forecaster: its forecasts by init time.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder to write to.")
-def main(spec, inference, checkpoint, image, init_times, output):
+def main(spec, inference, checkpoint, image, init_times, forecaster, output):
     """Make the forecasts of one run for some init times; each finished one is a complete folder."""
-    run_forecasts(read_spec(spec), inference, checkpoint, image, init_times.split(","), output)
+    run_forecasts(read_spec(spec), inference, checkpoint, image, init_times.split(","), output, forecaster)
 
 
 if __name__ == "__main__":

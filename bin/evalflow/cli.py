@@ -50,12 +50,14 @@ SPEC = click.option("--spec", type=click.File("r", encoding="utf-8"), default="-
 def command(function: Callable[..., None]) -> click.Command:
     """Turn `function` into a click command whose user errors are one line each and exit with status 1.
 
-    SIGTERM ends it like an exit does, so that context managers clean up.
+    SIGTERM and Ctrl-C end it like an exit does, so that context managers clean up.
     """
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> None:
-        signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, lambda number, _frame: sys.exit(128 + number))
         try:
             function(*args, **kwargs)
         except UserError as error:

@@ -219,6 +219,12 @@ class RunConfig(Model):
 class ForecasterConfig(RunConfig):
     """A model that makes a forecast from initial conditions."""
 
+    @model_validator(mode="after")
+    def _no_forecaster(self) -> "ForecasterConfig":
+        if any("{forecaster}" in word for word in self.command or []):
+            raise refuse([(("command",), "{forecaster} stands for a downscaler's input; allowed: in temporal_downscaler")])
+        return self
+
 
 class TemporalDownscalerConfig(RunConfig):
     """A model that fills in lead times between those of a forecaster, or between analyses."""

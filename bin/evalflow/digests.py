@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,20 @@ from evalflow.errors import UserError
 
 _CHUNK = 1 << 22
 
+_SETTLED_SECONDS = 2
+"""Age from which a file's times tell whether it is still the same: clocks of file systems tick in up to a second."""
+
 
 def canonical(data: Any) -> str:
     """Return `data` (JSON-like) as the one JSON text that stands for it: sorted keys, no white space."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(_with_text_keys(data), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _with_text_keys(data: Any) -> Any:
+    """Return `data` with keys as JSON writes them: keys of several types cannot be sorted."""
+    if isinstance(data, dict):
+        return {key if isinstance(key, str) else json.dumps(key): _with_text_keys(value) for key, value in data.items()}
+    return [_with_text_keys(item) for item in data] if isinstance(data, list | tuple) else data
 
 
 def digest(data: Any) -> str:
@@ -66,6 +77,8 @@ def file_digest(path: Path) -> str:
         value = hash_file(path)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    if time.time() - stat.st_ctime < _SETTLED_SECONDS:
+        return value  # it may still change without its times showing it
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
         temporary = entry.with_name(f"{entry.name}.{os.getpid()}")

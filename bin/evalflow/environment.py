@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ SEAL = "env.json"
 LINKS = {True: "venv.squashfs", False: "venv"}
 """squash_venv → name of the link to the image in an environment's folder."""
 
+_STALE_SECONDS = 2 * 24 * 3600
 _BLOCK = "1M"
 _LEVEL = "3"
 
@@ -53,7 +55,11 @@ def scratch_folder() -> Path:
 
 @contextmanager
 def _scratch() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="build-", dir=scratch_folder()))
+    base = scratch_folder()
+    for stale in base.glob("build-*"):  # of a build that was killed
+        if time.time() - stale.stat().st_mtime > _STALE_SECONDS:
+            shutil.rmtree(stale, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix="build-", dir=base))
     try:
         yield folder
     finally:
@@ -64,13 +70,15 @@ def _uv(arguments: list[str], cwd: Path, what: str) -> str:
     """Run uv and return its output; its own explanation becomes the error text."""
     uv = Path(sys.executable).parent / "uv"
     environment = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"}}
+    environment.setdefault("UV_SYSTEM_CERTS", "true")  # sites with certificates of their own have them there
     environment.setdefault("UV_CACHE_DIR", str(scratch_folder() / "uv-cache"))
     # Settings of some project around the launch folder must not leak into an environment.
     command = [str(uv), "--no-config", "--no-progress", "--color", "never", *arguments]
     result = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if result.returncode != 0:
         lines = [line.strip(" ×╰─▶│├") for line in result.stderr.splitlines()]
-        lines = [line for line in lines if line and not line.startswith(("Using Python", "Resolved ", "Prepared "))]
+        lines = [re.sub("^(error|cause): ", "", line) for line in lines]
+        lines = [line for line in lines if line and not line.startswith(("Using ", "Resolved ", "Prepared ", "Creating "))]
         raise UserError(f"{what}: {' '.join(lines) or f'uv ended with status {result.returncode}'}")
     return result.stdout
 
@@ -135,6 +143,8 @@ def lock_requirements(spec: dict, metadata: Path) -> None:
     known = json.loads(metadata.read_text(encoding="utf-8"))
     wanted = merge_requirements(runner.requirements(known), spec["requirements"])
     wanted = merge_requirements(wanted, spec["extra_requirements"])
+    # As URLs, local files may have any character in their path.
+    wanted = [Path(text).as_uri() if os.path.isabs(text) else text for text in wanted]
     version, python = find_python(spec["python"])
     with _scratch() as scratch:
         (scratch / "requirements.in").write_text("\n".join(wanted) + "\n", encoding="utf-8")
@@ -153,17 +163,18 @@ def lock_requirements(spec: dict, metadata: Path) -> None:
         }
     )[:8]
     header = f"# Locked by evalflow for Python {version} on {spec['platform']}.\n# image_id: {image_id}\n"
-    store.write_new(Path(spec["folder"]) / LOCK, f"{header}# sha256: {hashlib.sha256(body.encode()).hexdigest()}\n{body}")
+    sha256 = hashlib.sha256((header + body).encode()).hexdigest()
+    store.write_new(Path(spec["folder"]) / LOCK, f"{header}# sha256: {sha256}\n{body}")
 
 
 def read_lock(path: Path) -> dict | None:
     """Return what a lock file says (`python`, `image_id`), or None where it is not whole."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n", 3)
+        lines = path.read_bytes().decode("utf-8").split("\n", 3)
         python = re.fullmatch(r"# Locked by evalflow for Python (\S+) on \S+\.", lines[0])
         image_id = re.fullmatch(r"# image_id: ([0-9a-f]{8})", lines[1])
         sha256 = re.fullmatch(r"# sha256: ([0-9a-f]{64})", lines[2])
-        if sha256[1] != hashlib.sha256(lines[3].encode()).hexdigest():
+        if sha256[1] != hashlib.sha256("\n".join([*lines[:2], lines[3]]).encode()).hexdigest():
             return None
         return {"python": python[1], "image_id": image_id[1]}
     except (OSError, UnicodeDecodeError, IndexError, TypeError):
@@ -183,6 +194,11 @@ def proof_of(image: Path) -> Path:
     return image.with_name(f"{image.name}.json")
 
 
+def _clean_environment() -> dict[str, str]:
+    """Return our environment variables without those that change what a Python interpreter does."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+
+
 def _make_venv(venv: Path, lock: Path, python: str, env_id: str) -> None:
     """Build the environment; afterwards it is the same bytes wherever and whenever it is built."""
     what = f"{env_id}: the environment cannot be built"
@@ -195,24 +211,59 @@ def _make_venv(venv: Path, lock: Path, python: str, env_id: str) -> None:
     )
     for name in (".lock", ".gitignore", "CACHEDIR.TAG"):
         (venv / name).unlink(missing_ok=True)
-    for record in venv.glob("lib/python*/site-packages/*.dist-info/uv_cache.json"):
-        record.unlink()  # holds the time of the download
-    # One process in a fixed order and with fixed hashing: compiled files then have the same bytes at every build.
-    environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": ""}
-    subprocess.run(
-        [interpreter, "-I", "-m", "compileall", "-q", "-j", "1", "--invalidation-mode", "unchecked-hash", venv / "lib"],
-        env=environment,
-        stdout=subprocess.DEVNULL,  # packages ship files that are not meant to compile (templates, Python 2)
-        stderr=subprocess.DEVNULL,
+    for about in venv.glob("lib/python*/site-packages/*.dist-info"):
+        _forget_origin(about)
+    _compile(venv, what)
+    _set_modes(venv)
+
+
+def _forget_origin(about: Path) -> None:
+    """Remove from a package's metadata when it was downloaded, and the path of the local file that it was installed from."""
+    direct_url = about / "direct_url.json"
+    removed = [about / "uv_cache.json"]
+    if direct_url.exists() and json.loads(direct_url.read_bytes()).get("url", "").startswith("file:"):
+        removed.append(direct_url)
+    record = about / "RECORD"
+    names = tuple(f"{about.name}/{path.name}," for path in removed)
+    if record.exists():
+        lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
+        record.write_text("".join(line for line in lines if not line.startswith(names)), encoding="utf-8", newline="")
+    for path in removed:
+        path.unlink(missing_ok=True)
+
+
+def _compile(venv: Path, what: str) -> None:
+    """Compile all modules: in one process, in a fixed order and with fixed hashing, so that the bytes are always the same."""
+    result = subprocess.run(
+        # No -I here: it would ignore PYTHONHASHSEED. -s keeps the path of the scratch folder out of the compiled files.
+        ["bin/python", "-m", "compileall", "-q", "-j", "1", "--invalidation-mode", "unchecked-hash", "-s", str(venv), str(venv / "lib")],
+        cwd=venv,
+        env={**_clean_environment(), "PYTHONHASHSEED": "0", "PYTHONNOUSERSITE": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # packages ship files that are not meant to compile (templates, Python 2)
+        stdin=subprocess.DEVNULL,
+        text=True,
+        errors="replace",
     )
+    failed = re.search(r"^\w+Error: (\[Errno .*)", result.stdout, re.MULTILINE)
+    if failed or result.returncode not in (0, 1):
+        raise UserError(f"{what}: its modules cannot be compiled: {failed[1] if failed else f'status {result.returncode}'}")
+
+
+def _set_modes(venv: Path) -> None:
+    """Let everybody read the files, whatever the umask of the build: images are shared."""
+    for folder, folders, files in os.walk(venv):
+        for path in (os.path.join(folder, name) for name in folders + files):
+            if not os.path.islink(path):
+                os.chmod(path, 0o755 if os.stat(path).st_mode & 0o100 else 0o644)
+    venv.chmod(0o755)
 
 
 def _check_imports(venv: Path, modules: tuple[str, ...], env_id: str) -> None:
     program = f"import {', '.join(modules)}" if modules else ""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     result = subprocess.run(
         [venv / "bin" / "python", "-I", "-B", "-c", program],
-        capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment,
+        capture_output=True, text=True, stdin=subprocess.DEVNULL, env=_clean_environment(),
     )  # fmt: skip
     if result.returncode != 0:
         reason = (result.stderr.strip().splitlines() or ["no message"])[-1]
@@ -234,16 +285,26 @@ def _squash(venv: Path, image: Path) -> None:
         raise UserError(f"{image.parent}: the image cannot be written: {reason}")
 
 
-def _describe_folder(folder: Path) -> dict:
-    """Return size in bytes and a digest over names and contents of all files below `folder`."""
+def _copy(venv: Path, folder: Path, image: Path) -> None:
+    try:
+        shutil.copytree(venv, folder, symlinks=True)
+    except shutil.Error as error:  # a list of (source, destination, reason)
+        reason = re.sub(r"^\[Errno \d+\] |: '.*", "", error.args[0][0][2])
+        raise UserError(f"{image.parent}: the image cannot be written: {reason}") from None
+
+
+def _describe(image: Path) -> dict:
+    """Return size in bytes and digest of an image; of a folder, over names and contents of all files below it."""
+    if not image.is_dir():
+        return store.describe_file(image)
     entries, size = [], 0
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(image.rglob("*")):
         if path.is_symlink():
-            entries.append([str(path.relative_to(folder)), os.readlink(path)])
+            entries.append([str(path.relative_to(image)), os.readlink(path)])
         elif path.is_file():
             proof = store.describe_file(path)
             size += proof["size"]
-            entries.append([str(path.relative_to(folder)), proof["sha256"]])
+            entries.append([str(path.relative_to(image)), proof["sha256"]])
     return {"size": size, "sha256": digest(entries)}
 
 
@@ -270,9 +331,11 @@ def build_image(spec: dict, lock: Path) -> None:
             if spec["squash_venv"]:
                 _squash(venv, temporary)
             else:
-                shutil.copytree(venv, temporary, symlinks=True)
-    content = store.describe_file(image) if spec["squash_venv"] else _describe_folder(image)
-    proof = {**content, "image_id": locked["image_id"], "python": version, "platform": spec["platform"], "recipe": spec["recipe"]}
+                _copy(venv, temporary, image)
+            # An image without a proof is of a build that was killed, or that is finishing right now with the same bytes.
+            if image.exists() and store.read_json(proof_of(image)) is None and _describe(image) != _describe(temporary):
+                store.set_aside(image)
+    proof = {**_describe(image), "image_id": locked["image_id"], "python": version, "platform": spec["platform"], "recipe": spec["recipe"]}
     store.write_new(proof_of(image), store.to_json(proof))
 
 
@@ -284,7 +347,7 @@ def check_image(image: Path, verify: bool) -> str | None:
     if image.is_dir():
         if not (image / "bin" / "python").is_symlink():
             return f"{image.name} has no bin/python"
-        if verify and _describe_folder(image)["sha256"] != proof.get("sha256"):
+        if verify and _describe(image)["sha256"] != proof.get("sha256"):
             return f"{image.name} has another content than when it was made (its digest differs)"
         return None
     return store.compare_file(image, proof, verify)
@@ -301,7 +364,7 @@ def seal_environment(spec: dict, image: Path) -> None:
     UserError
         Where a part of the environment is not whole.
     """
-    folder, image = Path(spec["folder"]), Path(os.path.realpath(image))
+    folder, image = Path(os.path.realpath(spec["folder"])), Path(os.path.realpath(image))
     problem = check_image(image, verify=False)
     if problem:
         raise UserError(f"{image}: {problem}; launch again")

@@ -17,6 +17,7 @@ from pathlib import Path
 import click
 
 from evalflow import store
+from evalflow.cli import describe_os_error
 from evalflow.errors import UserError
 from evalflow.mount import Environment, visible
 from evalflow.runners import Job, runner_named
@@ -26,6 +27,7 @@ SEAL = "forecast.json"
 RUN = "run.json"
 CONFIG = "config.yaml"
 INFERENCE = "inference.yaml"
+FORECASTER = "forecaster"
 LOG = "forecast.log"
 UNFINISHED = "unfinished.txt"
 _TIME = "%Y%m%d%H%M"
@@ -48,12 +50,31 @@ def prepare_run(spec: dict, folder: Path) -> None:
     (folder / INFERENCE).write_text(dump_yaml(spec["config"]), encoding="utf-8")
 
 
-def _prepare_forecast(spec: dict, config: dict, checkpoint: Path, init_time: str, folder: Path) -> Job:
+def _link_forecaster(folder: Path, forecaster: Path) -> None:
+    """Show a downscaler the fields that it refines: `forecaster/` in its working folder, with the GRIB files in it."""
+    grib = forecaster / "grib"
+    (folder / FORECASTER).symlink_to(grib if grib.is_dir() else forecaster)
+
+
+def _prepare_forecast(
+    spec: dict, config: dict, checkpoint: Path, init_time: str, folder: Path, forecaster: Path | None
+) -> Job:
     """Make the folder of one forecast, with the inference config that this forecast is made from."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     date = datetime.strptime(init_time, _TIME).strftime("%Y-%m-%dT%H:%M")
-    job = Job(checkpoint, folder / CONFIG, folder, date, spec["leads"], spec["step"], spec["command"])
+    if forecaster:
+        _link_forecaster(folder, Path(os.path.abspath(forecaster / init_time)))
+    job = Job(
+        checkpoint,
+        folder / CONFIG,
+        folder,
+        date,
+        spec["leads"],
+        spec["step"],
+        spec["command"],
+        forecaster=FORECASTER if forecaster else "",
+    )
     config = {**config, **runner_named(spec["runner"]).settings(job)}
     (folder / CONFIG).write_text(dump_yaml(config), encoding="utf-8")
     return job
@@ -134,6 +155,7 @@ def _make_forecast(spec: dict, job: Job, init_time: str, environment: Environmen
     with open(job.output / LOG, "w", encoding="utf-8", errors="replace") as log:
         print(f"$ {shlex.join(command)}", file=log, flush=True)
         status = environment.run(command, cwd=job.output, env=variables, stdout=log, stderr=subprocess.STDOUT)
+    (job.output / FORECASTER).unlink(missing_ok=True)  # an input, to be published with nothing
     if status != 0:
         tail = (job.output / LOG).read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_TAIL:]
         click.echo("\n".join(tail), err=True)
@@ -147,11 +169,20 @@ def _make_forecast(spec: dict, job: Job, init_time: str, environment: Environmen
     return 0
 
 
-def run_forecasts(spec: dict, inference: Path, checkpoint: Path, image: Path, init_times: list[str], output: Path) -> None:
+def run_forecasts(
+    spec: dict,
+    inference: Path,
+    checkpoint: Path,
+    image: Path,
+    init_times: list[str],
+    output: Path,
+    forecaster: Path | None = None,
+) -> None:
     """Make the forecasts of one run for some init times, one after the other, with one mount.
 
     Each finished forecast is a complete folder `output/{init_time}`. Where some of several fail, they are listed in
     `output/unfinished.txt` and what is finished is kept; where none succeeds, the script exits with the first status.
+    SIGTERM ends the model; the forecasts that it leaves undone count as failed.
 
     Parameters
     ----------
@@ -160,24 +191,40 @@ def run_forecasts(spec: dict, inference: Path, checkpoint: Path, image: Path, in
     checkpoint, image : the run's checkpoint and the image of its environment
     init_times : `YYYYmmddHHMM`, UTC
     output : folder to write to
+    forecaster : for a temporal downscaler, the folder that holds its forecaster's forecasts by init time
     """
     config = read_yaml(inference) or {}
     checkpoint, output = Path(os.path.abspath(checkpoint)), Path(os.path.abspath(output))
-    failed: dict[str, int] = {}
-    with visible(image) as environment:
-        click.echo(f"{spec['run_id']}: environment by {environment.method}")
-        for number, init_time in enumerate(init_times, 1):
-            job = _prepare_forecast(spec, config, checkpoint, init_time, output / init_time)
-            status = _make_forecast(spec, job, init_time, environment)
-            click.echo(f"{spec['run_id']} {init_time}: {'done' if status == 0 else 'FAILED'} ({number} of {len(init_times)})")
-            if status != 0:
-                failed[init_time] = status
-    if len(failed) == len(init_times):
-        sys.exit(next(iter(failed.values())))
-    for init_time in failed:
-        (output / init_time).rename(output / f"failed-{init_time}")
-    if failed:
-        (output / UNFINISHED).write_text("\n".join(failed) + "\n", encoding="utf-8")
+    output.mkdir(parents=True, exist_ok=True)
+    (output / UNFINISHED).write_text("\n".join(init_times) + "\n", encoding="utf-8")  # while the disk has room for it
+    statuses: dict[str, int] = {}
+    stopped = None
+    try:
+        with visible(image) as environment:
+            click.echo(f"{spec['run_id']}: environment by {environment.method}")
+            for number, init_time in enumerate(init_times, 1):
+                try:
+                    job = _prepare_forecast(spec, config, checkpoint, init_time, output / init_time, forecaster)
+                    status = _make_forecast(spec, job, init_time, environment)
+                except OSError as error:  # a full disk, say: what is finished must not be lost with it
+                    click.echo(f"evalflow: {spec['run_id']} {init_time}: {describe_os_error(error)}", err=True)
+                    status = 1
+                click.echo(f"{spec['run_id']} {init_time}: {'done' if status == 0 else 'FAILED'} ({number} of {len(init_times)})")
+                statuses[init_time] = status
+    except SystemExit as stop:  # SIGTERM, at a time limit for example
+        stopped = stop.code
+        click.echo(f"evalflow: {spec['run_id']}: stopped from outside; what is finished is kept", err=True)
+    unfinished = [init_time for init_time in init_times if statuses.get(init_time) != 0]
+    if len(unfinished) in (0, len(init_times)):
+        (output / UNFINISHED).unlink()
+        if unfinished:
+            sys.exit(stopped or next(iter(statuses.values())))
+        return
+    (output / UNFINISHED).write_text("\n".join(unfinished) + "\n", encoding="utf-8")
+    for init_time in unfinished:
+        if (output / init_time).exists():
+            shutil.rmtree(output / f"failed-{init_time}", ignore_errors=True)
+            (output / init_time).rename(output / f"failed-{init_time}")
 
 
 def check_forecast(folder: Path, run_digest: str, verify: bool = False) -> str | None:
@@ -197,11 +244,13 @@ def check_forecast(folder: Path, run_digest: str, verify: bool = False) -> str |
     try:
         with open(folder / SEAL, "rb") as file:
             document = json.loads(file.read())
-        files = document["files"]
+        files = {name: {"size": proof["size"], "sha256": proof["sha256"]} for name, proof in document["files"].items()}
         made_by = document["sha256"]
+        if not files:
+            return f"{SEAL} is not whole"
     except FileNotFoundError:
         return "missing"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return f"{SEAL} is not whole"
     if made_by != run_digest:
         raise UserError(
@@ -211,7 +260,7 @@ def check_forecast(folder: Path, run_digest: str, verify: bool = False) -> str |
     for name, proof in files.items():
         try:
             size = os.stat(f"{folder}/{name}").st_size
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a name that no file can have
             return f"{name} is missing"
         if size != proof["size"]:
             return f"{name} has {size} bytes instead of {proof['size']}"

@@ -7,6 +7,7 @@ field renames nothing.
 
 import os
 import platform
+import re
 import sys
 from dataclasses import dataclass, replace
 from typing import Any
@@ -210,13 +211,16 @@ def collect_all_envs(runs: dict[str, Run]) -> dict[str, list[Run]]:
 
 def canonical_path(text: str, lookup: Lookup) -> str:
     """Return an input path in one spelling: absolute where it exists, no trailing slash."""
-    found = None if "://" in text else lookup.find(text)
-    return os.path.abspath(found) if found else text.rstrip("/")
+    if "://" in text:
+        return text.rstrip("/")
+    # POSIX gives two leading slashes a meaning of their own; nobody who writes them means it.
+    return re.sub("^//", "/", os.path.normpath(lookup.find(text) or os.path.expanduser(text)))
 
 
 def baseline_identity(config: BaselineConfig, lookup: Lookup) -> dict:
     """Return what is read of a baseline, and how."""
-    steps = [int(number) for number in config.steps.split("/")]
+    leads = config.lead_times()
+    steps = [leads[0], leads[-1], int(config.steps.split("/")[2])]
     member = "000" if config.member == "control" else config.member
     return {"root": canonical_path(config.root, lookup), "steps": steps, "member": member}
 
@@ -224,6 +228,8 @@ def baseline_identity(config: BaselineConfig, lookup: Lookup) -> dict:
 def verification_identity(config: ConfigModel, lookup: Lookup) -> dict:
     """Return what changes a verification number: truth, params, thresholds, regions, corrections (no labels, no dates)."""
     part = config.experiment.model_dump(mode="json", exclude_defaults=True, include={"params", "thresholds", "stratification"})
+    if "root" in part.get("stratification", {}):
+        part["stratification"]["root"] = canonical_path(part["stratification"]["root"], lookup)
     if config.truth:
         part["truth"] = canonical_path(config.truth.root, lookup)
     if not config.lapse_rate_correction:

@@ -42,7 +42,7 @@ def _content(path: Path, lookup: Lookup, parents: tuple[Path, ...] = ()) -> Any:
     documents (its chunks are too many to read at every launch); any other file by its bytes.
     """
     if path in parents:
-        return {"cycle": path.name}
+        return {"cycle": len(parents) - parents.index(path)}
     if path.is_dir():
         names = [name for name in _ZARR_METADATA if (path / name).is_file()]
         return {"zarr": {name: file_digest(path / name) for name in names}}

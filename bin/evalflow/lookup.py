@@ -1,5 +1,6 @@
 """Where a relative path in a config is looked up: beside the file that names it, in the launch folder, in the project."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ class Lookup:
 
     def candidates(self, name: str) -> list[Path]:
         """Return the absolute paths that `name` may mean, best first."""
-        path = Path(name).expanduser()
+        path = Path(os.path.expanduser(name))  # unlike Path.expanduser, it leaves the home of a nobody as it is
         if path.is_absolute():
             return [path]
         return [folder / path for folder in dict.fromkeys([self.beside, self.launch, PROJECT])]

@@ -2,7 +2,7 @@
 
 In order: `squashfs-mount`, a loop mount in a private mount namespace (root), `squashfuse`, unpacking to node-local
 scratch (once per node and image). A mount lasts as long as its command: it belongs to a private namespace or to a child
-process that the kernel ends with us, so nothing stays behind on failure, signal or SIGKILL.
+process that the kernel ends with us, so nothing stays behind on failure, signal or SIGKILL but an empty folder.
 """
 
 import ctypes
@@ -19,12 +19,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalflow import store
+from evalflow.digests import file_digest
 from evalflow.environment import proof_of, scratch_folder
 from evalflow.errors import UserError
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 _MOUNT_SECONDS = 20
+_END_SECONDS = 10
+_AS_IT_IS = ("sh", "-c", 'exec "$@"', "sh")
+"""Prefix of methods that need none: a command that cannot be run then has the same status, 126 or 127, by all methods."""
+
+_GUARD = 'read -r line; kill -s KILL -- "-$1"'
+"""Kill the process group $1 when the other end of standard input is closed."""
+
+_SETUID_DROPS = ("LD_LIBRARY_PATH", "LD_PRELOAD", "TMPDIR")
+"""Variables that a command started by a setuid program (squashfs-mount) would not get."""
 
 
 def _die_with_parent(number: int) -> None:
@@ -33,19 +43,41 @@ def _die_with_parent(number: int) -> None:
 
 
 def _end(process: subprocess.Popen) -> None:
-    """End a process and the group that it leads, first politely."""
-    leads_group = os.getpgid(process.pid) == process.pid
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if leads_group:
-            os.killpg(process.pid, number)
-        else:
-            process.send_signal(number)
+    """End a process and the group that it leads: first politely, where it still runs, then by force."""
+    if process.poll() is None:
         try:
-            process.wait(timeout=10)
-            return
-        except subprocess.TimeoutExpired:
-            continue
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(timeout=_END_SECONDS)
+        except (subprocess.TimeoutExpired, PermissionError):  # a setuid program that has not started its command yet
+            pass
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
     process.wait()
+
+
+@contextmanager
+def _guarded(process: subprocess.Popen) -> Iterator[None]:
+    """Make sure that `process` and the group that it leads end with this block, or with us, even by SIGKILL."""
+    guard = None
+    try:
+        # The kernel ends only `process` with us, and not even that where a setuid program started it.
+        guard = subprocess.Popen(
+            ["sh", "-c", _GUARD, "sh", str(process.pid)],
+            cwd="/",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        yield
+    finally:
+        _end(process)
+        if guard is not None:
+            guard.kill()
+            guard.wait()
+            guard.stdin.close()
 
 
 @dataclass(frozen=True)
@@ -61,7 +93,7 @@ class Environment:
 
     method: str
     root: Path
-    prefix: tuple[str, ...] = ()
+    prefix: tuple[str, ...] = _AS_IT_IS
 
     def variables(self) -> dict[str, str]:
         """Return the environment variables of a command that runs in this environment."""
@@ -79,7 +111,8 @@ class Environment:
     def run(self, command: list[str], **options) -> int:
         """Run `command` in the environment and return its exit status (128 + number after a signal).
 
-        The command ends when we do, even by SIGKILL. `options` are those of `subprocess.Popen`.
+        The command and what it started in the background end when we do, even by SIGKILL, and at the latest when the
+        command does. `options` are those of `subprocess.Popen`.
         """
         options.setdefault("env", self.variables())
         process = subprocess.Popen(
@@ -89,11 +122,8 @@ class Environment:
             preexec_fn=lambda: _die_with_parent(signal.SIGKILL),
             **options,
         )
-        try:
+        with _guarded(process):
             status = process.wait()
-        finally:
-            if process.poll() is None:
-                _end(process)
         return status if status >= 0 else 128 - status
 
 
@@ -127,10 +157,16 @@ def _mount_point() -> Iterator[Path]:
 def _squashfs_mount(image: Path) -> Iterator[Environment]:
     if shutil.which("squashfs-mount") is None:
         raise UserError("not installed")
-    fixed = Path(os.environ.get("EVALFLOW_MOUNT", "/user-environment"))
-    with _mount_point() as private:
-        root = fixed if fixed.is_dir() else private
-        yield Environment("squashfs-mount", root, ("squashfs-mount", f"{image}:{root}", "--"))
+    kept = [f"{name}={os.environ[name]}" for name in _SETUID_DROPS if name in os.environ]
+    with _mount_point() as root:
+        problems = []
+        for mount in (f"--sqfs={image}:{root}", f"{image}:{root}"):  # as part of uenv; version 1
+            environment = Environment("squashfs-mount", root, ("squashfs-mount", mount, "--", "env", *kept))
+            problems.append(_works(environment))
+            if problems[-1] is None:
+                yield environment
+                return
+        raise UserError("; ".join(problems))
 
 
 @contextmanager
@@ -141,6 +177,13 @@ def _loop(image: Path) -> Iterator[Environment]:
     with _mount_point() as root:
         prefix = ("unshare", "--mount", "--propagation", "private", "sh", "-c", program, "sh", str(image), str(root))
         yield Environment("loop mount", root, prefix)
+
+
+def _is_mounted(root: Path) -> bool:
+    try:
+        return os.stat(root).st_dev != os.stat(root.parent).st_dev
+    except OSError:  # the process behind a FUSE mount was killed
+        return True
 
 
 @contextmanager
@@ -154,11 +197,12 @@ def _squashfuse(image: Path) -> Iterator[Environment]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # Ctrl-C must end the command before its file system
             preexec_fn=lambda: _die_with_parent(signal.SIGTERM),
         )
         try:
             deadline = time.monotonic() + _MOUNT_SECONDS
-            while not os.path.ismount(root):
+            while not _is_mounted(root):
                 if process.poll() is not None:
                     raise UserError(" ".join(process.stderr.read().split()) or f"status {process.returncode}")
                 if time.monotonic() > deadline:
@@ -166,19 +210,19 @@ def _squashfuse(image: Path) -> Iterator[Environment]:
                 time.sleep(0.02)
             yield Environment("squashfuse", root)
         finally:
-            if process.poll() is None:
-                _end(process)
+            _end(process)
             process.stderr.close()
-            if os.path.ismount(root):
-                subprocess.run(["fusermount3", "-u", "-z", str(root)], capture_output=True)
+            if _is_mounted(root):
+                tool = shutil.which("fusermount3") or "fusermount"
+                subprocess.run([tool, "-u", "-z", str(root)], capture_output=True, stdin=subprocess.DEVNULL)
 
 
 @contextmanager
 def _unpacked(image: Path) -> Iterator[Environment]:
     if shutil.which("unsquashfs") is None:
         raise UserError("unsquashfs is not installed")
-    proof = store.read_json(proof_of(image)) or {}
-    root = scratch_folder() / "unpacked" / f"{image.stem}-{str(proof.get('sha256', 'unknown'))[:16]}"
+    sha256 = (store.read_json(proof_of(image)) or {}).get("sha256") or file_digest(image)
+    root = scratch_folder() / "unpacked" / f"{image.stem}-{sha256[:16]}"
     root.parent.mkdir(exist_ok=True)
     with open(root.with_name(f"{root.name}.lock"), "w") as lock:  # one of the jobs on this node unpacks, the others wait
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -208,6 +252,8 @@ def visible(image: Path) -> Iterator[Environment]:
         With the reason of every method, where none works.
     """
     image = Path(os.path.realpath(image))
+    if not image.exists():
+        raise UserError(f"{image}: no such image")
     if image.is_dir():
         environment = Environment("folder", image)
         problem = _works(environment)
@@ -217,7 +263,7 @@ def visible(image: Path) -> Iterator[Environment]:
         return
     wanted = os.environ.get("EVALFLOW_MOUNT_METHODS") or ",".join(_METHODS)
     problems = []
-    for name in wanted.split(","):
+    for name in (text.strip() for text in wanted.split(",")):
         if name not in _METHODS:
             raise UserError(f"EVALFLOW_MOUNT_METHODS: unknown method {name!r}; allowed: {', '.join(_METHODS)}")
         manager = _METHODS[name](image)

@@ -69,7 +69,7 @@ def output_folder(config: ConfigModel, lookup: Lookup, outdir: Path | None) -> P
     if outdir is not None:
         return Path(os.path.abspath(lookup.launch / outdir))
     name = str(config.locations.output_root)
-    return Path(os.path.abspath(lookup.find(name) or lookup.launch / name))
+    return Path(os.path.abspath(lookup.find(name) or lookup.launch / os.path.expanduser(name)))
 
 
 class _Store:
@@ -98,15 +98,22 @@ class _Store:
         try:
             target.mkdir()
             for name in reversed(present):
-                (folder / name).rename(target / name)
+                try:
+                    (folder / name).rename(target / name)
+                except FileNotFoundError:
+                    pass  # another launch has moved it
         except OSError as error:
             raise UserError(f"{folder}: {reason}, and it cannot be moved aside: {error.strerror}; repair or remove it") from None
         self.warnings.append(f"{folder}: {reason}; moved aside to {target.name}, to be built again")
 
+    def _image(self, image_id: str, squash: bool) -> Path:
+        return Path(os.path.realpath(self.data / "images")) / environment.image_name(image_id, squash)
+
     def _image_problem(self, image: Path) -> str | None:
-        """Return what is wrong with an image that exists; it is set aside once, however many environments share it."""
+        """Return what is wrong with an image, or None; it is set aside once, however many environments share it."""
         if image not in self.checked_images:
-            problem = environment.check_image(image, self.options.verify_store)
+            whole = image.exists()
+            problem = environment.check_image(image, self.options.verify_store) if whole else f"{image.name} is missing"
             self.checked_images[image] = problem
             # An image without a proof may be one that another launch is finishing right now: BUILD_IMAGE proves it.
             if problem and environment.proof_of(image).exists():
@@ -115,20 +122,21 @@ class _Store:
                 self._set_aside(environment.proof_of(image))
         return self.checked_images[image]
 
-    def _mend_checkpoint(self, folder: Path, run: Run) -> None:
-        """Point the link to a local checkpoint at where its content is now, where it was moved."""
+    def _mend_checkpoint(self, folder: Path, run: Run) -> bool:
+        """Point the link to a local checkpoint at where its content is now. Return whether the link is known to be right then."""
         link = folder / environment.CHECKPOINT
         if not link.is_symlink() or not run.checkpoint.sha256 or not LocalFile().accepts(run.checkpoint.uri):
-            return
+            return False
         try:
             whole = file_digest(link) == run.checkpoint.sha256
         except UserError:
             whole = False
         if whole:
-            return
+            return True
         if self.options.repair:
             store.replace_link(link, run.checkpoint.location)
         self.warnings.append(f"{link}: its target was moved or changed; the same checkpoint is at {run.checkpoint.location}")
+        return True
 
     def check_environment(self, env_id: str, run: Run, squash: bool) -> dict:
         """Return `complete` and, where it is known, the `image_id` of an environment."""
@@ -136,29 +144,30 @@ class _Store:
         seal = store.read_json(folder / environment.SEAL)
         if seal is not None and "identity" in seal:
             refuse_collision(env_id, seal["identity"], run.env_identity)
-        self._mend_checkpoint(folder, run)
+        known = {environment.CHECKPOINT} if self._mend_checkpoint(folder, run) else set()
         if not os.path.lexists(folder / environment.SEAL):
-            self._check_unsealed(folder)
+            self._check_unsealed(folder, known)
             return {"complete": False}
-        problem = self._sealed_problem(folder, seal)
+        problem = self._sealed_problem(folder, seal, known)
         if problem:
             self._set_environment_aside(folder, problem)
             return {"complete": False}
-        image = self.data / "images" / environment.image_name(seal["image_id"], squash)
+        image = self._image(seal["image_id"], squash)
         complete = image.exists() and self._image_problem(image) is None
         return {"complete": complete, "image_id": seal["image_id"]}
 
-    def _sealed_problem(self, folder: Path, seal: dict | None) -> str | None:
-        if seal is None or not isinstance(seal.get("files"), dict):
+    def _sealed_problem(self, folder: Path, seal: dict | None, known: set[str]) -> str | None:
+        """Return what is wrong with a sealed environment, or None; files in `known` are whole."""
+        if not _is_whole(seal):
             return f"{environment.SEAL} is not whole"
         for name, proof in seal["files"].items():
+            if name in known:
+                continue
             if name in environment.LINKS.values():
-                image = folder / os.readlink(folder / name) if (folder / name).is_symlink() else folder / name
-                image = Path(os.path.normpath(image))
-                if not image.exists():
-                    return f"its image {image.name} is missing"
+                target = os.readlink(folder / name) if (folder / name).is_symlink() else name
+                image = Path(os.path.normpath(Path(os.path.realpath(folder)) / target))
                 problem = self._image_problem(image)
-                if problem is None and store.read_json(environment.proof_of(image))["sha256"] != proof["sha256"]:
+                if problem is None and store.read_json(environment.proof_of(image)).get("sha256") != proof["sha256"]:
                     problem = f"its image {image.name} is another one"
             else:
                 problem = store.compare_file(folder / name, proof, self.options.verify_store)
@@ -166,7 +175,7 @@ class _Store:
                 return problem
         return None
 
-    def _check_unsealed(self, folder: Path) -> None:
+    def _check_unsealed(self, folder: Path, known: set[str]) -> None:
         """Of an environment that is not finished, keep what is whole: the rest must not be built upon."""
         lock = folder / environment.LOCK
         if os.path.lexists(lock):
@@ -175,12 +184,12 @@ class _Store:
                 self._set_aside(lock)
             else:
                 for squash in (True, False):
-                    image = self.data / "images" / environment.image_name(locked["image_id"], squash)
-                    if image.exists():
-                        self._image_problem(image)
+                    self._image_problem(self._image(locked["image_id"], squash))
         if os.path.lexists(folder / environment.METADATA) and store.read_json(folder / environment.METADATA) is None:
             self._set_aside(folder / environment.METADATA)
         checkpoint = folder / environment.CHECKPOINT
+        if checkpoint.name in known:
+            return
         if os.path.lexists(checkpoint) and (not checkpoint.exists() or checkpoint.stat().st_size == 0):
             self._set_aside(checkpoint)
 
@@ -209,6 +218,16 @@ class _Store:
 _ENVIRONMENT_FILES = (
     environment.CHECKPOINT, environment.METADATA, environment.LOCK, *environment.LINKS.values(), environment.SEAL,
 )  # fmt: skip
+
+
+def _is_whole(seal: dict | None) -> bool:
+    """Return whether an `env.json` says all that SEAL_ENVIRONMENT writes into it."""
+    files = seal.get("files") if seal else None
+    if not isinstance(files, dict) or not isinstance(seal.get("image_id"), str):
+        return False
+    needed = {environment.CHECKPOINT, environment.METADATA, environment.LOCK}
+    proofs = all(isinstance(proof, dict) and {"size", "sha256"} <= proof.keys() for proof in files.values())
+    return proofs and needed <= files.keys() and not files.keys().isdisjoint(environment.LINKS.values())
 
 
 def _env_entry(env_id: str, runs: list[Run], data: Path, found: dict, needed: bool) -> dict:
@@ -267,6 +286,30 @@ def _run_entry(run: Run, data: Path, needed: bool, code: str) -> dict:
     }
 
 
+def plan_tasks(runs: dict[str, Run], complete: dict[str, dict[str, bool]], options: Options) -> list[dict]:
+    """Return what is left to do: entries with `run_id`, `init_times` and, for a temporal downscaler, `forecaster`.
+
+    Of a forecaster that is there only for a downscaler, only those init times are made that the downscaler lacks.
+
+    Parameters
+    ----------
+    runs : run_id → run, dependencies before those that need them
+    complete : run_id → init_time → whether the forecast is in the store
+    """
+    missing = {run_id: [time for time, done in times.items() if not done] for run_id, times in complete.items()}
+    wanted = {run_id: set(missing[run_id]) if run.candidate else set() for run_id, run in runs.items()}
+    for run_id, run in reversed(runs.items()):
+        if run.forecaster:
+            wanted[run.forecaster.run_id] |= wanted[run_id]
+    tasks = []
+    for run_id, run in runs.items():
+        left = [time for time in missing[run_id] if time in wanted[run_id]]
+        about = {"run_id": run_id} | ({"forecaster": run.forecaster.run_id} if run.forecaster else {})
+        size = options.inits_per_task
+        tasks += [{**about, "init_times": left[i : i + size]} for i in range(0, len(left), size)]
+    return tasks
+
+
 def make_plan(config_path: Path, options: Options) -> dict:
     """Return the plan of the experiment in `config_path` (see docs/output.md for what it holds).
 
@@ -288,17 +331,10 @@ def make_plan(config_path: Path, options: Options) -> dict:
 
     code = code_digest()
     stored = _Store(outdir / "data", options)
-    forecasts, tasks = [], []
-    for run in runs.values():
-        complete = stored.check_forecasts(run, init_times)
-        forecasts += [
-            {"run_id": run.run_id, "init_time": init_time, "complete": done}
-            for init_time, done in zip(init_times, complete, strict=True)
-        ]
-        missing = [init_time for init_time, done in zip(init_times, complete, strict=True) if not done]
-        size = options.inits_per_task
-        if options.target != "environments":
-            tasks += [{"run_id": run.run_id, "init_times": missing[i : i + size]} for i in range(0, len(missing), size)]
+    complete = {
+        run_id: dict(zip(init_times, stored.check_forecasts(run, init_times), strict=True)) for run_id, run in runs.items()
+    }
+    tasks = plan_tasks(runs, complete, options) if options.target != "environments" else []
     busy = {task["run_id"] for task in tasks}
     env_entries = []
     for env_id, sharing in envs.items():
@@ -333,8 +369,19 @@ def make_plan(config_path: Path, options: Options) -> dict:
         "baselines": list(baselines.values()),
         "truth": {"label": config.truth.label, "root": canonical_path(config.truth.root, lookup)} if config.truth else None,
         "init_times": init_times,
-        "forecasts": forecasts,
+        "forecasts": [
+            {"run_id": run_id, "init_time": init_time, "complete": done}
+            for run_id, times in complete.items()
+            for init_time, done in times.items()
+        ],
         "tasks": tasks,
+        "inputs": [
+            {"run_id": run_id, "init_time": init_time, "folder": str(stored.data / "runs" / run_id / init_time)}
+            for run_id, init_time in sorted(
+                {(task["forecaster"], time) for task in tasks if "forecaster" in task for time in task["init_times"]}
+            )
+            if complete[run_id][init_time]
+        ],
         "warnings": stored.warnings,
     }
 
@@ -343,8 +390,15 @@ def write_plan(plan: dict, path: Path) -> None:
     """Write the plan, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(plan, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    try:
+        temporary.write_text(json.dumps(plan, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        if error.filename is None:  # a failed write does not say of which file
+            error.filename = str(path)
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _table(rows: list[tuple[str, ...]]) -> list[str]:

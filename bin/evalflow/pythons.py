@@ -18,7 +18,7 @@ def _ask(executable: Path) -> tuple[str, str] | None:
             [executable, "-I", "-c", _ASK], capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL
         )
         version, base = json.loads(answer.stdout)
-    except (OSError, ValueError, subprocess.TimeoutExpired):
+    except (OSError, ValueError, TypeError, subprocess.TimeoutExpired):
         return None
     return version, os.path.realpath(base)
 

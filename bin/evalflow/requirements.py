@@ -30,6 +30,7 @@ def canonical_requirement(text: str) -> str:
     except InvalidRequirement:
         return text
     requirement.name = canonicalize_name(requirement.name)
+    requirement.extras = {canonicalize_name(extra) for extra in requirement.extras}
     return str(requirement)
 
 
@@ -42,7 +43,9 @@ def requirement_name(text: str) -> str:
     wheel = re.search(r"([^/#]+?)-[^-/#]+(?:-[^-/#]+)?-[^-/#]+-[^-/#]+-[^-/#]+\.whl(?:#.*)?$", text)
     if wheel:
         return canonicalize_name(wheel[1])
-    repository = re.search(r"^git\+.*?/([^/@#]+?)(?:\.git)?(?:@[^/]*)?(?:#.*)?$", text)
+    egg = re.search(r"#(?:.*&)?egg=([A-Za-z0-9._-]+)", text)
+    # Of a subdirectory, the name of the repository says nothing.
+    repository = egg or re.search(r"^git\+\w+://[^/]+/(?:[^@#]*/)?([^/@#]+?)(?:\.git)?(?:@[^#]*)?(?:#(?!.*subdirectory=).*)?$", text)
     return canonicalize_name(repository[1]) if repository else text
 
 

@@ -65,13 +65,20 @@ def new_in_store(final: Path) -> Iterator[Path]:
     final.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{final.name}."
     for stale in final.parent.glob(f"{prefix}*.tmp"):
-        if time.time() - stale.lstat().st_mtime > _STALE_SECONDS:
-            _remove(stale)
+        try:
+            if time.time() - stale.lstat().st_mtime > _STALE_SECONDS:
+                _remove(stale)
+        except OSError:  # its writer, or another process, was faster
+            pass
     temporary = final.with_name(f"{prefix}{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         yield temporary
         _flush(temporary)
         _settle(temporary, final)
+    except OSError as error:
+        if error.filename is None:  # a failed write does not say of which file
+            error.filename = str(final)
+        raise
     finally:
         _remove(temporary)
 
@@ -122,8 +129,13 @@ def compare_file(path: Path, proof: dict, verify: bool) -> str | None:
         return f"{path.name} cannot be read ({error.strerror})"
     if size != proof.get("size"):
         return f"{path.name} has {size} bytes instead of {proof.get('size')}"
-    if verify and hash_file(path) != proof.get("sha256"):
-        return f"{path.name} has another content than when it was made (its digest differs)"
+    if verify:
+        try:
+            same = hash_file(path) == proof.get("sha256")
+        except OSError as error:
+            return f"{path.name} cannot be read ({error.strerror})"
+        if not same:
+            return f"{path.name} has another content than when it was made (its digest differs)"
     return None
 
 
@@ -149,6 +161,8 @@ def set_aside(path: Path) -> Path:
     target = bad_name(path)
     try:
         path.rename(target)
+    except FileNotFoundError:
+        pass  # another launch has moved it
     except OSError as error:
         raise UserError(f"{path}: damaged, and it cannot be moved aside: {error.strerror}; repair or remove it") from None
     return target

@@ -28,6 +28,7 @@ def make_summary(plan: dict) -> dict:
         state = _state(env["complete"], sealed is not None, env["needed"], "built")
         environments.append({"env_id": env["env_id"], "state": state, "image_id": (sealed or {}).get("image_id")})
     digests = {run["run_id"]: run["spec"]["sha256"] for run in plan["runs"]}
+    wanted = {(task["run_id"], init_time) for task in plan["tasks"] for init_time in task["init_times"]}
     forecasts: dict[str, dict] = {run_id: {"made": 0, "reused": 0, "missing": [], "seconds": 0.0} for run_id in digests}
     for entry in plan["forecasts"]:
         counted = forecasts[entry["run_id"]]
@@ -37,7 +38,7 @@ def make_summary(plan: dict) -> dict:
         elif forecast.check_forecast(folder, digests[entry["run_id"]]) is None:
             counted["made"] += 1
             counted["seconds"] += store.read_json(folder / forecast.SEAL)["seconds"]
-        else:
+        elif (entry["run_id"], entry["init_time"]) in wanted:
             counted["missing"].append(entry["init_time"])
     runs = [
         {"run_id": run["run_id"], "label": run["label"], **forecasts[run["run_id"]]} for run in plan["runs"]
@@ -59,11 +60,10 @@ def describe_summary(plan: dict, summary: dict) -> str:
             lines.append(f"  forecasts    {run['run_id']:<36} {counts}  ({run['label']})")
     lines += ["", f"results in {plan['outdir']}"]
     lines += _tree(plan)
-    missing = [(run["run_id"], init_time) for run in summary["runs"] for init_time in run["missing"]]
+    missing = [f"{run['run_id']}/{init_time}" for run in summary["runs"] for init_time in run["missing"]]
     if missing and plan["target"] != "environments":
-        shown = ", ".join(f"{run_id} {init_time}" for run_id, init_time in missing[:5])
-        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-        lines += ["", f"missing: {shown}{more}; launch again to make what is missing"]
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        lines += ["", f"missing: {', '.join(missing[:3])}{more}; launch again to make what is missing"]
     lines += [f"warning: {warning}" for warning in plan["warnings"]]
     return "\n".join(lines)
 

@@ -1,7 +1,7 @@
 """Read and write YAML so that the same text always means the same data.
 
-Differs from PyYAML's safe loader in three ways: duplicate keys are refused, dates stay text (quoting a date changes
-nothing), and `01:30:00` stays text (YAML 1.1 reads it as the number 5400).
+Differs from PyYAML's safe loader: duplicate keys are refused, dates stay text (quoting a date changes nothing), `01:30:00`
+stays text (YAML 1.1 reads it as the number 5400), `1e5` is a number, and what JSON cannot hold is refused.
 """
 
 import re
@@ -22,22 +22,29 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-_DROPPED = {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
+_TAG = "tag:yaml.org,2002:"
+_DROPPED = {f"{_TAG}timestamp", f"{_TAG}int", f"{_TAG}float", f"{_TAG}value"}
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in pairs if tag not in _DROPPED]
     for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F_]+)$"), list("-+0123456789")
+_INT = re.compile(r"^[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F][0-9a-fA-F_]*)$")
+_FLOAT = re.compile(
+    r"^[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?|[0-9][0-9_]*[eE][-+]?[0-9]+)$"
+    r"|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$"
 )
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(
-        r"^[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?|[0-9][0-9_]*[eE][-+]?[0-9]+)$"
-        r"|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$"
-    ),
-    list("-+0123456789."),
-)
+for _class in (_Loader, _Dumper):  # the dumper keeps its own as well: it quotes what any reader would take for a number
+    _class.add_implicit_resolver(f"{_TAG}int", _INT, list("-+0123456789"))
+    _class.add_implicit_resolver(f"{_TAG}float", _FLOAT, list("-+0123456789."))
+
+
+def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    # PyYAML writes rare line breaks as they are and reads them as another one; in double quotes it escapes them.
+    style = '"' if set(text) & set("\x85\u2028\u2029") else None
+    return dumper.represent_scalar(f"{_TAG}str", text, style)
+
+
+_Dumper.add_representer(str, _represent_text)
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
@@ -45,21 +52,27 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
     for key_node, _ in node.value:
         if not isinstance(key_node, yaml.ScalarNode):
             raise yaml.constructor.ConstructorError(None, None, "a key must be a plain value", key_node.start_mark)
-        if key_node.value in seen:
+        # As written and as read: `1` and `"1"` are one key in JSON, `yes` and `true` in YAML.
+        spellings = {key_node.value}
+        if key_node.tag != f"{_TAG}merge":
+            spellings.add(loader.construct_object(key_node))
+        if seen & spellings:
             raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key_node.value!r}", key_node.start_mark)
-        seen.add(key_node.value)
+        seen |= spellings
     return loader.construct_mapping(node, deep=True)
 
 
-_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+_Loader.add_constructor(f"{_TAG}map", _mapping)
 
 
-def _refuse_cycles(data: Any, parents: tuple[int, ...]) -> None:
+def _refuse_what_json_cannot_hold(data: Any, parents: tuple[int, ...]) -> None:
     if isinstance(data, dict | list):
         if id(data) in parents:
             raise yaml.YAMLError("an anchor that contains itself")
-        for item in data.values() if isinstance(data, dict) else data:
-            _refuse_cycles(item, (*parents, id(data)))
+        for item in [*data, *data.values()] if isinstance(data, dict) else data:
+            _refuse_what_json_cannot_hold(item, (*parents, id(data)))
+    elif not isinstance(data, str | int | float | None):
+        raise yaml.YAMLError(f"a value of type {type(data).__name__}; allowed: text, numbers, true, false, null, lists, mappings")
 
 
 def parse_yaml(text: str, name: str) -> Any:
@@ -72,13 +85,13 @@ def parse_yaml(text: str, name: str) -> Any:
     """
     try:
         data = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
-        _refuse_cycles(data, ())
+        _refuse_what_json_cannot_hold(data, ())
         return data
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
         raise UserError(f"{where}: not valid YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: `!!int text`
         raise UserError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise UserError(f"{name}: not valid YAML: nested too deeply") from None

@@ -2,8 +2,8 @@
  * Make the forecasts that the store lacks and publish them, each init time by itself.
  */
 
-include { RUN_FORECAST } from './run_forecast'
-include { RUN_FORECAST as RUN_FORECAST_ALONE } from './run_forecast'
+include { MAKE_FORECASTS } from './make_forecasts'
+include { MAKE_FORECASTS as REFINE_FORECASTS } from './make_forecasts'
 
 process PREPARE_RUN {
     tag "${meta.run_id}"
@@ -31,9 +31,10 @@ process PREPARE_RUN {
 
 workflow INFERENCE {
     take:
-    runs  // one run that lacks forecasts: [ meta (run_id, env_id, store, resources), spec (JSON text) ]
-    tasks // init times to make in one task: [ run_id, [ init_time, … ] ]
-    ready // environment that can be used: [ env_id, checkpoint, image ]
+    runs   // one run that lacks forecasts: [ meta (run_id, env_id, store, resources), spec (JSON text) ]
+    tasks  // what one task makes: [ run_id, [ init_time, … ], forecaster (run_id, or null) ]
+    stored // forecasts that are complete already and that a downscaler needs: [ run_id, init_time, folder ]
+    ready  // environment that can be used: [ env_id, checkpoint, image ]
 
     main:
     wanted = runs.multiMap { meta, spec ->
@@ -42,32 +43,28 @@ workflow INFERENCE {
     }
     PREPARE_RUN(wanted.meta, wanted.spec)
 
-    // [ env_id, run_id, meta, inference, spec ] → [ run_id, meta, inference, checkpoint, image, spec ]
+    // [ run_id, meta, inference, checkpoint, image, spec ]
     able = PREPARE_RUN.out.inference
         .join(runs)
         .map { meta, inference, spec -> tuple(meta.env_id, meta.run_id, meta, inference, spec) }
         .combine(ready, by: 0)
         .map { _env_id, run_id, meta, inference, spec, checkpoint, image -> tuple(run_id, meta, inference, checkpoint, image, spec) }
 
-    jobs = able
-        .combine(tasks, by: 0)
-        .multiMap { _run_id, meta, inference, checkpoint, image, spec, init_times ->
-            job: tuple(meta + [init_times: init_times], inference, checkpoint, image)
-            spec: spec
-        }
-    RUN_FORECAST(jobs.job, jobs.spec)
+    first = tasks
+        .filter { _run_id, _init_times, forecaster -> !forecaster }
+        .map { run_id, init_times, _forecaster -> tuple(run_id, init_times, []) }
+    MAKE_FORECASTS(able, first)
 
-    // Of a task with several init times, those that failed are tried once more, each in a task of its own.
-    again = RUN_FORECAST.out.unfinished
-        .flatMap { meta, unfinished -> unfinished.readLines().collect { init_time -> tuple(meta.run_id, [init_time]) } }
-    alone = able
-        .combine(again, by: 0)
-        .multiMap { _run_id, meta, inference, checkpoint, image, spec, init_times ->
-            job: tuple(meta + [init_times: init_times], inference, checkpoint, image)
-            spec: spec
-        }
-    RUN_FORECAST_ALONE(alone.job, alone.spec)
+    // A downscaler's task starts when its forecaster's forecasts of all its init times are there.
+    refined = tasks
+        .filter { _run_id, _init_times, forecaster -> forecaster }
+        .flatMap { run_id, init_times, forecaster -> init_times.collect { init_time -> tuple(forecaster, init_time, groupKey([run_id, init_times], init_times.size())) } }
+        .combine(MAKE_FORECASTS.out.forecasts.mix(stored), by: [0, 1])
+        .map { _forecaster, _init_time, task, folder -> tuple(task, folder) }
+        .groupTuple()
+        .map { task, folders -> tuple(task.target[0], task.target[1], folders.sort { folder -> folder.name }) }
+    REFINE_FORECASTS(able, refined)
 
     emit:
-    forecasts = RUN_FORECAST.out.forecasts.mix(RUN_FORECAST_ALONE.out.forecasts) // [ meta, folder or folders named by init_time ]
+    forecasts = MAKE_FORECASTS.out.forecasts.mix(REFINE_FORECASTS.out.forecasts) // [ run_id, init_time, folder ]
 }

@@ -9,7 +9,7 @@ process RUN_FORECAST {
     publishDir "${meta.store}/runs/${meta.run_id}", mode: params.publish_mode, overwrite: true, failOnError: true, pattern: '[0-9]*'
 
     input:
-    tuple val(meta), path(inference), path(checkpoint), path(image)
+    tuple val(meta), path(inference), path(checkpoint), path(image), path(forecasts, stageAs: 'forecaster/*') // a downscaler's input, or none
     stdin
 
     output:
@@ -18,7 +18,7 @@ process RUN_FORECAST {
 
     script:
     """
-    run_forecast.py --inference ${inference} --checkpoint ${checkpoint} --image ${image} --init_times ${meta.init_times.join(',')} --output .
+    run_forecast.py --inference ${inference} --checkpoint ${checkpoint} --image ${image} --init_times ${meta.init_times.join(',')} ${forecasts ? '--forecaster forecaster' : ''} --output .
     """
 
     stub:

@@ -1,5 +1,6 @@
 """How a model is run. A runner says what its environment needs and which command makes one forecast."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
@@ -22,6 +23,7 @@ class Job:
     leads : lead times in hours
     step : hours between leads
     command : the run's own command, for the runner that is called so
+    forecaster : for a temporal downscaler, the name of the folder (in `output`) with the fields to refine
     """
 
     checkpoint: Path
@@ -32,6 +34,7 @@ class Job:
     step: int
     command: list[str] = field(default_factory=list)
     python: str = "python"
+    forecaster: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,13 +83,15 @@ def _command(job: Job) -> list[str]:
         "checkpoint": str(job.checkpoint),
         "config": str(job.config),
         "output": str(job.output),
+        "forecaster": job.forecaster,
         "init_time": job.init_time,
         "lead_time": str(job.leads[-1]),
         "start": str(job.leads[0]),
         "end": str(job.leads[-1]),
         "step": str(job.step),
     }
-    return [word.format_map(values) for word in job.command]
+    # Not str.format: braces that are not a placeholder (JSON) belong to the program.
+    return [re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), word) for word in job.command]
 
 
 def _anemoi(job: Job) -> list[str]:

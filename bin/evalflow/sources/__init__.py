@@ -49,11 +49,19 @@ def source_of(uri: str, key: str) -> Source:
     Raises
     ------
     UserError
-        Where no source accepts it.
+        Where no source accepts it, or where it is a URL with credentials in it.
     """
+    from evalflow.sources import huggingface, mlflow
     from evalflow.sources.local import LocalFile
+    from evalflow.sources.remote import check_url, shown
 
-    for source in (LocalFile(),):
+    if "://" in uri:
+        check_url(uri, key)
+    # MLflow first: what it accepts is told by the fragment, on any host.
+    for source in (LocalFile(), mlflow.MLflow(), huggingface.HuggingFace()):
         if source.accepts(uri):
             return source
-    raise UserError(f"{key}: unknown kind of checkpoint: {uri}; allowed: the path of a local file")
+    raise UserError(
+        f"{key}: unknown kind of checkpoint: {shown(uri)}; allowed: the path of a local file, an MLflow URL ({mlflow.ALLOWED}), "
+        f"or a Hugging Face URL ({huggingface.ALLOWED})"
+    )

@@ -1,0 +1,39 @@
+/*
+ * Make forecasts in tasks of one or several init times, and try again by themselves those that fail among others.
+ */
+
+include { RUN_FORECAST } from './run_forecast'
+include { RUN_FORECAST as RUN_FORECAST_ALONE } from './run_forecast'
+
+workflow MAKE_FORECASTS {
+    take:
+    able  // run that can be run: [ run_id, meta, inference, checkpoint, image, spec ]
+    tasks // what one task makes: [ run_id, [ init_time, … ], [ forecast folder to refine, … ] ]
+
+    main:
+    jobs = jobs_of(able, tasks)
+    RUN_FORECAST(jobs.job, jobs.spec)
+
+    failed = RUN_FORECAST.out.unfinished
+        .flatMap { meta, unfinished -> unfinished.readLines().collect { init_time -> tuple(meta.run_id, init_time) } }
+        .combine(tasks, by: 0)
+        .filter { _run_id, init_time, init_times, _forecasts -> init_time in init_times }
+        .map { run_id, init_time, _init_times, forecasts -> tuple(run_id, [init_time], forecasts.findAll { folder -> folder.name == init_time }) }
+    again = jobs_of(able, failed)
+    RUN_FORECAST_ALONE(again.job, again.spec)
+
+    emit:
+    forecasts = RUN_FORECAST.out.forecasts // [ run_id, init_time, folder ]
+        .mix(RUN_FORECAST_ALONE.out.forecasts)
+        .flatMap { meta, folders -> [folders].flatten().collect { folder -> tuple(meta.run_id, folder.name, folder) } }
+}
+
+// Put the run and what it is to make together, for a process that also reads standard input.
+def jobs_of(able, tasks) {
+    return able
+        .combine(tasks, by: 0)
+        .multiMap { _run_id, meta, inference, checkpoint, image, spec, init_times, forecasts ->
+            job: tuple(meta + [init_times: init_times], inference, checkpoint, image, forecasts)
+            spec: spec
+        }
+}
