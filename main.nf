@@ -10,6 +10,7 @@
 include { PLAN        } from './modules/plan'
 include { ENVIRONMENT } from './modules/environment'
 include { INFERENCE   } from './modules/inference'
+include { SANDBOX     } from './modules/sandbox'
 
 workflow {
     main:
@@ -30,7 +31,7 @@ workflow {
         .map { env -> tuple([env_id: env.env_id, store: env.store, squash: env.spec.squash_venv], text_of(env.spec)) }
     ENVIRONMENT(envs)
 
-    // Runs that lack forecasts: [ meta, spec ], what to make of them: [ run_id, init_times, forecaster ], and what
+    // Runs that need something: [ meta, spec ], what to make of them: [ run_id, init_times, forecaster ], and what
     // downscalers need that is there: [ run_id, init_time, folder ]
     runs = plan
         .flatMap { data -> data.runs }
@@ -42,7 +43,12 @@ workflow {
     stored = plan
         .flatMap { data -> data.inputs }
         .map { input -> tuple(input.run_id, input.init_time, file("${input.folder}")) }
-    INFERENCE(runs, tasks, stored, ENVIRONMENT.out.ready)
+    if (params.target == 'sandbox') {
+        SANDBOX(runs.combine(plan.map { data -> data.init_times[0] }), ENVIRONMENT.out.locks)
+    }
+    else {
+        INFERENCE(runs, tasks, stored, ENVIRONMENT.out.ready)
+    }
 
     // Say at the end what there is now, from the store itself.
     def planned = []
@@ -61,7 +67,8 @@ def plan_arguments() {
 
 // A mistyped parameter must not be passed over.
 def check_params() {
-    def known = ['config', 'outdir', 'target', 'inits_per_task', 'verify_store', 'publish_mode', 'help']
+    def known = ['config', 'outdir', 'target', 'inits_per_task', 'verify_store', 'publish_mode', 'sandbox_checkpoint', 'help']
+    known += ['slurm_partition', 'slurm_account', 'slurm_options', 'gpu_flag', 'gpus']
     def unknown = params.keySet().collect { name -> name.replaceAll(/([a-z])([A-Z])/, '$1_$2').toLowerCase().replace('-', '_') } as Set
     unknown = unknown - known
     if (unknown) {

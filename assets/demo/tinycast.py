@@ -1,4 +1,7 @@
-"""TinyCast: a convolutional forecaster with 14 thousand parameters for a small box of latitudes and longitudes."""
+"""TinyCast: a convolutional forecaster with 14 thousand parameters for a small box of latitudes and longitudes.
+
+The wheel beside this file holds this module alone: checkpoints name its classes, and an environment needs it to load them.
+"""
 
 import numpy as np
 import torch
@@ -79,3 +82,11 @@ class TinyCast(torch.nn.Module):
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """Do the same as `predict_step`; the ONNX exporter traces this."""
         return self.predict_step(states)
+
+
+class Persistence(torch.nn.Module):
+    """Predict that nothing changes; a model without weights."""
+
+    def predict_step(self, states: torch.Tensor, **kwargs: object) -> torch.Tensor:
+        """Return the newer of two states; shapes are those of `TinyCast.predict_step`."""
+        return states[:, -1:]

@@ -72,6 +72,7 @@ __all__ = [
     "ExperimentScorecardConfig",
     "Ffv2Config",
     "ForecasterConfig",
+    "ForecastsConfig",
     "GlobalResources",
     "InferenceResources",
     "Locations",
@@ -234,6 +235,35 @@ class TemporalDownscalerConfig(RunConfig):
     )
 
 
+class ForecastsConfig(Model):
+    """Forecasts that were made elsewhere, evaluated like those of a run."""
+
+    HASH_EXCLUDE: ClassVar[frozenset[str]] = frozenset({"label"})
+
+    label: Text = Field(description="Name shown in figures, tables and reports.")
+    root: Text = Field(description="Folder that holds the forecasts: GRIB or NetCDF files, or Zarr stores.")
+    pattern: Text = Field(
+        examples=["%Y%m%d%H/*.grib"],
+        description="Path of the files of one forecast, below root. strftime directives such as %Y%m%d%H stand for the "
+        "init time, * for anything.",
+    )
+    steps: Steps = Field(description="Lead times to use, as start/end/step in hours, the end included.")
+
+    @field_validator("pattern")
+    @classmethod
+    def _tells_init_times_apart(cls, pattern: str) -> str:
+        if pattern.startswith("/") or ".." in pattern.split("/"):
+            raise ValueError(f"{show(pattern)} leaves root; allowed: a path below it")
+        times = (datetime(2001, 1, 1), datetime(2002, 1, 1), datetime(2001, 2, 1), datetime(2001, 1, 2), datetime(2001, 1, 1, 12))
+        if len({time.strftime(pattern) for time in times}) < len(times):
+            raise ValueError(f"{show(pattern)} is the same for different init times; allowed: year to hour, such as %Y%m%d%H")
+        return pattern
+
+    def lead_times(self) -> list[int]:
+        """Return the lead times in hours."""
+        return list(parse_steps(self.steps))
+
+
 class BaselineConfig(Model):
     """A forecast made elsewhere, that the runs are compared with."""
 
@@ -277,6 +307,12 @@ class TemporalDownscalerItem(Model):
     temporal_downscaler: TemporalDownscalerConfig = Field(description="A model that fills in lead times.")
 
 
+class ForecastsItem(Model):
+    """An entry of `runs` whose forecasts were made elsewhere."""
+
+    forecasts: ForecastsConfig = Field(description="Forecasts that were made elsewhere.")
+
+
 class BaselineItem(Model):
     """An entry of `runs` that is a baseline."""
 
@@ -286,7 +322,7 @@ class BaselineItem(Model):
 # The models below differ by a key or a type that is there. Choosing by it keeps each error where the user wrote the
 # mistake: trying all of them would report what every one of them dislikes. Tags stand in <> so that `problems` can tell
 # them from keys.
-_KINDS = ("forecaster", "temporal_downscaler", "baseline")
+_KINDS = ("forecaster", "temporal_downscaler", "forecasts", "baseline")
 
 
 def _kinds_in(item: Any) -> list[str]:
@@ -302,7 +338,7 @@ def _check_one_kind(item: Any) -> Any:
         raise ValueError(f"holds {' and '.join(kinds)}; allowed: {allowed}")
     if isinstance(item, dict):
         hint = "".join(did_you_mean(key, _KINDS) for key in item)
-        raise ValueError(f"holds none of the three kinds{hint}; allowed: {allowed}")
+        raise ValueError(f"holds none of these kinds{hint}; allowed: {allowed}")
     raise ValueError(f"got {show(item)}; allowed: {allowed}")
 
 
@@ -319,6 +355,7 @@ def _dates_tag(value: Any) -> str | None:
 RunItem = Annotated[
     Annotated[ForecasterItem, Tag("<forecaster>")]
     | Annotated[TemporalDownscalerItem, Tag("<temporal_downscaler>")]
+    | Annotated[ForecastsItem, Tag("<forecasts>")]
     | Annotated[BaselineItem, Tag("<baseline>")],
     Discriminator(_run_tag),
     BeforeValidator(_check_one_kind),
@@ -335,7 +372,7 @@ class ConfigModel(Model):
     dates: Annotated[Annotated[Dates, Tag("<range>")] | Annotated[Times, Tag("<list>")], Discriminator(_dates_tag)] = (
         Field(description="Init times: start, end and frequency, or a list of ISO-8601 times (UTC).")
     )
-    runs: list[RunItem] = Field(description="The participants: models to run, and baselines.")
+    runs: list[RunItem] = Field(description="The participants: models to run, forecasts made elsewhere, and baselines.")
     truth: TruthConfig | None = Field(None, description="What forecasts are verified against. Left out: nothing is.")
     lapse_rate_correction: bool = Field(
         True, description="Correct T_2M for the difference in height between grids, by 0.0065 K/m."
@@ -409,8 +446,8 @@ class ConfigModel(Model):
         """Return the init times in order: UTC, without a time zone, the blacklist left out."""
         return self.dates.times() if isinstance(self.dates, Dates) else [parse_time(text) for text in self.dates]
 
-    def participants(self) -> list[tuple[str, RunConfig | BaselineConfig]]:
-        """Return the entries of `runs` in order: (forecaster, temporal_downscaler or baseline; what it says)."""
+    def participants(self) -> list[tuple[str, RunConfig | ForecastsConfig | BaselineConfig]]:
+        """Return the entries of `runs` in order: (forecaster, temporal_downscaler, forecasts or baseline; what it says)."""
         return [(kind, getattr(item, kind)) for item in self.runs for kind in _kinds_in(item)]
 
     def baselines(self) -> list[BaselineConfig]:

@@ -81,6 +81,12 @@ runs:
         - other-model==2.1
       command: "{python} -m other_model --weights {checkpoint} --from {init_time} --hours {lead_time} --to {output}"
 
+  - forecasts:                        # made elsewhere: no environment, no job
+      label: operational AI model
+      root: /data/forecasts/ai
+      pattern: "%Y%m%d%H/*.grib"      # the init time by strftime, * for anything
+      steps: 0/24/6
+
   - baseline:
       label: ICON-CH2-EPS
       root: /data/ICON-CH2-EPS

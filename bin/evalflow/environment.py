@@ -32,6 +32,8 @@ CHECKPOINT = "inference-last.ckpt"
 METADATA = "anemoi.json"
 LOCK = "requirements.txt"
 SEAL = "env.json"
+DEFINITIONS = "share/eccodes-cosmo-resources/definitions"
+"""Local ecCodes definitions, where an environment brings some (the package eccodes-cosmo-resources)."""
 LINKS = {True: "venv.squashfs", False: "venv"}
 """squash_venv → name of the link to the image in an environment's folder."""
 

@@ -18,6 +18,7 @@ import click
 
 from evalflow import store
 from evalflow.cli import describe_os_error
+from evalflow.environment import DEFINITIONS
 from evalflow.errors import UserError
 from evalflow.mount import Environment, visible
 from evalflow.runners import Job, runner_named
@@ -32,8 +33,6 @@ LOG = "forecast.log"
 UNFINISHED = "unfinished.txt"
 _TIME = "%Y%m%d%H%M"
 _LOG_TAIL = 15
-_DEFINITIONS = "share/eccodes-cosmo-resources/definitions"
-"""Local ecCodes definitions, where the environment brings some (the package eccodes-cosmo-resources)."""
 
 
 def prepare_run(spec: dict, folder: Path) -> None:
@@ -149,8 +148,8 @@ def _make_forecast(spec: dict, job: Job, init_time: str, environment: Environmen
     """Make one forecast and seal it. Return 0, or the status of a model that failed."""
     began = time.monotonic()
     variables = environment.variables()
-    if not spec["disable_local_eccodes_definitions"] and environment.has(_DEFINITIONS):
-        variables["ECCODES_DEFINITION_PATH"] = str(environment.root / _DEFINITIONS)
+    if not spec["disable_local_eccodes_definitions"] and environment.has(DEFINITIONS):
+        variables["ECCODES_DEFINITION_PATH"] = str(environment.root / DEFINITIONS)
     command = runner_named(spec["runner"]).command(job)
     with open(job.output / LOG, "w", encoding="utf-8", errors="replace") as log:
         print(f"$ {shlex.join(command)}", file=log, flush=True)

@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass, replace
 from typing import Any
 
-from evalflow.config import BaselineConfig, ConfigModel, RunConfig
+from evalflow.config import BaselineConfig, ConfigModel, ForecastsConfig, RunConfig
 from evalflow.digests import canonical, digest
 from evalflow.errors import UserError
 from evalflow.inference import InferenceConfig, read_inference_config
@@ -225,6 +225,13 @@ def baseline_identity(config: BaselineConfig, lookup: Lookup) -> dict:
     return {"root": canonical_path(config.root, lookup), "steps": steps, "member": member}
 
 
+def forecasts_identity(config: ForecastsConfig, lookup: Lookup) -> dict:
+    """Return what is read of forecasts made elsewhere, and how."""
+    leads = config.lead_times()
+    steps = [leads[0], leads[-1], int(config.steps.split("/")[2])]
+    return {"root": canonical_path(config.root, lookup), "pattern": config.pattern, "steps": steps}
+
+
 def verification_identity(config: ConfigModel, lookup: Lookup) -> dict:
     """Return what changes a verification number: truth, params, thresholds, regions, corrections (no labels, no dates)."""
     part = config.experiment.model_dump(mode="json", exclude_defaults=True, include={"params", "thresholds", "stratification"})
@@ -239,11 +246,12 @@ def verification_identity(config: ConfigModel, lookup: Lookup) -> dict:
 
 def master_hash(config: ConfigModel, runs: dict[str, Run], lookup: Lookup) -> str:
     """Return the hash part of an experiment_id: runs, baselines, verification and dates; order and labels change nothing."""
-    baselines = [item.baseline for item in config.runs if getattr(item, "baseline", None)]
+    external = [entry for kind, entry in config.participants() if kind == "forecasts"]
     return digest(
         {
             "runs": sorted(run.run_digest for run in runs.values() if run.candidate),
-            "baselines": sorted({digest(baseline_identity(baseline, lookup)) for baseline in baselines}),
+            "forecasts": sorted({digest(forecasts_identity(entry, lookup)) for entry in external}),
+            "baselines": sorted({digest(baseline_identity(baseline, lookup)) for baseline in config.baselines()}),
             "verification": verification_identity(config, lookup),
             "dates": [time.isoformat() for time in config.init_times()],
         }

@@ -16,12 +16,12 @@ _ZARR_METADATA = (".zmetadata", ".zgroup", ".zattrs", "zarr.json")
 _MAY_BE_A_FILE = re.compile(r"[^\n{}*]*(?:/|\.[A-Za-z][A-Za-z0-9]*$)[^\n{}*]*")
 
 
-def _walk(data: Any, change: Callable[[str], Any]) -> Any:
+def replace_values(data: Any, change: Callable[[str], Any]) -> Any:
     """Return a copy of `data` in which every text value is what `change` makes of it."""
     if isinstance(data, dict):
-        return {key: _walk(value, change) for key, value in data.items()}
+        return {key: replace_values(value, change) for key, value in data.items()}
     if isinstance(data, list):
-        return [_walk(value, change) for value in data]
+        return [replace_values(value, change) for value in data]
     return change(data) if isinstance(data, str) else data
 
 
@@ -60,7 +60,7 @@ def _identified(data: Any, lookup: Lookup, parents: tuple[Path, ...] = ()) -> An
         path = _find(text, lookup)
         return {"file": digest(_content(path, lookup, parents))} if path else text
 
-    return _walk(data, change)
+    return replace_values(data, change)
 
 
 @dataclass(frozen=True)
@@ -115,4 +115,4 @@ def read_inference_config(config: dict | str, lookup: Lookup, key: str, override
         files[text] = str(path)
         return str(path)
 
-    return InferenceConfig(_identified(data, lookup), _walk(data, locate), files)
+    return InferenceConfig(_identified(data, lookup), replace_values(data, locate), files)

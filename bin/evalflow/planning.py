@@ -1,9 +1,11 @@
 """The plan: what an experiment consists of, what of it is in the store already, and what is left to do."""
 
+import glob
 import json
 import os
 import re
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 
 from evalflow import environment, forecast, store
@@ -18,6 +20,7 @@ from evalflow.identity import (
     canonical_path,
     collect_all_envs,
     collect_all_runs,
+    forecasts_identity,
     host_platform,
     master_hash,
     refuse_collision,
@@ -25,7 +28,7 @@ from evalflow.identity import (
 from evalflow.lookup import PROJECT, Lookup
 from evalflow.sources.local import LocalFile
 
-TARGETS = ("environments", "forecasts", "experiment")
+TARGETS = ("environments", "forecasts", "experiment", "sandbox")
 _TIME = "%Y%m%d%H%M"
 
 
@@ -286,6 +289,55 @@ def _run_entry(run: Run, data: Path, needed: bool, code: str) -> dict:
     }
 
 
+def _external_runs(
+    config: ConfigModel, lookup: Lookup, init_times: list[str], stored: _Store
+) -> list[tuple[dict, dict[str, bool]]]:
+    """Return the plan's entries of forecasts made elsewhere, each with init_time → whether its files are there."""
+    entries: dict[str, tuple[dict, dict[str, bool]]] = {}
+    for kind, entry in config.participants():
+        if kind != "forecasts":
+            continue
+        identity = forecasts_identity(entry, lookup)
+        run_id = f"forecasts-{digest(identity)[:ID_LENGTH]}"
+        spec = {"run_id": run_id, "env_id": None, "model_type": kind, "sha256": digest(identity), "identity": identity}
+        about = {
+            "run_id": run_id,
+            "env_id": None,
+            "model_type": kind,
+            "label": entry.label,
+            "candidate": True,
+            "store": str(stored.data),
+            "forecaster": None,
+            "needed": False,
+            "resources": {},
+            "spec": spec | {"leads": entry.lead_times(), "root": identity["root"], "pattern": entry.pattern},
+        }
+        found = {}
+        for init_time in init_times:
+            files = glob.iglob(datetime.strptime(init_time, _TIME).strftime(entry.pattern), root_dir=identity["root"])
+            found[init_time] = next(files, None) is not None
+        lacking = [init_time for init_time, there in found.items() if not there]
+        if lacking:
+            where = f"{identity['root']}/{entry.pattern}"
+            stored.warnings.append(f"{run_id} ({entry.label}): no file {where} for {len(lacking)} init times, the first {lacking[0]}")
+        if run_id in entries:
+            refuse_collision(run_id, entries[run_id][0]["spec"]["identity"], identity)
+        else:
+            entries[run_id] = (about, found)
+    return list(entries.values())
+
+
+def _baselines(config: ConfigModel, lookup: Lookup) -> list[dict]:
+    """Return the plan's entries of baselines; one that is named twice is one."""
+    entries: dict[str, dict] = {}
+    for baseline in config.baselines():
+        identity = baseline_identity(baseline, lookup)
+        baseline_id = f"baseline-{digest(identity)[:ID_LENGTH]}"
+        about = {"label": baseline.label, "root": identity["root"], "steps": baseline.steps, "member": baseline.member}
+        entries.setdefault(baseline_id, {"baseline_id": baseline_id, "sha256": digest(identity), **about})
+    return list(entries.values())
+
+
 def plan_tasks(runs: dict[str, Run], complete: dict[str, dict[str, bool]], options: Options) -> list[dict]:
     """Return what is left to do: entries with `run_id`, `init_times` and, for a temporal downscaler, `forecaster`.
 
@@ -334,8 +386,10 @@ def make_plan(config_path: Path, options: Options) -> dict:
     complete = {
         run_id: dict(zip(init_times, stored.check_forecasts(run, init_times), strict=True)) for run_id, run in runs.items()
     }
-    tasks = plan_tasks(runs, complete, options) if options.target != "environments" else []
+    tasks = plan_tasks(runs, complete, options) if options.target in {"forecasts", "experiment"} else []
     busy = {task["run_id"] for task in tasks}
+    if options.target == "sandbox":
+        busy = {run_id for run_id, run in runs.items() if run.candidate}
     env_entries = []
     for env_id, sharing in envs.items():
         squash = all(run.config.squash_venv for run in sharing)
@@ -343,18 +397,7 @@ def make_plan(config_path: Path, options: Options) -> dict:
         found = stored.check_environment(env_id, sharing[0], squash)
         env_entries.append(_env_entry(env_id, sharing, stored.data, found, needed))
 
-    baselines = {}
-    for item in config.runs:
-        baseline = getattr(item, "baseline", None)
-        if baseline is not None:
-            baseline_id = f"baseline-{digest(baseline_identity(baseline, lookup))[:ID_LENGTH]}"
-            baselines[baseline_id] = {
-                "baseline_id": baseline_id,
-                "label": baseline.label,
-                "root": canonical_path(baseline.root, lookup),
-                "steps": baseline.steps,
-                "member": baseline.member,
-            }
+    external = _external_runs(config, lookup, init_times, stored)
     experiment_id = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', label)}_{master_hash(config, runs, lookup)}"
     return {
         "experiment_id": experiment_id,
@@ -365,13 +408,13 @@ def make_plan(config_path: Path, options: Options) -> dict:
         "store": str(outdir / "data"),
         "project": str(PROJECT),
         "envs": env_entries,
-        "runs": [_run_entry(run, stored.data, run.run_id in busy, code) for run in runs.values()],
-        "baselines": list(baselines.values()),
+        "runs": [_run_entry(run, stored.data, run.run_id in busy, code) for run in runs.values()] + [run for run, _ in external],
+        "baselines": _baselines(config, lookup),
         "truth": {"label": config.truth.label, "root": canonical_path(config.truth.root, lookup)} if config.truth else None,
         "init_times": init_times,
         "forecasts": [
             {"run_id": run_id, "init_time": init_time, "complete": done}
-            for run_id, times in complete.items()
+            for run_id, times in [*complete.items(), *((run["run_id"], found) for run, found in external)]
             for init_time, done in times.items()
         ],
         "tasks": tasks,

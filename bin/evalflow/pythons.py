@@ -50,11 +50,14 @@ def find_python(wanted: str | None) -> tuple[str, str]:
     if wanted is None:
         wanted = "{}.{}.{}".format(*sys.version_info)
     minor = ".".join(wanted.split(".")[:2])
-    found = [answer for path in _candidates(minor) if (answer := _ask(path)) and f"{answer[0]}.".startswith(f"{minor}.")]
-    exact = [answer for answer in found if f"{answer[0]}.".startswith(f"{wanted}.")]
-    if exact:
-        return exact[0]
-    have = ", ".join(sorted({version for version, _ in found})) or "none"
+    found = set()
+    for path in _candidates(minor):
+        version, python = _ask(path) or ("", "")
+        if f"{version}.".startswith(f"{wanted}."):
+            return version, python
+        if f"{version}.".startswith(f"{minor}."):
+            found.add(version)
+    have = ", ".join(sorted(found)) or "none"
     raise UserError(
         f"Python {wanted} is not on this host (of {minor}: {have}); install it, or name the folder that holds "
         f"python{minor} in EVALFLOW_PYTHONS"

@@ -6,6 +6,9 @@ from pathlib import Path
 from evalflow import environment, forecast, store
 
 
+SANDBOX = "sandbox.zip"
+
+
 def _state(before: bool, now: bool, needed: bool, verb: str) -> str:
     if before and now:
         return "reused"
@@ -54,14 +57,19 @@ def describe_summary(plan: dict, summary: dict) -> str:
     for env in summary["environments"]:
         image = f"  image {env['image_id']}" if env["image_id"] else ""
         lines.append(f"  environment  {env['env_id']:<36} {env['state']}{image}")
-    if plan["target"] != "environments":
+    if plan["target"] in {"forecasts", "experiment"}:
         for run in summary["runs"]:
             counts = f"{run['made']} made, {run['reused']} reused, {len(run['missing'])} missing"
             lines.append(f"  forecasts    {run['run_id']:<36} {counts}  ({run['label']})")
+    if plan["target"] == "sandbox":
+        for run in plan["runs"]:
+            zipped = Path(plan["store"]) / "runs" / run["run_id"] / SANDBOX
+            if run["needed"]:
+                lines.append(f"  sandbox      {zipped if zipped.exists() else run['run_id'] + '  MISSING'}  ({run['label']})")
     lines += ["", f"results in {plan['outdir']}"]
     lines += _tree(plan)
     missing = [f"{run['run_id']}/{init_time}" for run in summary["runs"] for init_time in run["missing"]]
-    if missing and plan["target"] != "environments":
+    if missing and plan["target"] in {"forecasts", "experiment"}:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         lines += ["", f"missing: {', '.join(missing[:3])}{more}; launch again to make what is missing"]
     lines += [f"warning: {warning}" for warning in plan["warnings"]]

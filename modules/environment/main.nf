@@ -150,6 +150,9 @@ workflow ENVIRONMENT {
     ready = SEAL_ENVIRONMENT.out.seal // [ env_id, checkpoint, image ]
         .join(whole)
         .map { meta, _seal, checkpoint, image -> tuple(meta.env_id, checkpoint, image) }
+    locks = GET_CHECKPOINT.out.checkpoint // [ env_id, checkpoint, lock ]
+        .join(LOCK_REQUIREMENTS.out.lock)
+        .map { meta, checkpoint, _metadata, lock -> tuple(meta.env_id, checkpoint, lock) }
 }
 
 // The name of the image that a lock file is for; a SquashFS file, or a folder where sites cannot mount.

@@ -1,4 +1,4 @@
-"""Where checkpoints come from. Each source resolves a name to an immutable identity, and fetches what it resolved to."""
+"""Where checkpoints come from: a source resolves a name to an immutable identity, and fetches what it resolved to."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +62,6 @@ def source_of(uri: str, key: str) -> Source:
         if source.accepts(uri):
             return source
     raise UserError(
-        f"{key}: unknown kind of checkpoint: {shown(uri)}; allowed: the path of a local file, an MLflow URL ({mlflow.ALLOWED}), "
-        f"or a Hugging Face URL ({huggingface.ALLOWED})"
+        f"{key}: unknown kind of checkpoint: {shown(uri)}; allowed: the path of a local file, "
+        f"an MLflow URL ({mlflow.ALLOWED}), or a Hugging Face URL ({huggingface.ALLOWED})"
     )

@@ -1,4 +1,4 @@
-"""Checkpoints on the Hugging Face hub, or on the hub that HF_ENDPOINT names, by the URL of a file as the browser shows it.
+"""Checkpoints on the Hugging Face hub (or the one that HF_ENDPOINT names), by the URL of a file as a browser shows it.
 
 A commit never changes: planning needs no network for it. A branch or a tag means the commit that it is at when the
 launch is planned.
@@ -77,7 +77,8 @@ def endpoint(host: str, key: str) -> str:
     """
     text = (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
     parts = check_url(text, f"{key}: HF_ENDPOINT")
-    if parts.scheme != "https" and not (parts.scheme == "http" and (is_loopback(parts.hostname) or host == _host(text))):
+    plain = parts.scheme == "http" and (is_loopback(parts.hostname) or host == _host(text))
+    if parts.scheme != "https" and not plain:
         raise UserError(f"{key}: HF_ENDPOINT is {text}; allowed: an https URL, or http on this machine")
     return text
 
@@ -225,7 +226,7 @@ class HuggingFace:
             found = _metadata(reference, hub)
             sha256 = _sha256(found.etag)
             if found.commit_hash != reference.revision or (checkpoint.sha256 and sha256 != checkpoint.sha256):
-                raise UserError("the hub has another file under this name now than when the launch was planned; launch again")
+                raise UserError("the hub has another file there now than when the launch was planned; launch again")
             with download_folder() as folder:
                 check_space(folder, found.size)
                 path = _client().hf_hub_download(

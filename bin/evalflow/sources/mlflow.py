@@ -36,9 +36,7 @@ PREFERRED = "inference-last.ckpt"
 PATH_PARAMS = ("config.hardware.paths.checkpoints", "config.system.output.checkpoints.root")
 """Params in which anemoi-training logs the folder of a run's checkpoints, on the file system that it trained on."""
 
-_LOGIN = (
-    "set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or write ~/.mlflow/credentials"
-)
+_LOGIN = "set MLFLOW_TRACKING_TOKEN (or …_USERNAME and …_PASSWORD), or write ~/.mlflow/credentials"
 _PRIVATE = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
 _TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 _QUICK = {
@@ -72,6 +70,11 @@ class Reference:
     artifact: str | None = None
     model: str | None = None
     version: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"run {self.run}" if self.run else f"version {self.version} of the model {self.model}"
 
     @property
     def url(self) -> str:
@@ -182,8 +185,7 @@ class MLflow:
             Where there is none or more than one, or where the server does not give it to us whole.
         """
         reference = parse_reference(checkpoint.location, "checkpoint")
-        name = f"run {reference.run}" if reference.run else f"version {reference.version} of the model {reference.model}"
-        missing = f"there is no {name} at {reference.tracking}, or it has lost its checkpoint"
+        missing = f"there is no {reference.name} at {reference.tracking}, or it has lost its checkpoint"
         where = f"{checkpoint.location}: the checkpoint cannot be fetched"
         with _asking(where, reference, missing):
             with client_settings(_QUICK):
@@ -199,7 +201,7 @@ class MLflow:
                 deliver(found.download(folder), destination, found.size, None)
 
 
-# --- which file ---------------------------------------------------------------------------------------------------------
+# --- which file -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -245,12 +247,13 @@ def _repository(uri: str, reference: Reference) -> Any:
 
 
 def _checkpoints_in(repository: Any) -> list[Found]:
-    """Return the checkpoints among the artefacts: the uppermost `inference-last.ckpt`, or else everything that ends so."""
+    """Return the checkpoints among the artefacts: the uppermost `inference-last.ckpt`, else all that end in .ckpt."""
     found: list[Found] = []
     folders: list[str | None] = [None]
     while folders:
         entries = [entry for folder in folders for entry in repository.list_artifacts(folder)]
-        level = [Found(repository, entry.path, entry.file_size) for entry in entries if entry.path.endswith(".ckpt") and not entry.is_dir]
+        files = [entry for entry in entries if not entry.is_dir and entry.path.endswith(".ckpt")]
+        level = [Found(repository, entry.path, entry.file_size) for entry in files]
         preferred = [one for one in level if posixpath.basename(one.path) == PREFERRED]
         if preferred:  # runs log hundreds of folders of plots: no need to look into them
             return preferred
@@ -269,8 +272,8 @@ def _the_only(found: list[Found], what: str, cure: str) -> Found | None:
 def _find_in_run(client: Any, reference: Reference, run_id: str | None = None) -> Found:
     """Return the checkpoint of a run.
 
-    An artefact `inference-last.ckpt` goes before the file of that name in the folder that the run logged, and this before
-    the only artefact that ends in `.ckpt`: that may be one to go on training from.
+    An artefact `inference-last.ckpt` goes before the file of that name in the folder that the run logged, and this
+    before the only artefact that ends in `.ckpt`: that may be one to go on training from.
     """
     run_id = run_id or reference.run
     run = client.get_run(run_id)
@@ -286,7 +289,8 @@ def _find_in_run(client: Any, reference: Reference, run_id: str | None = None) -
     if found and posixpath.basename(found[0].path) == PREFERRED:
         return _the_only(found, f"run {run_id}", cure)
     logged = [Path(run.data.params[name]) for name in PATH_PARAMS if run.data.params.get(name)]
-    looked = [file for folder in logged for file in (folder / PREFERRED, folder / run_id / PREFERRED) if folder.is_absolute()]
+    folders = [below for folder in logged if folder.is_absolute() for below in (folder, folder / run_id)]
+    looked = [folder / PREFERRED for folder in folders]
     for path in looked:
         if path.is_file():
             return Found(None, str(path))
@@ -301,16 +305,16 @@ def _find_in_model(client: Any, reference: Reference) -> Found:
     """Return the checkpoint of a model's version: below what was registered, or else of the run that it came from."""
     version = client.get_model_version(reference.model, str(reference.version))
     source = client.get_model_version_download_uri(reference.model, str(reference.version))
-    what = f"version {reference.version} of {reference.model}"
-    only = _the_only(_checkpoints_in(_repository(source, reference)), what, "register a folder that holds one")
+    found = _checkpoints_in(_repository(source, reference))
+    only = _the_only(found, reference.name, "register a folder that holds one")
     if only:
         return only
     if not version.run_id:
-        raise UserError(f"{what} has no file that ends in .ckpt")
+        raise UserError(f"{reference.name} has no file that ends in .ckpt")
     return _find_in_run(client, reference, version.run_id)
 
 
-# --- download -----------------------------------------------------------------------------------------------------------
+# --- download ---------------------------------------------------------------------------------------------------------
 
 
 def _download(repository: Any, path: str, size: int | None, target: Path) -> None:
@@ -327,7 +331,8 @@ def _download(repository: Any, path: str, size: int | None, target: Path) -> Non
             try:
                 with _request(repository, path, before if tag else 0, tag) as response:
                     response.raise_for_status()
-                    if response.status_code != 206 or not response.headers.get("Content-Range", "").startswith(f"bytes {before}-"):
+                    range_sent = response.headers.get("Content-Range", "") if response.status_code == 206 else ""
+                    if not range_sent.startswith(f"bytes {before}-"):
                         file.seek(0)
                         file.truncate()
                     tag = response.headers.get("ETag", "")

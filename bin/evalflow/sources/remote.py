@@ -32,16 +32,16 @@ _SECRETS = (
     "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
 )  # fmt: skip
 _BROKEN_OFF = {
-    "ChunkedEncodingError", "IncompleteRead", "NetworkError", "ProtocolError", "RemoteDisconnected", "RemoteProtocolError",
-    "ConnectionResetError", "BrokenPipeError",
+    "BrokenPipeError", "ChunkedEncodingError", "ConnectionResetError", "IncompleteRead", "NetworkError",
+    "ProtocolError", "RemoteDisconnected", "RemoteProtocolError",
 }  # fmt: skip
 
 
-# --- URLs ---------------------------------------------------------------------------------------------------------------
+# --- URLs -------------------------------------------------------------------------------------------------------------
 
 
 def shown(uri: str) -> str:
-    """Return `uri` for a message, without what may be secret in it: user and password, signature of a storage service."""
+    """Return `uri` for a message, without what may be secret in it: user and password, the signature of a storage."""
     return re.sub(r"\?[^#]*", "?…", re.sub(r"//.*@", "//…@", uri))
 
 
@@ -83,12 +83,12 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-# --- clients ------------------------------------------------------------------------------------------------------------
+# --- clients ----------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
 def client_settings(defaults: Mapping[str, str], *loggers: str) -> Iterator[None]:
-    """Give a client its settings, where the user gave none, and keep it from talking: what it says may hold signed URLs.
+    """Give a client its settings, where the user gave none, and keep it quiet: what it says may hold signed URLs.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def status_of(error: BaseException) -> int | None:
         if match:
             return int(match[1] or match[2])
     for cause in chain:
-        if getattr(cause, "error_code", "INTERNAL_ERROR") != "INTERNAL_ERROR" and hasattr(cause, "get_http_status_code"):
+        if hasattr(cause, "get_http_status_code") and cause.error_code != "INTERNAL_ERROR":
             return cause.get_http_status_code()
     return None
 
@@ -145,7 +145,9 @@ def network_trouble(error: BaseException) -> str | None:
     for cause in chain:
         if isinstance(cause, ssl.SSLError):
             what = getattr(cause, "verify_message", "") or cause.reason or "handshake failed"
-            return f"no trusted TLS connection: {what} (certificates of a site: set REQUESTS_CA_BUNDLE and SSL_CERT_FILE)"
+            return (
+                f"no trusted TLS connection: {what} (a site's own certificates: set REQUESTS_CA_BUNDLE, SSL_CERT_FILE)"
+            )
     for cause in chain:
         if isinstance(cause, OSError) and cause.errno in _NO_WAY:
             return os.strerror(cause.errno).lower()
@@ -179,7 +181,9 @@ def scrub(text: str) -> str:
 
 
 @contextmanager
-def answers(where: str, server: str, login: str, missing: str, special: Callable[[Exception], str | None]) -> Iterator[None]:
+def answers(
+    where: str, server: str, login: str, missing: str, special: Callable[[Exception], str | None]
+) -> Iterator[None]:
     """Turn what a client raises in the block into one line of our own, without secrets.
 
     Parameters
@@ -209,7 +213,7 @@ def answers(where: str, server: str, login: str, missing: str, special: Callable
 
 def _reason(error: Exception, server: str, login: str, missing: str) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return f"this storage needs the Python package {error.name}; install it: {sys.executable} -m pip install {error.name}"
+        return f"the storage needs a Python package: {sys.executable} -m pip install {error.name}"
     trouble = network_trouble(error)
     if trouble:
         return f"{server}: {trouble}; check the address, or try again later"
@@ -227,7 +231,7 @@ def _reason(error: Exception, server: str, login: str, missing: str) -> str:
     return f"{type(error).__name__}: {scrub(str(error))}"
 
 
-# --- downloads ----------------------------------------------------------------------------------------------------------
+# --- downloads --------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -259,7 +263,9 @@ def check_space(folder: Path, size: int | None) -> None:
     """
     free = shutil.disk_usage(folder).free
     if size is not None and size > free:
-        raise UserError(f"{size} bytes do not fit into {folder.parent} ({free} bytes are free); set EVALFLOW_SCRATCH to another folder")
+        raise UserError(
+            f"{size} bytes do not fit into {folder.parent} ({free} are free); set EVALFLOW_SCRATCH elsewhere"
+        )
 
 
 def deliver(path: Path, destination: Path, size: int | None, sha256: str | None) -> None:

@@ -1,0 +1,26 @@
+#!/usr/bin/env python3
+"""Write the sandbox of a run."""
+
+from pathlib import Path
+
+import evalflow  # noqa: F401 - finds the project's Python first
+import click
+
+from evalflow.cli import SPEC, command, read_spec
+from evalflow.sandbox import create_sandbox
+
+
+@command
+@SPEC
+@click.option("--checkpoint", required=True, type=click.Path(path_type=Path), help="The run's checkpoint.")
+@click.option("--lock", required=True, type=click.Path(path_type=Path), help="The locked requirements.")
+@click.option("--init_time", required=True, help="Init time of the forecast that it is ready to make, YYYYmmddHHMM.")
+@click.option("--with_checkpoint/--link_checkpoint", default=False, help="Put the checkpoint's bytes into the zip, or a link.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="The zip to write.")
+def main(spec, checkpoint, lock, init_time, with_checkpoint, output):
+    """Write a zip that makes a forecast of one run by hand: checkpoint, lock, config, README and scripts."""
+    create_sandbox(read_spec(spec), checkpoint, lock, init_time, output, link=not with_checkpoint)
+
+
+if __name__ == "__main__":
+    main()

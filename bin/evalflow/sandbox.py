@@ -1,0 +1,148 @@
+"""A sandbox: everything to run one model by hand, in a zip."""
+
+import io
+import os
+import shlex
+import stat
+import zipfile
+from datetime import datetime
+from pathlib import Path
+
+from evalflow import environment, forecast
+from evalflow.errors import UserError
+from evalflow.identity import flat_id
+from evalflow.inference import replace_values
+from evalflow.lookup import PROJECT
+from evalflow.runners import Job, runner_named
+from evalflow.yamlio import dump_yaml
+
+_SMALL = 20 * 1024 * 1024
+"""Bytes up to which a file that the inference config names goes into the sandbox."""
+
+_TIME = (1980, 1, 1, 0, 0, 0)  # the same run gives the same zip
+
+_MAKE_ENVIRONMENT = """#!/usr/bin/env bash
+# Make the environment of this run in .venv.
+set -euo pipefail
+cd "$(dirname "${{BASH_SOURCE[0]}}")"
+command -v uv >/dev/null || {{ echo "uv is not on PATH; install it (pip install uv)" >&2; exit 1; }}
+uv venv --no-project --clear --python {python} .venv
+uv pip sync --python .venv/bin/python requirements.txt
+"""
+
+_RUN_FORECAST = """#!/usr/bin/env bash
+# Make one forecast, as evalflow does; what the model writes goes to output/.
+set -euo pipefail
+cd "$(dirname "${{BASH_SOURCE[0]}}")"
+export PATH="$PWD/.venv/bin:$PATH" PYTHONNOUSERSITE=1
+unset PYTHONPATH PYTHONHOME
+[[ -x .venv/bin/python ]] || {{ echo "no environment; run ./make_environment.sh first" >&2; exit 1; }}
+{definitions}mkdir -p output
+cd output
+ln -sfn ../resources resources
+exec {command}
+"""
+
+_DEFINITIONS = f"""if [[ -d .venv/{environment.DEFINITIONS} ]]; then
+  export ECCODES_DEFINITION_PATH="$PWD/.venv/{environment.DEFINITIONS}"
+fi
+"""
+
+
+class _Zip:
+    """A zip with one folder in it, whose entries have fixed times."""
+
+    def __init__(self, file: io.BufferedIOBase, folder: str) -> None:
+        self.folder = folder
+        self.archive = zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=6)
+
+    def _info(self, name: str, mode: int) -> zipfile.ZipInfo:
+        info = zipfile.ZipInfo(f"{self.folder}/{name}", _TIME)
+        info.compress_type = zipfile.ZIP_DEFLATED
+        info.external_attr = mode << 16
+        return info
+
+    def text(self, name: str, text: str, executable: bool = False) -> None:
+        self.archive.writestr(self._info(name, stat.S_IFREG | (0o755 if executable else 0o644)), text)
+
+    def link(self, name: str, target: str) -> None:
+        self.archive.writestr(self._info(name, stat.S_IFLNK | 0o777), target)
+
+    def file(self, name: str, path: Path) -> None:
+        with open(path, "rb") as source, self.archive.open(self._info(name, stat.S_IFREG | 0o644), "w", force_zip64=True) as target:
+            while block := source.read(1 << 22):
+                target.write(block)
+
+
+def _gather(config: dict, archive: _Zip) -> dict:
+    """Return the config with small named files replaced by their copies in the sandbox."""
+    names: dict[str, str] = {}
+
+    def change(text: str) -> str:
+        path = Path(text)
+        if not (text.startswith("/") and path.is_file()) or path.suffix in {".yaml", ".yml"} or path.stat().st_size > _SMALL:
+            return text
+        if text not in names:
+            name = path.name
+            while name in names.values():
+                name = f"_{name}"
+            names[text] = name
+            archive.file(f"resources/{name}", path)
+        return f"resources/{names[text]}"
+
+    return replace_values(config, change)
+
+
+def create_sandbox(spec: dict, checkpoint: Path, lock: Path, init_time: str, output: Path, link: bool) -> None:
+    """Write the sandbox of a run.
+
+    Parameters
+    ----------
+    spec : the run as the plan has it
+    checkpoint, lock : files of the run's environment
+    init_time : `YYYYmmddHHMM`, the forecast that the sandbox is ready to make
+    output : the zip to write
+    link : whether the zip holds a link to the checkpoint instead of its bytes
+    """
+    locked = environment.read_lock(lock)
+    if locked is None:
+        raise UserError(f"{lock}: not a whole lock file; launch again")
+    runner = runner_named(spec["runner"])
+    date = datetime.strptime(init_time, "%Y%m%d%H%M").strftime("%Y-%m-%dT%H:%M")
+    job = Job(
+        Path("../inference-last.ckpt"), Path("../config.yaml"), Path("."), date, spec["leads"], spec["step"], spec["command"],
+        forecaster=f"../{forecast.FORECASTER}",
+    )  # fmt: skip
+    with open(output, "wb") as file:
+        archive = _Zip(file, flat_id(spec["run_id"]))
+        with archive.archive:
+            words = []
+            for word in runner.command(job):
+                script = Path(word)
+                if script.is_absolute() and script.is_file():  # a runner's own script
+                    archive.file(script.name, script)
+                    word = f"../{script.name}"
+                words.append(word)
+            config = _gather(spec["config"], archive)
+            archive.text("config.yaml", dump_yaml({**config, **runner.settings(job)}))
+            archive.text("requirements.txt", lock.read_text(encoding="utf-8"))
+            archive.text("make_environment.sh", _MAKE_ENVIRONMENT.format(python=locked["python"]), executable=True)
+            definitions = "" if spec["disable_local_eccodes_definitions"] else _DEFINITIONS
+            run = _RUN_FORECAST.format(command=shlex.join(words), definitions=definitions)
+            archive.text("run_forecast.sh", run, executable=True)
+            target = os.path.realpath(checkpoint)
+            if link:
+                archive.link("inference-last.ckpt", target)
+            else:
+                archive.file("inference-last.ckpt", checkpoint)
+            extra = ""
+            if spec["model_type"] == "temporal_downscaler":
+                extra = "| `forecaster/` | make this folder and put the GRIB files to refine into it |\n"
+            readme = (PROJECT / "assets" / "sandbox" / "README.md").read_text(encoding="utf-8")
+            archive.text(
+                "README.md",
+                readme.format(
+                    run_id=spec["run_id"], python=locked["python"], init_time=date, extra=extra,
+                    checkpoint=f"link to {target}" if link else "the checkpoint",
+                ),
+            )  # fmt: skip
