@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,15 +23,16 @@ from evalflow.digests import file_digest
 from evalflow.environment import proof_of, scratch_folder
 from evalflow.errors import UserError
 
+_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 _MOUNT_SECONDS = 20
 _END_SECONDS = 10
 _AS_IT_IS = ("sh", "-c", 'exec "$@"', "sh")
-"""Prefix of methods that need none: a command that cannot be run then has the same status, 126 or 127, by all methods."""
+"""Prefix of methods that need none, so that a command that cannot be run has the same status by all: 126 or 127."""
 
-_GUARD = 'read -r line; kill -s KILL -- "-$1"'
-"""Kill the process group $1 when the other end of standard input is closed."""
+_GUARD = 'read -r group && { read -r line; kill -s KILL -- "-$group"; }'
+"""Kill a process group, whose number is on standard input, when the other end of standard input is closed."""
 
 _SETUID_DROPS = ("LD_LIBRARY_PATH", "LD_PRELOAD", "TMPDIR")
 """Variables that a command started by a setuid program (squashfs-mount) would not get."""
@@ -57,27 +58,50 @@ def _end(process: subprocess.Popen) -> None:
     process.wait()
 
 
+def _dismiss(guard: subprocess.Popen) -> None:
+    guard.kill()
+    guard.wait()
+    guard.stdin.close()
+
+
 @contextmanager
-def _guarded(process: subprocess.Popen) -> Iterator[None]:
-    """Make sure that `process` and the group that it leads end with this block, or with us, even by SIGKILL."""
-    guard = None
+def _held_signals() -> Iterator[None]:
+    """Let signals that would end us wait until this block is left: between two steps that belong together."""
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
-        # The kernel ends only `process` with us, and not even that where a setuid program started it.
-        guard = subprocess.Popen(
-            ["sh", "-c", _GUARD, "sh", str(process.pid)],
-            cwd="/",
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
         yield
     finally:
-        _end(process)
-        if guard is not None:
-            guard.kill()
-            guard.wait()
-            guard.stdin.close()
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+
+
+def _begin_command() -> None:
+    """Prepare the child process that becomes a command."""
+    _die_with_parent(signal.SIGKILL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+
+
+@contextmanager
+def _running(command: list[str], **options) -> Iterator[subprocess.Popen]:
+    """Start a command that ends, with all that it started in its process group, with this block and with us."""
+    with ExitStack() as stack:
+        with _held_signals():
+            # The kernel ends only the command with us, and not even that where a setuid program started it.
+            guard = subprocess.Popen(
+                ["sh", "-c", _GUARD],
+                cwd="/",
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            stack.callback(_dismiss, guard)
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_begin_command, **options
+            )
+            stack.callback(_end, process)
+            guard.stdin.write(b"%d\n" % process.pid)
+            guard.stdin.flush()
+        yield process
 
 
 @dataclass(frozen=True)
@@ -106,7 +130,8 @@ class Environment:
 
     def has(self, folder: str) -> bool:
         """Return whether the environment contains `folder` (a path relative to its root)."""
-        return subprocess.run([*self.prefix, "test", "-d", str(self.root / folder)], stdin=subprocess.DEVNULL).returncode == 0
+        command = [*self.prefix, "test", "-d", str(self.root / folder)]
+        return subprocess.run(command, stdin=subprocess.DEVNULL).returncode == 0
 
     def run(self, command: list[str], **options) -> int:
         """Run `command` in the environment and return its exit status (128 + number after a signal).
@@ -115,14 +140,7 @@ class Environment:
         command does. `options` are those of `subprocess.Popen`.
         """
         options.setdefault("env", self.variables())
-        process = subprocess.Popen(
-            [*self.prefix, *command],
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-            preexec_fn=lambda: _die_with_parent(signal.SIGKILL),
-            **options,
-        )
-        with _guarded(process):
+        with _running([*self.prefix, *command], **options) as process:
             status = process.wait()
         return status if status >= 0 else 128 - status
 
@@ -224,7 +242,8 @@ def _unpacked(image: Path) -> Iterator[Environment]:
     sha256 = (store.read_json(proof_of(image)) or {}).get("sha256") or file_digest(image)
     root = scratch_folder() / "unpacked" / f"{image.stem}-{sha256[:16]}"
     root.parent.mkdir(exist_ok=True)
-    with open(root.with_name(f"{root.name}.lock"), "w") as lock:  # one of the jobs on this node unpacks, the others wait
+    with open(root.with_name(f"{root.name}.lock"), "w") as lock:
+        # One of the jobs on this node unpacks, the others wait.
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not root.is_dir():
             with store.new_in_store(root) as temporary:

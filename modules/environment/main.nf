@@ -8,6 +8,7 @@
 process GET_CHECKPOINT {
     tag "${meta.env_id}"
     label 'download'
+    label 'stored'
     storeDir "${meta.store}/runs/${meta.env_id}"
 
     input:
@@ -31,6 +32,7 @@ process GET_CHECKPOINT {
 process LOCK_REQUIREMENTS {
     tag "${meta.env_id}"
     label 'download'
+    label 'stored'
     storeDir "${meta.store}/runs/${meta.env_id}"
 
     input:
@@ -54,6 +56,7 @@ process LOCK_REQUIREMENTS {
 process BUILD_IMAGE {
     tag "${image}"
     label 'build'
+    label 'stored'
     storeDir "${store}/images"
 
     input:
@@ -78,6 +81,7 @@ process BUILD_IMAGE {
 process SEAL_ENVIRONMENT {
     tag "${meta.env_id}"
     label 'launch'
+    label 'stored'
     storeDir "${meta.store}/runs/${meta.env_id}"
 
     input:

@@ -46,8 +46,8 @@ def built(tmp_path_factory):
         results = [
             run("build_image.py", "--lock", locked, spec=first, cwd=root),
             run("build_image.py", "--lock", locked, spec=second, cwd=root / "a longer path" / "launch", umask=0o077,
-                env={"EVALFLOW_SCRATCH": str(root / "a longer path" / "scratch"), "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo",
-                     "PYTHONDONTWRITEBYTECODE": "1"}),
+                env={"EVALFLOW_SCRATCH": str(root / "a longer path" / "scratch"), "PYTHONHASHSEED": "7",
+                     "PYTHONDONTWRITEBYTECODE": "1", "TZ": "Asia/Tokyo"}),
         ]  # fmt: skip
         assert [result.returncode for result in results] == [0, 0], results
         name = f"{read_lock(locked)['image_id']}.squashfs"

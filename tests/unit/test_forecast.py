@@ -1,0 +1,466 @@
+"""Make forecasts with a shell script in the model's place, and tell whole ones from others."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import eccodes
+import pytest
+import yaml
+from environments import end, is_running, needs_root, run, small_disk, start, wait_for
+from evalflow.errors import UserError
+from evalflow.forecast import SEAL, UNFINISHED, check_forecast, prepare_run, read_leads, run_forecasts
+from evalflow.runners import Job, runner_named
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+SCRIPT = "run_forecast.py"
+TIMES = ["202401010000", "202401010600", "202401011200"]
+RUN_ID = "forecaster-abcd-12345678/87654321"
+WHOLE = 'cp "$samples/lead-0.grib" "$samples/lead-6.grib" "$1"'
+
+
+def grib(lead: int, **keys) -> bytes:
+    message = eccodes.GRIBMessage.from_samples("regular_ll_sfc_grib2")
+    message.set({"dataDate": 20240101, "step": lead, **keys})
+    return message.get_buffer()
+
+
+class Model:
+    """A run whose model does for each init time what a test says (a shell script; $1 is the output folder)."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.output = root / "output"
+        self.image = root / "environment"  # an environment as a folder
+        (self.image / "bin").mkdir(parents=True)
+        (self.image / "bin" / "python").symlink_to(os.path.realpath(sys.executable))
+        self.samples = root / "samples"
+        self.samples.mkdir()
+        for lead in (0, 6):
+            (self.samples / f"lead-{lead}.grib").write_bytes(grib(lead))
+        (root / "checkpoint").write_text("weights")
+        # What to do is looked up by the name of the output folder, which is the init time as the store has it.
+        (root / "model.sh").write_text(f'samples="{self.samples}"; . "{root}/does-$(basename "$1")"\n')
+        for init_time in TIMES:
+            self.does(init_time, WHOLE)
+        self.spec = {
+            "run_id": RUN_ID,
+            "env_id": "forecaster-abcd-12345678",
+            "model_type": "forecaster",
+            "runner": "command",
+            "sha256": "f" * 64,
+            "identity": {"steps": [0, 6, 6]},
+            "files": {},
+            "leads": [0, 6],
+            "step": 6,
+            "command": ["sh", "-c", f'. "{root}/model.sh"', "sh", "{output}"],
+            "config": {"scale": 1.0, "name": "$(x)"},
+            "disable_local_eccodes_definitions": False,
+        }
+        prepare_run(self.spec, root / "prepared")
+
+    def does(self, init_time: str, script: str) -> None:
+        (self.root / f"does-{init_time}").write_text(script)
+
+    def run(self, *init_times: str) -> int:
+        """Make forecasts here and return the exit status."""
+        files = (self.root / "prepared" / "inference.yaml", self.root / "checkpoint", self.image)
+        try:
+            run_forecasts(self.spec, *files, list(init_times), self.output)
+        except SystemExit as end:
+            return end.code
+        return 0
+
+    def words(self, *init_times: str) -> list:
+        """Return the command line that makes forecasts."""
+        files = {"inference": "prepared/inference.yaml", "checkpoint": "checkpoint"}
+        files |= {"image": self.image.name, "output": self.output.name}
+        options = [word for name, path in files.items() for word in (f"--{name}", self.root / path)]
+        return [SCRIPT, *options, "--init_times", ",".join(init_times)]
+
+    def names(self) -> set[str]:
+        return {path.name for path in self.output.iterdir()}
+
+
+@pytest.fixture(autouse=True)
+def scratch(monkeypatch, tmp_path):
+    monkeypatch.setenv("EVALFLOW_SCRATCH", str(tmp_path / "scratch"))
+
+
+@pytest.fixture
+def model(tmp_path):
+    return Model(tmp_path)
+
+
+# --- one forecast -----------------------------------------------------------------------------------------------------
+
+
+def test_forecast_lists_every_file_and_is_written_last(model):
+    model.does(
+        TIMES[0],
+        WHOLE + '; mkdir -p "$1/more"; echo notes > "$1/more/notes.txt"; cp "$samples/lead-6.grib" "$1/more/again"',
+    )
+    assert model.run(TIMES[0]) == 0
+    folder = model.output / TIMES[0]
+    document = json.loads((folder / SEAL).read_text())
+    others = [path for path in folder.rglob("*") if path.is_file() and path.name != SEAL]
+    expected = {
+        str(path.relative_to(folder)): {
+            "size": len(path.read_bytes()),
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        for path in others
+    }
+    assert document["files"] == expected
+    assert set(expected) == {
+        "config.yaml",
+        "forecast.log",
+        "lead-0.grib",
+        "lead-6.grib",
+        "more/notes.txt",
+        "more/again",
+    }
+    assert all(path.stat().st_mtime_ns <= (folder / SEAL).stat().st_mtime_ns for path in others)
+    assert (document["run_id"], document["init_time"], document["sha256"]) == (RUN_ID, TIMES[0], "f" * 64)
+    assert document["leads"] == {"0": 1, "6": 2} and document["environment"] == "folder"
+    assert check_forecast(folder, "f" * 64, verify=True) is None
+    assert model.names() == {TIMES[0]}
+
+
+def test_config_of_a_forecast(model):
+    assert model.run(TIMES[1]) == 0
+    config = yaml.safe_load((model.output / TIMES[1] / "config.yaml").read_text())
+    assert config["date"] == "2024-01-01T06:00" and config["lead_time"] == "6h"
+    assert config["checkpoint"] == str(model.root / "checkpoint")
+    assert config["scale"] == 1.0 and config["name"] == "$(x)"
+
+
+def test_prepared_run(model):
+    about = json.loads((model.root / "prepared" / "run.json").read_text())
+    assert about["run_id"] == RUN_ID and about["sha256"] == "f" * 64 and "config" not in about
+    assert yaml.safe_load((model.root / "prepared" / "inference.yaml").read_text()) == model.spec["config"]
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "reason"),
+    [
+        ('cp "$samples/lead-0.grib" "$1"', 1, "no field for lead time 6 h in what the model wrote"),
+        (WHOLE + '; : > "$1/lead-12.grib"', 1, "lead-12.grib: the model left an empty file"),
+        ('echo text > "$1/result.txt"', 1, "the model ended without an error but wrote no GRIB file"),
+        (":", 1, "wrote no GRIB file"),
+        (WHOLE + '; printf "GRIB and garbage" > "$1/b.grib"', 1, "the model wrote GRIB that cannot be read: "),
+        (WHOLE + '; head -c 150 "$samples/lead-6.grib" > "$1/b.grib"', 1, "the model wrote GRIB that cannot be read: "),
+        (WHOLE + "; echo last words; exit 3", 3, "the model ended with status 3"),
+        (WHOLE + "; kill -KILL $$", 137, "the model ended with status 137"),
+        ("exec no-such-model", 127, "no-such-model"),
+    ],
+)
+def test_forecast_that_is_not_whole_fails(model, capfd, script, status, reason):
+    model.does(TIMES[0], script)
+    assert model.run(TIMES[0]) == status
+    captured = capfd.readouterr().err
+    assert reason in captured
+    last = captured.splitlines()[-1]
+    assert last.startswith(f"evalflow: {RUN_ID} {TIMES[0]}: ") and last.endswith(
+        f"; log: {model.output / TIMES[0] / 'forecast.log'}"
+    )
+    if "last words" in script:
+        assert "last words" in captured
+    assert not (model.output / TIMES[0] / SEAL).exists() and not (model.output / UNFINISHED).exists()
+    assert check_forecast(model.output / TIMES[0], "f" * 64) == "missing"
+
+
+def test_several_leads_in_one_file_of_any_name(model):
+    (model.samples / "both").write_bytes(grib(6) + grib(0) + grib(6, dataTime=600))
+    model.does(TIMES[0], 'cp "$samples/both" "$1/odd name"')
+    assert model.run(TIMES[0]) == 0
+    assert json.loads((model.output / TIMES[0] / SEAL).read_text())["leads"] == {"0": 1, "6": 2}
+
+
+def test_leads_are_hours_whatever_the_unit_and_the_type_of_step(tmp_path):
+    message = eccodes.GRIBMessage.from_samples("regular_ll_sfc_grib2")
+    message.set({"indicatorOfUnitOfTimeRange": 0, "forecastTime": 360})  # minutes
+    (tmp_path / "minutes").write_bytes(message.get_buffer())
+    message.set({"productDefinitionTemplateNumber": 8, "stepType": "accum", "stepUnits": 1, "stepRange": "6-12"})
+    (tmp_path / "accumulated").write_bytes(message.get_buffer())
+    assert read_leads([tmp_path / "minutes", tmp_path / "accumulated"]) == {6: 1, 12: 1}
+
+
+def test_what_a_former_try_left_is_removed(model):
+    folder = model.output / TIMES[0]
+    folder.mkdir(parents=True)
+    (folder / "lead-6.grib").write_bytes(grib(6))
+    (folder / SEAL).write_text("{}")
+    model.does(TIMES[0], 'cp "$samples/lead-0.grib" "$1"')
+    assert model.run(TIMES[0]) == 1
+    assert not (folder / "lead-6.grib").exists() and not (folder / SEAL).exists()
+
+
+@needs_root
+def test_full_disk_fails_the_forecast_and_not_those_before_it(model, capfd):
+    with small_disk(model.output, "64k"):
+        model.does(TIMES[1], 'head -c 100000 /dev/zero > "$1/large"')
+        assert model.run(*TIMES) == 0
+        assert (model.output / UNFINISHED).read_text() == f"{TIMES[1]}\n{TIMES[2]}\n"
+        assert "No space left on device" in capfd.readouterr().err
+        assert check_forecast(model.output / TIMES[0], "f" * 64, verify=True) is None
+        assert check_forecast(model.output / TIMES[1], "f" * 64) == "missing"
+
+
+# --- command ----------------------------------------------------------------------------------------------------------
+
+HOSTILE = [
+    "$(touch pwned)",
+    "`touch pwned`",
+    "a b",
+    "'",
+    '"',
+    "new\nline",
+    "; touch pwned",
+    "*",
+    "\\",
+    "ü",
+    "-rf",
+    "%s",
+    "${HOME}",
+]
+
+
+def test_text_of_a_command_is_data(model):
+    program = "import json, sys; json.dump(sys.argv[1:], open(sys.argv[1] + '/words', 'w'))"
+    copies = (
+        "import shutil, sys; [shutil.copy(f'{s}/lead-%d.grib' % n, sys.argv[1]) for s in [sys.argv[2]] for n in (0, 6)]"
+    )
+    texts = [*HOSTILE, '{"json": [1, {"a": "{start}"}]}', "{", "}", "{}", "{{end}}", "{0}"]
+    model.spec["command"] = [
+        "{python}",
+        "-c",
+        f"{program}\n{copies}",
+        "{output}",
+        str(model.samples),
+        *texts,
+        "x{start}-{end}/{step}y",
+    ]
+    assert model.run(TIMES[0]) == 0
+    words = json.loads((model.output / TIMES[0] / "words").read_text())
+    expected = [*HOSTILE, '{"json": [1, {"a": "0"}]}', "{", "}", "{}", "{6}", "{0}", "x0-6/6y"]
+    assert words == [str(model.output / TIMES[0]), str(model.samples), *expected]
+    assert {path.name for path in (model.output / TIMES[0]).iterdir()} == {
+        "words", "config.yaml", "forecast.log", "forecast.json", "lead-0.grib", "lead-6.grib",
+    }  # fmt: skip
+
+
+def test_placeholders_in_values_are_not_filled_in(tmp_path):
+    job = Job(
+        tmp_path / "{output}",
+        tmp_path / "{step}",
+        tmp_path / "$(x) {start}",
+        "2024-01-01T00:00",
+        [6, 12],
+        6,
+        ["{output}{config}"],
+    )
+    assert runner_named("command").command(job) == [f"{tmp_path}/$(x) {{start}}{tmp_path}/{{step}}"]
+
+
+def test_folders_of_any_name(tmp_path):
+    model = Model(tmp_path / "odd $(touch pwned) 'name' \"q\" {output}")
+    model.samples.rename(tmp_path / "samples")
+    model.spec["command"] = ["cp", f"{tmp_path}/samples/lead-0.grib", f"{tmp_path}/samples/lead-6.grib", "{output}"]
+    assert model.run(TIMES[0]) == 0
+    assert check_forecast(model.output / TIMES[0], "f" * 64, verify=True) is None
+
+
+def test_local_definitions_of_ecCodes(model):
+    definitions = model.image / "share" / "eccodes-cosmo-resources" / "definitions"
+    definitions.mkdir(parents=True)
+    for number, disabled in enumerate([False, True]):
+        model.spec["disable_local_eccodes_definitions"] = disabled
+        model.does(TIMES[number], WHOLE + '; echo "path: $ECCODES_DEFINITION_PATH"')
+        assert model.run(TIMES[number]) == 0
+        log = (model.output / TIMES[number] / "forecast.log").read_text()
+        assert f"path: {'' if disabled else definitions}\n" in log
+
+
+# --- several init times -----------------------------------------------------------------------------------------------
+
+
+def test_one_that_fails_does_not_take_others_with_it(model, capfd):
+    model.does(TIMES[1], "exit 3")
+    assert model.run(*TIMES) == 0
+    assert model.names() == {TIMES[0], TIMES[2], f"failed-{TIMES[1]}", UNFINISHED}
+    assert (model.output / UNFINISHED).read_text() == f"{TIMES[1]}\n"
+    for init_time in (TIMES[0], TIMES[2]):
+        assert check_forecast(model.output / init_time, "f" * 64, verify=True) is None
+    captured = capfd.readouterr()
+    assert captured.out.splitlines() == [
+        f"{RUN_ID}: environment by folder",
+        f"{RUN_ID} {TIMES[0]}: done (1 of 3)",
+        f"{RUN_ID} {TIMES[1]}: FAILED (2 of 3)",
+        f"{RUN_ID} {TIMES[2]}: done (3 of 3)",
+    ]
+    assert "status 3" in captured.err
+
+
+def test_none_succeeds(model):
+    for init_time, status in zip(TIMES, (4, 3, 1), strict=True):
+        model.does(init_time, f"exit {status}")
+    assert model.run(*TIMES) == 4
+    assert not (model.output / UNFINISHED).exists()
+
+
+def test_second_try_in_the_same_folder(model):
+    model.does(TIMES[1], "exit 3")
+    assert model.run(*TIMES) == 0 and model.run(*TIMES) == 0
+    assert model.names() == {TIMES[0], TIMES[2], f"failed-{TIMES[1]}", UNFINISHED}
+    model.does(TIMES[1], WHOLE)
+    assert model.run(*TIMES) == 0
+    assert not (model.output / UNFINISHED).exists() and set(TIMES) <= model.names()
+
+
+# --- signals ----------------------------------------------------------------------------------------------------------
+
+HANG = 'sleep 60 & echo $$ $! > "$1/pids.tmp"; mv "$1/pids.tmp" "$1/pids"; wait'
+
+
+def stop(model, init_time: str, number: int, *init_times: str):
+    """Start forecasts, send a signal while that of `init_time` is made, and return status and what was said."""
+    model.does(init_time, HANG)
+    script, *words = model.words(*init_times)
+    process = start(script, *words, spec=model.spec)
+    path = model.output / init_time / "pids"
+    wait_for(lambda: path.exists() or process.poll() is not None)
+    pids = [int(word) for word in path.read_text().split()]
+    process.send_signal(number)
+    try:
+        _, stderr = process.communicate(timeout=20)
+        wait_for(lambda: not any(is_running(pid) for pid in pids), 10)
+    finally:
+        for pid in pids:
+            end(pid)
+    return process.returncode, stderr
+
+
+def test_sigterm_ends_the_model(model):
+    status, _ = stop(model, TIMES[0], signal.SIGTERM, *TIMES)
+    assert status == 143
+    assert model.names() == {TIMES[0]} and not (model.output / TIMES[0] / SEAL).exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_sigterm_leaves_what_is_finished(model, number):
+    status, stderr = stop(model, TIMES[1], number, *TIMES)
+    assert status == 0, stderr
+    assert "stopped from outside; what is finished is kept" in stderr
+    assert model.names() == {TIMES[0], f"failed-{TIMES[1]}", UNFINISHED}
+    assert (model.output / UNFINISHED).read_text() == f"{TIMES[1]}\n{TIMES[2]}\n"
+    assert check_forecast(model.output / TIMES[0], "f" * 64, verify=True) is None
+
+
+def test_sigkill_leaves_what_is_finished_and_no_model(model):
+    status, _ = stop(model, TIMES[1], signal.SIGKILL, *TIMES)
+    assert status == -signal.SIGKILL
+    assert check_forecast(model.output / TIMES[0], "f" * 64, verify=True) is None
+    assert check_forecast(model.output / TIMES[1], "f" * 64) == "missing"
+
+
+def test_script_passes_the_status_on(model):
+    model.does(TIMES[0], "exit 3")
+    script, *words = model.words(TIMES[0])
+    assert run(script, *words, spec=model.spec).returncode == 3
+
+
+# --- complete or not --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A whole forecast, as bytes of its files."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EVALFLOW_SCRATCH", str(tmp_path_factory.mktemp("scratch")))
+        model = Model(tmp_path_factory.mktemp("whole"))
+        model.does(TIMES[0], WHOLE + '; mkdir "$1/more"; echo notes > "$1/more/notes.txt"')
+        assert model.run(TIMES[0]) == 0
+    folder = model.output / TIMES[0]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def put(folder: Path, files: dict[str, bytes]) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_complete_is_when_all_files_agree(whole, tmp_path, data):
+    """With --verify_store every change of every file shows; without, every change of a size."""
+    files = dict(whole)
+    for name in data.draw(st.lists(st.sampled_from(sorted(set(whole) - {SEAL})), max_size=2)):
+        content = files.get(name, b"")
+        place = data.draw(st.integers(0, max(0, len(content) - 1)))
+        change = data.draw(st.sampled_from(["cut", "flip", "longer", "remove"]))
+        if change == "remove":
+            files.pop(name, None)
+        elif change == "flip" and content:
+            files[name] = (
+                content[:place] + bytes([content[place] ^ (1 << data.draw(st.integers(0, 7)))]) + content[place + 1 :]
+            )
+        else:
+            files[name] = content[:place] if change == "cut" else content + b"\0"
+    folder = put(tmp_path / "forecast", files)
+    (folder / "not listed").write_text("of no interest")
+    sizes = {name: len(content) for name, content in files.items()}
+    assert (check_forecast(folder, "f" * 64, verify=True) is None) == (files == whole)
+    assert (check_forecast(folder, "f" * 64) is None) == (
+        sizes == {name: len(content) for name, content in whole.items()}
+    )
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_seal_never_counts_as_whole_what_it_does_not_describe(whole, tmp_path, data):
+    seal = whole[SEAL]
+    place = data.draw(st.integers(0, len(seal) - 1))
+    rest = data.draw(st.sampled_from([seal[place + 1 :], b""]))
+    folder = put(tmp_path / "forecast", {**whole, SEAL: seal[:place] + data.draw(st.binary(max_size=1)) + rest})
+    try:
+        problem = check_forecast(folder, "f" * 64, verify=True)
+    except UserError as error:
+        assert "another run" in str(error)
+        return
+    if problem is None:
+        assert json.loads((folder / SEAL).read_bytes())["files"] == json.loads(seal)["files"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "null",
+        "[]",
+        "{}",
+        '{"files": [], "sha256": "f"}',
+        '{"files": {"a": 1}, "sha256": "f"}',
+        '{"files": {"a": {}}, "sha256": "f"}',
+    ],
+)
+def test_seal_of_another_form(tmp_path, text):
+    assert check_forecast(put(tmp_path / "forecast", {SEAL: text.encode()}), "f") == f"{SEAL} is not whole"
+
+
+def test_forecast_of_another_run_is_refused(whole, tmp_path):
+    with pytest.raises(UserError, match="another run with the same id"):
+        check_forecast(put(tmp_path / "forecast", whole), "e" * 64)
+
+
+def test_missing_forecast(tmp_path):
+    assert check_forecast(tmp_path / "none", "f" * 64) == "missing"
+    assert check_forecast(put(tmp_path / "forecast", {"lead-0.grib": b"GRIB"}), "f" * 64) == "missing"
