@@ -113,7 +113,7 @@ def register_run(
 
     checkpoint = source_of(config.checkpoint, f"{key}.checkpoint").resolve(config.checkpoint, lookup, f"{key}.checkpoint")
     runner = runner_named(config.runner)
-    inference = read_inference_config(config.config, lookup, f"{key}.config", runner.overrides)
+    inference = read_inference_config(config.config, lookup, f"{key}.config", runner.overrides, runner.rewrites)
 
     env_fields = _changed_fields(config, RunConfig.ENV_FIELDS - {"checkpoint"})
     requirements = {}
@@ -250,7 +250,8 @@ def master_hash(config: ConfigModel, runs: dict[str, Run], lookup: Lookup) -> st
     return digest(
         {
             "runs": sorted(run.run_digest for run in runs.values() if run.candidate),
-            "forecasts": sorted({digest(forecasts_identity(entry, lookup)) for entry in external}),
+            # Like any optional part: where there is none, it renames nothing.
+            **({"forecasts": sorted({digest(forecasts_identity(entry, lookup)) for entry in external})} if external else {}),
             "baselines": sorted({digest(baseline_identity(baseline, lookup)) for baseline in config.baselines()}),
             "verification": verification_identity(config, lookup),
             "dates": [time.isoformat() for time in config.init_times()],

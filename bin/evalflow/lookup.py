@@ -1,12 +1,14 @@
 """Where a relative path in a config is looked up: beside the file that names it, in the launch folder, in the project."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evalflow.errors import UserError
 
 PROJECT = Path(__file__).resolve().parents[2]
+RESOURCES = "resources"
+"""Folder in a model's working folder with what belongs to its inference config: GRIB templates, metadata patches."""
 
 
 @dataclass(frozen=True)
@@ -17,17 +19,22 @@ class Lookup:
     ----------
     beside : folder of the file that names the path
     launch : folder that the pipeline was launched from
+    resources : folders whose files a model sees as `resources/…` in its working folder
     """
 
     beside: Path
     launch: Path
+    resources: tuple[Path, ...] = ()
 
     def candidates(self, name: str) -> list[Path]:
         """Return the absolute paths that `name` may mean, best first."""
         path = Path(os.path.expanduser(name))  # unlike Path.expanduser, it leaves the home of a nobody as it is
         if path.is_absolute():
             return [path]
-        return [folder / path for folder in dict.fromkeys([self.beside, self.launch, PROJECT])]
+        places = [folder / path for folder in dict.fromkeys([self.beside, self.launch, PROJECT])]
+        if path.parts[:1] == (RESOURCES,):
+            places[1:1] = [folder.joinpath(*path.parts[1:]) for folder in self.resources]
+        return list(dict.fromkeys(places))
 
     def find(self, name: str) -> Path | None:
         """Return the first candidate that exists, else None."""
@@ -55,4 +62,4 @@ class Lookup:
 
     def next_to(self, path: Path) -> "Lookup":
         """Return the lookup for names that stand in the file `path`."""
-        return Lookup(path.parent, self.launch)
+        return replace(self, beside=path.parent)

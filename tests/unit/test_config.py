@@ -94,7 +94,7 @@ def test_the_example_of_the_manual_is_accepted(tmp_path):
     (tmp_path / "example.yaml").write_text(EXAMPLE)
     config = load_config(tmp_path / "example.yaml")
     kinds = [kind for kind, _ in config.participants()]
-    assert kinds == ["forecaster", "temporal_downscaler", "forecaster", "baseline"]
+    assert kinds == ["forecaster", "temporal_downscaler", "forecaster", "forecasts", "baseline"]
     assert set(parse_yaml(EXAMPLE, "example")) | {"profile", "mec", "ffv2"} == set(ConfigModel.model_fields)
 
 
@@ -177,7 +177,7 @@ REFUSALS = [
     ({"runs": []}, "runs", "is empty; allowed: at least one item"),
     ({"runs": {}}, "runs", "got an empty mapping; allowed: a list"),
     ({"runs.0": "model.ckpt"}, "runs[0]", 'got "model.ckpt"; allowed: exactly one of forecaster'),
-    ({"runs.0": {"forcaster": {}}}, "runs[0]", "holds none of the three kinds, did you mean forecaster?"),
+    ({"runs.0": {"forcaster": {}}}, "runs[0]", "holds none of these kinds, did you mean forecaster?"),
     ({"runs.0.baseline": {}}, "runs[0]", "holds forecaster and baseline; allowed: exactly one of"),
     ({"runs.0.forecaster": None}, "runs[0].forecaster", "is empty; allowed: a mapping with the keys checkpoint"),
     # dates
