@@ -28,18 +28,18 @@ workflow {
     envs = plan
         .flatMap { data -> data.envs }
         .filter { env -> env.needed }
-        .map { env -> tuple([env_id: env.env_id, store: env.store, squash: env.spec.squash_venv], text_of(env.spec)) }
+        .map { env -> tuple([env_id: env.env_id, store: env.store, squash: env.spec.squash_venv, resources: env.resources], text_of(env.spec)) }
     ENVIRONMENT(envs)
 
-    // Runs that need something: [ meta, spec ], what to make of them: [ run_id, init_times, forecaster ], and what
-    // downscalers need that is there: [ run_id, init_time, folder ]
+    // Runs that need something: [ meta, spec ], what to make of them: [ run_id, init_times, forecaster,
+    // resources ], and what downscalers need that is there: [ run_id, init_time, folder ]
     runs = plan
         .flatMap { data -> data.runs }
         .filter { run -> run.needed }
-        .map { run -> tuple([run_id: run.run_id, env_id: run.env_id, store: run.store, resources: run.resources], text_of(run.spec)) }
+        .map { run -> tuple([run_id: run.run_id, env_id: run.env_id, store: run.store], text_of(run.spec)) }
     tasks = plan
-        .flatMap { data -> data.tasks }
-        .map { task -> tuple(task.run_id, task.init_times, task.forecaster) }
+        .flatMap { data -> data.tasks.collect { task -> task + [resources: data.runs.find { run -> run.run_id == task.run_id }.resources + [lane: task.lane]] } }
+        .map { task -> tuple(task.run_id, task.init_times, task.forecaster, unhashed(task.resources)) }
     stored = plan
         .flatMap { data -> data.inputs }
         .map { input -> tuple(input.run_id, input.init_time, file("${input.folder}")) }
@@ -61,6 +61,8 @@ workflow {
 def plan_arguments() {
     def words = ['--config', params.config, '--launch_dir', workflow.launchDir, '--target', params.target, '--inits_per_task', params.inits_per_task]
     words += params.outdir ? ['--outdir', params.outdir] : []
+    words += params.max_gpus ? ['--max_gpus', params.max_gpus] : []
+    words += params.gpus ? ['--gpus', params.gpus] : []
     words += params.verify_store ? ['--verify_store'] : []
     return words.collect { word -> "${word}\0" }.join()
 }
@@ -68,12 +70,20 @@ def plan_arguments() {
 // A mistyped parameter must not be passed over.
 def check_params() {
     def known = ['config', 'outdir', 'target', 'inits_per_task', 'verify_store', 'publish_mode', 'sandbox_checkpoint', 'help']
-    known += ['slurm_partition', 'slurm_account', 'slurm_options', 'gpu_flag', 'gpus']
+    known += ['gpus', 'max_gpus', 'slurm_partition', 'slurm_account', 'slurm_qos', 'slurm_options', 'gpu_flag']
     def unknown = params.keySet().collect { name -> name.replaceAll(/([a-z])([A-Z])/, '$1_$2').toLowerCase().replace('-', '_') } as Set
     unknown = unknown - known
     if (unknown) {
         error("unknown parameter --${unknown.join(', --')}; known: --${known.join(', --')}")
     }
+}
+
+// What a job asks for must not make another task of it. Properties tell their defaults to who asks for one by name; what
+// goes through them, like the hash of a task, finds them empty.
+def unhashed(resources) {
+    def defaults = new Properties()
+    defaults.setProperty('resources', text_of(resources))
+    return new Properties(defaults)
 }
 
 def text_of(spec) {

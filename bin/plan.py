@@ -21,13 +21,15 @@ from evalflow.planning import TARGETS, Options, describe_plan, make_plan, write_
 @click.option("--verify_store", is_flag=True, help="Compare the digests of everything stored, not only sizes.")
 @click.option("--repair", is_flag=True, help="Move damaged things in the store aside (a launch does).")
 @click.option("--stub", is_flag=True, help="Plan a stub run: its store is apart, in {outdir}/stub.")
+@click.option("--gpus", type=click.IntRange(min=0), default=0, help="GPUs of a job where the config is silent [default: 0].")
+@click.option("--max_gpus", type=click.IntRange(min=1), help="GPUs in use at a time [default: what the config says].")
 @click.option("--quiet", is_flag=True, help="Do not print the plan, even on a terminal.")
-def main(config, outdir, output, target, inits_per_task, launch_dir, verify_store, repair, stub, quiet):
+def main(config, outdir, output, target, inits_per_task, launch_dir, verify_store, repair, stub, gpus, max_gpus, quiet):
     """Plan an experiment: which environments, runs and forecasts it consists of, and what of them is stored already.
 
     Nothing is built or downloaded. On a terminal, or without --output, the plan is printed as a table.
     """
-    options = Options(outdir, launch_dir.absolute(), target, inits_per_task, verify_store, repair, stub)
+    options = Options(outdir, launch_dir.absolute(), target, inits_per_task, verify_store, repair, stub, gpus, max_gpus)
     plan = make_plan(config, options)
     if output:
         write_plan(plan, output)

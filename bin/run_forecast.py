@@ -18,9 +18,10 @@ from evalflow.forecast import run_forecasts
 @click.option("--init_times", required=True, help="Init times, YYYYmmddHHMM, separated by commas.")
 @click.option("--forecaster", type=click.Path(path_type=Path), help="A downscaler's forecaster: its forecasts by init time.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder to write to.")
-def main(spec, inference, checkpoint, image, init_times, forecaster, output):
+@click.option("--gpus", type=int, default=0, help="GPUs that the job has.")
+def main(spec, inference, checkpoint, image, init_times, forecaster, output, gpus):
     """Make the forecasts of one run for some init times; each finished one is a complete folder."""
-    run_forecasts(read_spec(spec), inference, checkpoint, image, init_times.split(","), output, forecaster)
+    run_forecasts(read_spec(spec), inference, checkpoint, image, init_times.split(","), output, forecaster, gpus)
 
 
 if __name__ == "__main__":

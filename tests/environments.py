@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from evalflow import environment
+from evalflow.pythons import this_platform
 
 BIN = Path(__file__).resolve().parents[1] / "bin"
 ENV_ID = "forecaster-abcd-12345678"
@@ -77,7 +78,7 @@ def make_spec(root: Path, requirements: Iterable[str | Path] = (), **changes) ->
         "python": None,
         "torch_backend": "auto",
         "disable_local_eccodes_definitions": False,
-        "platform": "linux-x86_64",
+        "platform": this_platform(),
         "recipe": 1,
         "squash_venv": True,
     }

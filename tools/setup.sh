@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Make this checkout ready to run: system packages, the Python environment .venv, and Nextflow in .tools/bin.
 #
-#   tools/setup.sh [--dev]     --dev: also what tests and linting need
+#   tools/setup.sh [--dev] [--slurm]     --dev: also what tests and linting need; --slurm: a Slurm for its tests
 #
 # What is done already is not done again, and what was interrupted is done anew: each step writes its stamp last.
 set -euo pipefail
@@ -245,12 +245,27 @@ set_up_system() {
   done
 }
 
-dev=''
-case ${1:-} in
-  '') ;;
-  --dev) dev=1 ;;
-  *) die "usage: tools/setup.sh [--dev]" ;;
-esac
+# A Slurm that make test-slurm starts and stops by itself. Without it those tests are left out, so nothing here is an error.
+set_up_slurm() {
+  local name packages=()
+  ((EUID == 0)) && have apt-get || return 0
+  for name in slurmctld slurmd sbatch:slurm-client munged:munge; do
+    PATH=$PATH:/usr/sbin have "${name%:*}" || packages+=("${name#*:}")
+  done
+  ((${#packages[@]})) || return 0
+  say "installing a Slurm for tests: ${packages[*]}"
+  install_packages "${packages[@]}" >.tools/log/slurm.log 2>&1 </dev/null ||
+    say "that failed (.tools/log/slurm.log says why): tests that need a Slurm are left out"
+}
+
+dev='' slurm=''
+for option; do
+  case $option in
+    --dev) dev=1 ;;
+    --slurm) slurm=1 ;;
+    *) die "usage: tools/setup.sh [--dev] [--slurm]" ;;
+  esac
+done
 nextflow=''
 python=''
 mkdir -p .tools/bin .tools/log
@@ -261,3 +276,4 @@ fi
 set_up_system
 set_up_python
 set_up_nextflow
+if [[ $slurm ]]; then set_up_slurm; fi

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Run all tests: pytest, then the nf-test suites where nf-test is on PATH. `make test` calls this.
 #
+#   tools/test.sh [FOLDER...]     with folders: the tests of pytest in these, and nothing else
+#
 # $PYTEST_ARGS: more arguments for pytest. The last line is `N passed, N failed, N skipped`, over both.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -29,7 +31,7 @@ failed = totals["failures"] + totals["errors"]
 print(max(totals["tests"] - failed - totals["skipped"], 0), failed, totals["skipped"])
 PYTHON
   ) || true
-  if ((p + f == 0)); then
+  if ((p + f + s == 0)); then
     echo "$name: no test was run (exit status $status)" >&2
     f=1
   elif ((status != 0 && f == 0)); then
@@ -41,8 +43,14 @@ PYTHON
 
 status=0
 # shellcheck disable=SC2086  # a list of words
-.venv/bin/python3 -m pytest -q --junitxml "$reports/pytest.xml" ${PYTEST_ARGS:-} </dev/null || status=$?
+.venv/bin/python3 -m pytest -q -rs --junitxml "$reports/pytest.xml" ${PYTEST_ARGS:-} "$@" </dev/null || status=$?
 tally pytest "$status" "$reports/pytest.xml"
+
+if (($#)); then
+  echo
+  echo "$passed passed, $failed failed, $skipped skipped"
+  exit $((failed > 0))
+fi
 
 mapfile -t suites < <(find tests -name '*.nf.test' -not -path '*/.*' | sort)
 if ! type -P nf-test >/dev/null; then

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Write a checkpoint that anemoi-inference runs: TinyCast with the weights that train.py saved, or persistence.
+"""Write a checkpoint that anemoi-inference runs.
 
-A checkpoint is PyTorch's archive of the whole model, which names the model's class (tinycast.TinyCast or
-tinycast.Persistence) and does not hold its code, and anemoi's metadata as JSON: variables, grid, timestep, and the versions
-of Python and of the packages that were loaded here. evalflow builds the model's environment from these versions.
+Models are TinyCast with the weights that train.py saved; persistence; and, as a temporal downscaler, linear
+interpolation from 12 to 6 hours. A checkpoint is PyTorch's archive of the whole model, which names the model's class in
+tinycast.py and does not hold its code, and anemoi's metadata as JSON: variables, grid, timestep, and the versions of
+Python and of the packages that were loaded here. evalflow builds the model's environment from these versions.
 
 Needs anemoi-inference, click, eccodes, netCDF4, numpy and torch. Run it with the Python and the PyTorch that the
 checkpoint's environment is to have.
@@ -19,14 +20,13 @@ from anemoi.utils.checkpoints import save_metadata
 from anemoi.utils.provenance import gather_provenance_info
 from export_onnx import load_model
 from make_grib import CHANNELS, TIMESTEP, Channel
-from tinycast import Persistence
+from tinycast import Interpolation, Persistence
 
 GRID = [1.25, 2.5]  # degrees of latitude and longitude between points
 AREA = [60.0, -122.5, 20.0, -70.0]  # north, west, south, east
 POINTS = 33 * 22
 ANALYSES = 25  # in blizzard-1996-01.grib
-STATES = 2  # that the model starts from
-PROVENANCE = ("python", "module_versions", "distribution_names", "git_versions")
+STATES = 2  # that a model starts from
 
 
 def variable_name(channel: Channel) -> str:
@@ -44,19 +44,19 @@ def mars_keys(channel: Channel) -> dict:
 def make_metadata(name: str) -> dict:
     """Return the metadata of a checkpoint, as anemoi-training writes it for a model that predicts all that it reads."""
     variables = [variable_name(channel) for channel in CHANNELS]
-    hours = f"{int(TIMESTEP.total_seconds()) // 3600}h"
     everything = list(range(len(variables)))
     indices = {"full": everything, "prognostic": everything, "forcing": [], "diagnostic": []}
-    provenance = gather_provenance_info()
+    hours = int(TIMESTEP.total_seconds()) // 3600
+    data = {"timestep": f"{hours}h", "frequency": f"{hours}h", "forcing": [], "diagnostic": []}
+    training = {"multistep_input": STATES, "precision": "32"}
+    if name == "interpolation":
+        data["timestep"] = f"{2 * hours}h"
+        training["explicit_times"] = {"input": [0, 2], "target": [1, 2]}  # in units of the frequency
     return {
         "version": "1.0",
         "run_id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"evalflow-demo/{name}")),
-        "task": "forecaster",
-        "config": {
-            "training": {"multistep_input": STATES, "precision": "32"},
-            "data": {"timestep": hours, "frequency": hours, "forcing": [], "diagnostic": []},
-            "dataloader": {},
-        },
+        "task": "temporal_downscaler" if name == "interpolation" else "forecaster",
+        "config": {"training": training, "data": data, "dataloader": {}},
         "data_indices": {part: {"input": indices, "output": indices} for part in ("data", "model")},
         "dataset": {
             "variables": variables,
@@ -64,27 +64,27 @@ def make_metadata(name: str) -> dict:
             "shape": [ANALYSES, len(variables), 1, POINTS],
             "data_request": {"grid": GRID, "area": AREA},
         },
-        # Without the time: the same model made again is the same file.
-        "provenance_training": {key: provenance[key] for key in PROVENANCE},
+        "provenance_training": gather_provenance_info(),
     }
 
 
 @click.command(help=__doc__)
+@click.argument("model", type=click.Choice(["tinycast", "persistence", "interpolation"]))
 @click.argument("output", type=click.Path(dir_okay=False, path_type=Path))
 @click.option(
-    "--weights",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="What train.py wrote. Left out: persistence.",
+    "--weights", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What train.py wrote, for tinycast."
 )
-def main(output: Path, weights: Path | None) -> None:
-    model = load_model(weights) if weights else Persistence()
+def main(model: str, output: Path, weights: Path | None) -> None:
+    if (weights is not None) != (model == "tinycast"):
+        raise click.UsageError("tinycast needs --weights, the other models have none")
+    network = load_model(weights) if weights else {"persistence": Persistence, "interpolation": Interpolation}[model]()
     temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
     # Opened here, so that PyTorch does not name the folder in the archive after the temporary file.
     with open(temporary, "wb") as file:
-        torch.save(model, file)
-    save_metadata(temporary, make_metadata(type(model).__name__))
+        torch.save(network, file)
+    save_metadata(temporary, make_metadata(model))
     temporary.replace(output)
-    print(f"{output}: {output.stat().st_size} bytes, {type(model).__name__}, PyTorch {torch.__version__}")
+    print(f"{output}: {output.stat().st_size} bytes, {type(network).__name__}, PyTorch {torch.__version__}")
 
 
 if __name__ == "__main__":

@@ -90,3 +90,21 @@ class Persistence(torch.nn.Module):
     def predict_step(self, states: torch.Tensor, **kwargs: object) -> torch.Tensor:
         """Return the newer of two states; shapes are those of `TinyCast.predict_step`."""
         return states[:, -1:]
+
+
+class Interpolation(torch.nn.Module):
+    """A temporal downscaler without weights: the state half-way between two is their mean."""
+
+    def predict_step(self, states: torch.Tensor, **kwargs: object) -> torch.Tensor:
+        """Return the state in the middle and the newer of two states.
+
+        Parameters
+        ----------
+        states : (batch, 2 times, grid points, variables)
+        kwargs : ignored
+
+        Returns
+        -------
+        (batch, 2 times, 1 ensemble member, grid points, variables)
+        """
+        return torch.stack([states.mean(dim=1), states[:, 1]], dim=1)[:, :, None]

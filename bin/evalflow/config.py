@@ -146,6 +146,7 @@ class RunConfig(Model):
             "requirements",
             "extra_requirements",
             "python",
+            "torch_backend",
             "disable_local_eccodes_definitions",
         }
     )
@@ -187,6 +188,13 @@ class RunConfig(Model):
         pattern=r"^3\.[0-9]{1,2}(\.[0-9]{1,3})?$",
         examples=["3.11"],
         description="Python version of the environment, in quotes. Left out: the one that the checkpoint records.",
+    )
+    torch_backend: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|cu[0-9]{2,3})$",
+        examples=["cpu", "cu126"],
+        description="The build of PyTorch to install: cpu, or one for a version of CUDA, from PyTorch's own index. auto: the "
+        "one of the index that all packages come from.",
     )
     disable_local_eccodes_definitions: bool = Field(
         False, description="Do not use the COSMO definitions of ecCodes, only those that ecCodes comes with."

@@ -85,7 +85,7 @@ runs:
       label: operational AI model
       root: /data/forecasts/ai
       pattern: "%Y%m%d%H/*.grib"      # the init time by strftime, * for anything
-      steps: 0/24/6
+      steps: 0/48/6
 
   - baseline:
       label: ICON-CH2-EPS

@@ -1,5 +1,6 @@
 """The sections of the config besides runs and dates: scores, pictures, external verification, resources."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -27,6 +28,7 @@ from evalflow.config_fields import (
     Text,
     Variable,
     refuse,
+    show,
     unique,
 )
 
@@ -220,6 +222,16 @@ class Ffv2Config(Model):
     blacklists: Text = Field(description="Folder of the station blacklists.")
 
 
+def _check_slurm_name(name: str) -> str:
+    # It becomes a word of a job script's head, where a blank would begin another option.
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.,@:+-]*", name):
+        raise ValueError(f"got {show(name)}; allowed: a name as Slurm has them: letters, digits and _ . , @ : + -")
+    return name
+
+
+SlurmName = Annotated[str, AfterValidator(_check_slurm_name)]
+
+
 def _also_gpus(schema: dict) -> None:
     schema["properties"]["gpus"] = {**schema["properties"]["gpu"], "description": "Another name of gpu."}
 
@@ -229,14 +241,14 @@ class InferenceResources(Model):
 
     model_config = ConfigDict(json_schema_extra=_also_gpus)
 
-    slurm_partition: Text | None = Field(None, description="Slurm partition, e.g. short-shared.")
+    slurm_partition: SlurmName | None = Field(None, description="Slurm partition, e.g. short-shared.")
     cpus_per_task: Count | None = Field(None, description="CPUs per task.")
     mem_mb_per_cpu: Count | None = Field(None, description="Memory per CPU in MB.")
     runtime: Runtime | None = Field(
         None, description="Longest wall-clock time of the job; a plain number counts minutes."
     )
-    gpu: Natural | None = Field(None, validation_alias=AliasChoices("gpu", "gpus"), description="GPUs per task.")
-    tasks: Count | None = Field(None, description="Tasks per submission.")
+    gpu: Natural | None = Field(None, validation_alias=AliasChoices("gpu", "gpus"), description="GPUs of the job.")
+    tasks: Count | None = Field(None, description="Slurm tasks of the job (--ntasks).")
 
     @model_validator(mode="before")
     @classmethod
@@ -249,11 +261,11 @@ class InferenceResources(Model):
 class DefaultResources(Model):
     """What a job asks for where nothing else is said."""
 
-    slurm_partition: Text = Field(description="Slurm partition.")
+    slurm_partition: SlurmName = Field(description="Slurm partition.")
     cpus_per_task: Count = Field(description="CPUs per task.")
     mem_mb_per_cpu: Count = Field(description="Memory per CPU in MB.")
     runtime: Runtime = Field(description="Longest wall-clock time of a job; a plain number counts minutes.")
-    slurm_account: Text | None = Field(None, description="Slurm account that is charged.")
+    slurm_account: SlurmName | None = Field(None, description="Slurm account that is charged.")
     gpus: Natural | None = Field(None, description="GPUs per job.")
 
 
@@ -273,7 +285,7 @@ class Profile(Model):
     executor: Text = Field(description="What ran the jobs, such as slurm. Here `-profile` of Nextflow says that.")
     global_resources: GlobalResources = Field(description="What all jobs together may use.")
     default_resources: DefaultResources = Field(description="What a job asks for where nothing else is said.")
-    jobs: Count = Field(description="Jobs at a time.")
+    jobs: Count = Field(description="Jobs at a time. It has no meaning here: `nextflow run -queue-size` says that.")
     batch_rules: dict[Text, Count] = Field(
         {}, description="How many jobs of a kind went into one submission. It has no meaning here."
     )

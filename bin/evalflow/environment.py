@@ -20,11 +20,13 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
+import click
+
 from evalflow import store
 from evalflow.digests import digest, file_digest
 from evalflow.errors import UserError
-from evalflow.pythons import find_python
-from evalflow.requirements import merge_requirements
+from evalflow.pythons import find_python, this_platform
+from evalflow.requirements import merge_requirements, requirement_name
 from evalflow.runners import runner_named
 from evalflow.sources import Checkpoint, source_of
 
@@ -43,7 +45,7 @@ _LEVEL = "3"
 
 
 def scratch_folder() -> Path:
-    """Return the node-local folder for builds and caches: `$EVALFLOW_SCRATCH`, else `$TMPDIR`, else /tmp; one per user."""
+    """Return the user's node-local folder for builds and caches, below `$EVALFLOW_SCRATCH`, else `$TMPDIR`, or /tmp."""
     base = os.environ.get("EVALFLOW_SCRATCH") or os.environ.get("TMPDIR") or "/tmp"
     folder = Path(base) / f"evalflow-{os.getuid()}"
     try:
@@ -71,7 +73,9 @@ def _scratch() -> Iterator[Path]:
 def _uv(arguments: list[str], cwd: Path, what: str) -> str:
     """Run uv and return its output; its own explanation becomes the error text."""
     uv = Path(sys.executable).parent / "uv"
-    environment = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"}}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"}
+    }
     environment.setdefault("UV_SYSTEM_CERTS", "true")  # sites with certificates of their own have them there
     environment.setdefault("UV_CACHE_DIR", str(scratch_folder() / "uv-cache"))
     # Settings of some project around the launch folder must not leak into an environment.
@@ -80,12 +84,14 @@ def _uv(arguments: list[str], cwd: Path, what: str) -> str:
     if result.returncode != 0:
         lines = [line.strip(" ×╰─▶│├") for line in result.stderr.splitlines()]
         lines = [re.sub("^(error|cause): ", "", line) for line in lines]
-        lines = [line for line in lines if line and not line.startswith(("Using ", "Resolved ", "Prepared ", "Creating "))]
+        lines = [
+            line for line in lines if line and not line.startswith(("Using ", "Resolved ", "Prepared ", "Creating "))
+        ]
         raise UserError(f"{what}: {' '.join(lines) or f'uv ended with status {result.returncode}'}")
     return result.stdout
 
 
-# --- checkpoint ---------------------------------------------------------------------------------------------------------
+# --- checkpoint -------------------------------------------------------------------------------------------------------
 
 
 def read_metadata(path: Path, uri: str) -> dict:
@@ -102,6 +108,13 @@ def read_metadata(path: Path, uri: str) -> dict:
                     except ValueError:
                         raise UserError(f"{uri}: the checkpoint's anemoi metadata is not valid JSON") from None
     return {"format": Path(uri).suffix.lstrip(".") or "unknown"}
+
+
+def read_task(path: Path) -> str | None:
+    """Return what an anemoi checkpoint was trained for (`forecaster`, `temporal_downscaler`, …), where it says so."""
+    metadata = read_metadata(path, path.name)
+    inference = metadata.get("metadata_inference")
+    return (inference.get("task") if isinstance(inference, dict) else None) or metadata.get("task")
 
 
 def get_checkpoint(spec: dict) -> None:
@@ -122,12 +135,37 @@ def get_checkpoint(spec: dict) -> None:
     with store.new_in_store(final) as temporary:
         source_of(checkpoint.uri, "checkpoint").fetch(checkpoint, temporary)
         if checkpoint.sha256 and file_digest(temporary) != checkpoint.sha256:
-            raise UserError(f"{checkpoint.location}: the checkpoint has changed since the launch was planned; launch again")
+            raise UserError(
+                f"{checkpoint.location}: the checkpoint has changed since the launch was planned; launch again"
+            )
         metadata = read_metadata(temporary, checkpoint.uri)
     store.write_new(folder / METADATA, store.to_json(metadata))
 
 
-# --- lock ---------------------------------------------------------------------------------------------------------------
+# --- lock -------------------------------------------------------------------------------------------------------------
+
+
+def _torch_backend(spec: dict) -> list[str]:
+    """Return uv's options for the builds of PyTorch that a run asks for; it takes them from PyTorch's own index."""
+    backend = spec["torch_backend"]
+    # uv's own `auto` looks for a GPU on the host that resolves, which may be another one than the model runs on.
+    return [] if backend == "auto" else ["--torch-backend", backend]
+
+
+def _with_backend(spec: dict) -> str:
+    """Return what to add to an error text: PyTorch's own index may be out of reach where the usual one is not."""
+    return "" if spec["torch_backend"] == "auto" else f" with torch_backend {spec['torch_backend']}"
+
+
+def _warnings(spec: dict, metadata: dict, python: str) -> list[str]:
+    """Return in what an environment differs from that of the training, though nobody asked for it."""
+    runner = runner_named(spec["runner"])
+    chosen = {requirement_name(text) for text in spec["extra_requirements"]}
+    warnings = [text for package, text in runner.warnings(metadata) if package not in chosen]
+    wanted = runner.python(metadata)
+    if wanted and spec["python"] is None and not f"{python}.".startswith(f"{wanted}."):
+        warnings.append(f"Python {wanted} of the training is not on this host; Python {python} is used")
+    return warnings
 
 
 def lock_requirements(spec: dict, metadata: Path) -> None:
@@ -143,18 +181,24 @@ def lock_requirements(spec: dict, metadata: Path) -> None:
     """
     runner = runner_named(spec["runner"])
     known = json.loads(metadata.read_text(encoding="utf-8"))
-    wanted = merge_requirements(runner.requirements(known), spec["requirements"])
+    try:
+        needed = runner.requirements(known, not spec["disable_local_eccodes_definitions"])
+    except UserError as error:
+        raise UserError(f"{spec['checkpoint']['uri']}: {error}") from None
+    wanted = merge_requirements(needed, spec["requirements"])
     wanted = merge_requirements(wanted, spec["extra_requirements"])
     # As URLs, local files may have any character in their path.
     wanted = [Path(text).as_uri() if os.path.isabs(text) else text for text in wanted]
-    version, python = find_python(spec["python"])
+    version, python = find_python(spec["python"] or runner.python(known), nearest=spec["python"] is None)
+    for warning in _warnings(spec, known, version):
+        click.echo(f"evalflow: {spec['env_id']}: warning: {warning}", err=True)
     with _scratch() as scratch:
         (scratch / "requirements.in").write_text("\n".join(wanted) + "\n", encoding="utf-8")
         body = _uv(
             ["pip", "compile", "requirements.in", "--python", python, "--no-python-downloads", "--generate-hashes",
-             "--no-header", "--no-annotate"],
+             "--no-header", "--no-annotate", *_torch_backend(spec)],
             scratch,
-            f"{spec['env_id']}: requirements cannot be resolved",
+            f"{spec['env_id']}: requirements cannot be resolved{_with_backend(spec)}",
         ) if wanted else ""  # fmt: skip
     image_id = digest(
         {
@@ -183,7 +227,7 @@ def read_lock(path: Path) -> dict | None:
         return None
 
 
-# --- image --------------------------------------------------------------------------------------------------------------
+# --- image ------------------------------------------------------------------------------------------------------------
 
 
 def image_name(image_id: str, squash: bool) -> str:
@@ -201,16 +245,13 @@ def _clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
 
-def _make_venv(venv: Path, lock: Path, python: str, env_id: str) -> None:
+def _make_venv(venv: Path, lock: Path, python: str, env_id: str, options: list[str]) -> None:
     """Build the environment; afterwards it is the same bytes wherever and whenever it is built."""
     what = f"{env_id}: the environment cannot be built"
-    _uv(["venv", "--relocatable", "--no-project", "--no-python-downloads", "--python", python, str(venv)], venv.parent, what)
-    interpreter = venv / "bin" / "python"
-    _uv(
-        ["pip", "sync", "--python", str(interpreter), "--link-mode", "copy", "--allow-empty-requirements", os.path.abspath(lock)],
-        venv.parent,
-        what,
-    )
+    create = ["venv", "--relocatable", "--no-project", "--no-python-downloads", "--python", python]
+    install = ["pip", "sync", "--link-mode", "copy", "--allow-empty-requirements", "--python"]
+    _uv([*create, str(venv)], venv.parent, what)
+    _uv([*install, str(venv / "bin" / "python"), os.path.abspath(lock), *options], venv.parent, what)
     for name in (".lock", ".gitignore", "CACHEDIR.TAG"):
         (venv / name).unlink(missing_ok=True)
     for about in venv.glob("lib/python*/site-packages/*.dist-info"):
@@ -220,7 +261,7 @@ def _make_venv(venv: Path, lock: Path, python: str, env_id: str) -> None:
 
 
 def _forget_origin(about: Path) -> None:
-    """Remove from a package's metadata when it was downloaded, and the path of the local file that it was installed from."""
+    """Remove from a package's metadata when it was downloaded, and which local file it was installed from."""
     direct_url = about / "direct_url.json"
     removed = [about / "uv_cache.json"]
     if direct_url.exists() and json.loads(direct_url.read_bytes()).get("url", "").startswith("file:"):
@@ -235,10 +276,13 @@ def _forget_origin(about: Path) -> None:
 
 
 def _compile(venv: Path, what: str) -> None:
-    """Compile all modules: in one process, in a fixed order and with fixed hashing, so that the bytes are always the same."""
+    """Compile all modules: in one process, in a fixed order, with fixed hashing: the bytes are always the same."""
+    # Not with -I, which would ignore PYTHONHASHSEED. -B: what a .pth file imports at the start must not be compiled by
+    # Python itself, with the time of the file in it, for compileall would keep that. -s keeps the path of the scratch
+    # folder out of the compiled files.
+    command = ["bin/python", "-B", "-m", "compileall", "-q", "-j", "1", "--invalidation-mode", "unchecked-hash"]
     result = subprocess.run(
-        # No -I here: it would ignore PYTHONHASHSEED. -s keeps the path of the scratch folder out of the compiled files.
-        ["bin/python", "-m", "compileall", "-q", "-j", "1", "--invalidation-mode", "unchecked-hash", "-s", str(venv), str(venv / "lib")],
+        [*command, "-s", str(venv), str(venv / "lib")],
         cwd=venv,
         env={**_clean_environment(), "PYTHONHASHSEED": "0", "PYTHONNOUSERSITE": "1"},
         stdout=subprocess.PIPE,
@@ -249,7 +293,8 @@ def _compile(venv: Path, what: str) -> None:
     )
     failed = re.search(r"^\w+Error: (\[Errno .*)", result.stdout, re.MULTILINE)
     if failed or result.returncode not in (0, 1):
-        raise UserError(f"{what}: its modules cannot be compiled: {failed[1] if failed else f'status {result.returncode}'}")
+        reason = failed[1] if failed else f"status {result.returncode}"
+        raise UserError(f"{what}: its modules cannot be compiled: {reason}")
 
 
 def _set_modes(venv: Path) -> None:
@@ -313,7 +358,8 @@ def _describe(image: Path) -> dict:
 def build_image(spec: dict, lock: Path) -> None:
     """Build the environment of a lock on node-local scratch and put its image into the store.
 
-    Only the image and its proof are written to the store (`spec["images"]`). With `squash_venv: false` the image is a folder.
+    Only the image and its proof are written to the store (`spec["images"]`). With `squash_venv: false` the image is a
+    folder.
 
     Raises
     ------
@@ -323,21 +369,32 @@ def build_image(spec: dict, lock: Path) -> None:
     locked = read_lock(lock)
     if locked is None:
         raise UserError(f"{lock}: not a whole lock file; launch again")
+    if spec["platform"] != this_platform():
+        raise UserError(
+            f"{spec['env_id']}: this host is {this_platform()}, the environment is for {spec['platform']}; build it on such a "
+            "node (docs/slurm.md), or set EVALFLOW_PLATFORM to the platform of the nodes that forecasts run on"
+        )
     version, python = find_python(locked["python"])
     image = Path(spec["images"]) / image_name(locked["image_id"], spec["squash_venv"])
     with _scratch() as scratch:
         venv = scratch / "venv"
-        _make_venv(venv, lock, python, spec["env_id"])
+        _make_venv(venv, lock, python, spec["env_id"], _torch_backend(spec))
         _check_imports(venv, runner_named(spec["runner"]).imports, spec["env_id"])
         with store.new_in_store(image) as temporary:
             if spec["squash_venv"]:
                 _squash(venv, temporary)
             else:
                 _copy(venv, temporary, image)
-            # An image without a proof is of a build that was killed, or that is finishing right now with the same bytes.
+            # An image without a proof is of a build that was killed, or that is being finished with the same bytes.
             if image.exists() and store.read_json(proof_of(image)) is None and _describe(image) != _describe(temporary):
                 store.set_aside(image)
-    proof = {**_describe(image), "image_id": locked["image_id"], "python": version, "platform": spec["platform"], "recipe": spec["recipe"]}
+    proof = {
+        **_describe(image),
+        "image_id": locked["image_id"],
+        "python": version,
+        "platform": spec["platform"],
+        "recipe": spec["recipe"],
+    }
     store.write_new(proof_of(image), store.to_json(proof))
 
 
@@ -355,7 +412,7 @@ def check_image(image: Path, verify: bool) -> str | None:
     return store.compare_file(image, proof, verify)
 
 
-# --- seal ---------------------------------------------------------------------------------------------------------------
+# --- seal -------------------------------------------------------------------------------------------------------------
 
 
 def seal_environment(spec: dict, image: Path) -> None:
@@ -388,6 +445,7 @@ def seal_environment(spec: dict, image: Path) -> None:
         "checkpoint": spec["checkpoint"]["uri"],
         "python": locked["python"],
         "image_id": locked["image_id"],
+        "warnings": _warnings(spec, json.loads((folder / METADATA).read_text(encoding="utf-8")), locked["python"]),
         "files": dict(sorted(files.items())),
         "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }

@@ -6,11 +6,13 @@ with size and digest, and they agree.
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -18,8 +20,9 @@ import click
 
 from evalflow import store
 from evalflow.cli import describe_os_error
-from evalflow.environment import DEFINITIONS
+from evalflow.environment import DEFINITIONS, read_task
 from evalflow.errors import UserError
+from evalflow.lookup import RESOURCES
 from evalflow.mount import Environment, visible
 from evalflow.runners import Job, runner_named
 from evalflow.yamlio import dump_yaml, read_yaml
@@ -33,6 +36,13 @@ LOG = "forecast.log"
 UNFINISHED = "unfinished.txt"
 _TIME = "%Y%m%d%H%M"
 _LOG_TAIL = 15
+_FIELD_KEYS = (
+    "discipline", "parameterCategory", "parameterNumber", "typeOfStatisticalProcessing", "typeOfFirstFixedSurface",
+    "table2Version", "indicatorOfParameter", "indicatorOfTypeOfLevel", "timeRangeIndicator", "level",
+    "perturbationNumber",
+)  # fmt: skip
+_ERROR = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Interrupt|Exit): .*")
+"""The last line of a Python traceback."""
 
 
 def prepare_run(spec: dict, folder: Path) -> None:
@@ -55,8 +65,20 @@ def _link_forecaster(folder: Path, forecaster: Path) -> None:
     (folder / FORECASTER).symlink_to(grib if grib.is_dir() else forecaster)
 
 
+def place_resources(resources: dict, folder: Path) -> None:
+    """Make `resources/` in a working folder: links to what belongs to the inference config, and rewritten files."""
+    linked, rewritten = resources.get("linked", {}), resources.get("rewritten", {})
+    if linked or rewritten:
+        (folder / RESOURCES).mkdir()
+    for name, target in linked.items():
+        (folder / RESOURCES / name).symlink_to(target)
+    for name, data in rewritten.items():
+        text = store.to_json(data) if name.endswith(".json") else dump_yaml(data)
+        (folder / RESOURCES / name).write_text(text, encoding="utf-8")
+
+
 def _prepare_forecast(
-    spec: dict, config: dict, checkpoint: Path, init_time: str, folder: Path, forecaster: Path | None
+    spec: dict, config: dict, checkpoint: Path, init_time: str, folder: Path, forecaster: Path | None, gpus: int
 ) -> Job:
     """Make the folder of one forecast, with the inference config that this forecast is made from."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -74,26 +96,53 @@ def _prepare_forecast(
         spec["command"],
         forecaster=FORECASTER if forecaster else "",
     )
-    config = {**config, **runner_named(spec["runner"]).settings(job)}
+    place_resources(spec.get("resources", {}), folder)
+    runner = runner_named(spec["runner"])
+    config = {**config, **runner.settings(job)}
+    if gpus > 1 and runner.parallel:
+        config = runner.parallel(config, read_task(checkpoint), gpus, str(folder))
     (folder / CONFIG).write_text(dump_yaml(config), encoding="utf-8")
     return job
 
 
-def read_leads(files: list[Path]) -> dict[int, int]:
-    """Return lead time in hours → number of fields, from the keys of all GRIB messages in `files`."""
+def read_fields(files: list[Path]) -> dict[int, Counter]:
+    """Return lead time in hours → how often each field is there, from the keys of all GRIB messages in `files`.
+
+    A field is its short name and the values of _FIELD_KEYS: it is told from others whatever definitions ecCodes has.
+    """
     import eccodes
 
-    leads: dict[int, int] = {}
+    leads: dict[int, Counter] = {}
     for path in files:
         with open(path, "rb") as file:
             while (handle := eccodes.codes_grib_new_from_file(file, headers_only=True)) is not None:
                 try:
                     eccodes.codes_set(handle, "stepUnits", 1)
                     lead = int(eccodes.codes_get(handle, "endStep"))
-                    leads[lead] = leads.get(lead, 0) + 1
+                    known = [key for key in _FIELD_KEYS if eccodes.codes_is_defined(handle, key)]
+                    values = {key: eccodes.codes_get(handle, key, ktype=int) for key in known}
+                    field = (eccodes.codes_get(handle, "shortName", ktype=str), *values.items())
+                    leads.setdefault(lead, Counter())[field] += 1
                 finally:
                     eccodes.codes_release(handle)
     return leads
+
+
+def read_leads(files: list[Path]) -> dict[int, int]:
+    """Return lead time in hours → number of fields, from the keys of all GRIB messages in `files`."""
+    return {lead: counts.total() for lead, counts in read_fields(files).items()}
+
+
+def _lost_fields(fields: dict[int, Counter], wanted: list[int]) -> str | None:
+    """Return which fields of a lead time are missing at a later one, or None. The start may have more, or fewer."""
+    before: Counter = Counter()
+    for lead in sorted(lead for lead in wanted if lead > 0):
+        lost = before - fields[lead]
+        if lost:
+            names = sorted({f"{name} ({dict(keys).get('level', 0)})" for name, *keys in lost})
+            return f"{lost.total()} of the fields of earlier lead times are missing at {lead} h: {', '.join(names[:5])}"
+        before |= fields[lead]
+    return None
 
 
 def _is_grib(path: Path) -> bool:
@@ -101,13 +150,18 @@ def _is_grib(path: Path) -> bool:
         return file.read(4) == b"GRIB"
 
 
-def _check_output(folder: Path, wanted: list[int]) -> tuple[list[Path], dict[int, int]]:
-    """Return the files of a forecast and the fields per lead in its GRIB files.
+def _check_output(folder: Path, wanted: list[int], same_fields: bool) -> tuple[list[Path], dict[int, int]]:
+    """Return the files of a forecast and the number of fields per lead in its GRIB files.
+
+    Parameters
+    ----------
+    wanted : lead times in hours
+    same_fields : whether a field of one lead time after the start must be there at all later ones
 
     Raises
     ------
     UserError
-        Where the model wrote nothing, or nothing for a lead that was asked for.
+        Where the model wrote nothing, or nothing for a lead that was asked for, or lost a field on the way.
     """
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != LOG]
     empty = [path for path in files if path.stat().st_size == 0]
@@ -117,17 +171,20 @@ def _check_output(folder: Path, wanted: list[int]) -> tuple[list[Path], dict[int
     if not grib:
         raise UserError(f"{folder}: the model ended without an error but wrote no GRIB file")
     try:
-        leads = read_leads(grib)
+        fields = read_fields(grib)
     except Exception as error:  # ecCodes raises a class per error code
         raise UserError(f"{folder}: the model wrote GRIB that cannot be read: {error}") from None
-    missing = sorted(set(wanted) - set(leads))
+    missing = sorted(set(wanted) - set(fields))
     if missing:
         raise UserError(f"{folder}: no field for lead time {', '.join(map(str, missing))} h in what the model wrote")
-    return files, leads
+    lost = _lost_fields(fields, wanted) if same_fields else None
+    if lost:
+        raise UserError(f"{folder}: {lost}")
+    return files, {lead: counts.total() for lead, counts in fields.items()}
 
 
 def _seal(spec: dict, init_time: str, folder: Path, environment: Environment, seconds: float) -> None:
-    files, leads = _check_output(folder, spec["leads"])
+    files, leads = _check_output(folder, spec["leads"], runner_named(spec["runner"]).same_fields(spec["config"]))
     files.append(folder / LOG)
     document = {
         "run_id": spec["run_id"],
@@ -144,6 +201,14 @@ def _seal(spec: dict, init_time: str, folder: Path, environment: Environment, se
     temporary.rename(folder / SEAL)
 
 
+def _say_why(spec: dict, init_time: str, job: Job, what: str) -> None:
+    """Show the end of a model's log, and one line with what is wrong and the last error in the log."""
+    lines = (job.output / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
+    click.echo("\n".join(lines[-_LOG_TAIL:]), err=True)
+    what += next((f" ({line})" for line in reversed(lines) if _ERROR.fullmatch(line)), "")
+    click.echo(f"evalflow: {spec['run_id']} {init_time}: {what}; log: {job.output / LOG}", err=True)
+
+
 def _make_forecast(spec: dict, job: Job, init_time: str, environment: Environment) -> int:
     """Make one forecast and seal it. Return 0, or the status of a model that failed."""
     began = time.monotonic()
@@ -155,15 +220,15 @@ def _make_forecast(spec: dict, job: Job, init_time: str, environment: Environmen
         print(f"$ {shlex.join(command)}", file=log, flush=True)
         status = environment.run(command, cwd=job.output, env=variables, stdout=log, stderr=subprocess.STDOUT)
     (job.output / FORECASTER).unlink(missing_ok=True)  # an input, to be published with nothing
+    if any(spec.get("resources", {}).values()):
+        shutil.rmtree(job.output / RESOURCES, ignore_errors=True)
     if status != 0:
-        tail = (job.output / LOG).read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_TAIL:]
-        click.echo("\n".join(tail), err=True)
-        click.echo(f"evalflow: {spec['run_id']} {init_time}: the model ended with status {status}; log: {job.output / LOG}", err=True)
+        _say_why(spec, init_time, job, f"the model ended with status {status}")
         return status
     try:
         _seal(spec, init_time, job.output, environment, time.monotonic() - began)
     except UserError as error:
-        click.echo(f"evalflow: {spec['run_id']} {init_time}: {error}; log: {job.output / LOG}", err=True)
+        _say_why(spec, init_time, job, str(error))
         return 1
     return 0
 
@@ -176,6 +241,7 @@ def run_forecasts(
     init_times: list[str],
     output: Path,
     forecaster: Path | None = None,
+    gpus: int = 0,
 ) -> None:
     """Make the forecasts of one run for some init times, one after the other, with one mount.
 
@@ -191,6 +257,7 @@ def run_forecasts(
     init_times : `YYYYmmddHHMM`, UTC
     output : folder to write to
     forecaster : for a temporal downscaler, the folder that holds its forecaster's forecasts by init time
+    gpus : GPUs that the job has; over more than one, a model is split where its runner can do that
     """
     config = read_yaml(inference) or {}
     checkpoint, output = Path(os.path.abspath(checkpoint)), Path(os.path.abspath(output))
@@ -203,7 +270,7 @@ def run_forecasts(
             click.echo(f"{spec['run_id']}: environment by {environment.method}")
             for number, init_time in enumerate(init_times, 1):
                 try:
-                    job = _prepare_forecast(spec, config, checkpoint, init_time, output / init_time, forecaster)
+                    job = _prepare_forecast(spec, config, checkpoint, init_time, output / init_time, forecaster, gpus)
                     status = _make_forecast(spec, job, init_time, environment)
                 except OSError as error:  # a full disk, say: what is finished must not be lost with it
                     click.echo(f"evalflow: {spec['run_id']} {init_time}: {describe_os_error(error)}", err=True)

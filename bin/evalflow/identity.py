@@ -6,9 +6,7 @@ field renames nothing.
 """
 
 import os
-import platform
 import re
-import sys
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +15,7 @@ from evalflow.digests import canonical, digest
 from evalflow.errors import UserError
 from evalflow.inference import InferenceConfig, read_inference_config
 from evalflow.lookup import Lookup
+from evalflow.pythons import this_platform
 from evalflow.requirements import identify_requirement
 from evalflow.runners import runner_named
 from evalflow.sources import Checkpoint, source_of
@@ -27,8 +26,8 @@ RECIPE_VERSION = 1
 
 
 def host_platform() -> str:
-    """Return the platform that environments are built for, e.g. `linux-x86_64`."""
-    return f"{sys.platform}-{platform.machine()}"
+    """Return the platform that environments are built for: `$EVALFLOW_PLATFORM` (`linux-aarch64`), else this host's."""
+    return os.environ.get("EVALFLOW_PLATFORM") or this_platform()
 
 
 @dataclass(frozen=True)
@@ -232,9 +231,17 @@ def forecasts_identity(config: ForecastsConfig, lookup: Lookup) -> dict:
     return {"root": canonical_path(config.root, lookup), "pattern": config.pattern, "steps": steps}
 
 
+def _unordered(data: Any) -> Any:
+    """Return `data` with all lists sorted: which params, regions and thresholds there are counts, not their order."""
+    if isinstance(data, dict):
+        return {key: _unordered(value) for key, value in data.items()}
+    return sorted(data) if isinstance(data, list) else data
+
+
 def verification_identity(config: ConfigModel, lookup: Lookup) -> dict:
     """Return what changes a verification number: truth, params, thresholds, regions, corrections (no labels, no dates)."""
     part = config.experiment.model_dump(mode="json", exclude_defaults=True, include={"params", "thresholds", "stratification"})
+    part = {name: _unordered(value) for name, value in part.items()}
     if "root" in part.get("stratification", {}):
         part["stratification"]["root"] = canonical_path(part["stratification"]["root"], lookup)
     if config.truth:

@@ -2,13 +2,13 @@
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable
 
 from evalflow.digests import digest, file_digest
 from evalflow.errors import UserError
-from evalflow.lookup import Lookup
+from evalflow.lookup import RESOURCES, Lookup
 from evalflow.yamlio import parse_yaml, read_text, read_yaml
 
 _YAML = {".yaml", ".yml", ".json"}
@@ -72,14 +72,74 @@ class InferenceConfig:
     identity : parsed content in which every named file is replaced by the digest of what it holds
     located : parsed content in which every named file is replaced by its absolute path
     files : named file as written → absolute path
+    linked : name below `resources/` in a model's working folder → absolute path of what is to be seen there
+    rewritten : name below `resources/` → data of a named YAML or JSON file, with the files that it names located
     """
 
     identity: dict
     located: dict
     files: dict[str, str] = field(default_factory=dict)
+    linked: dict[str, str] = field(default_factory=dict)
+    rewritten: dict[str, Any] = field(default_factory=dict)
 
 
-def read_inference_config(config: dict | str, lookup: Lookup, key: str, overrides: frozenset[str] = frozenset()) -> InferenceConfig:
+def _resource_folders(folder: Path) -> tuple[Path, ...]:
+    """Return what a model is to see as `resources/` for an inference config in `folder`.
+
+    That is `resources/` beside the config, or else, as evalml has them, `templates/` and `metadata/` beside `configs/`.
+    """
+    if (folder / RESOURCES).is_dir():
+        return (folder / RESOURCES,)
+    if folder.name == "configs":
+        return tuple(path for path in (folder.parent / "metadata", folder.parent / "templates") if path.is_dir())
+    return ()
+
+
+class _Locator:
+    """Replaces named files by their absolute paths, and collects what a model's working folder must hold."""
+
+    def __init__(self, rewrite: bool) -> None:
+        self.rewrite = rewrite
+        self.files: dict[str, str] = {}
+        self.rewritten: dict[str, Any] = {}
+        self.uses_resources = False
+
+    def locate(self, data: Any, lookup: Lookup, parents: tuple[Path, ...] = ()) -> Any:
+        def change(text: str) -> str:
+            is_resource = text.startswith(f"{RESOURCES}/") and bool(lookup.resources)
+            self.uses_resources |= is_resource
+            path = _find(text, lookup)
+            if path is None or path in parents:
+                return text
+            if not parents:
+                self.files[text] = str(path)
+            name = self._rewrite(path, lookup, parents)
+            if name:
+                return name
+            # In a file of its own, a name is left to the model where it means the same in the working folder.
+            return text if parents and is_resource else str(path)
+
+        return replace_values(data, change)
+
+    def _rewrite(self, path: Path, lookup: Lookup, parents: tuple[Path, ...]) -> str | None:
+        """Return the new name of a YAML or JSON file that names files relative to itself, or None for any other."""
+        if path.suffix not in _YAML or not self.rewrite:
+            return None
+        try:
+            data = parse_yaml(read_text(path), str(path))
+        except UserError:
+            return None
+        located = self.locate(data, lookup.next_to(path), (*parents, path))
+        if located == data:
+            return None
+        name = f"{path.stem}-{digest(located)[:8]}{path.suffix}"
+        self.rewritten[name] = located
+        return f"{RESOURCES}/{name}"
+
+
+def read_inference_config(
+    config: dict | str, lookup: Lookup, key: str, overrides: frozenset[str] = frozenset(), rewrite: bool = False
+) -> InferenceConfig:
     """Read the inference config of a run.
 
     Parameters
@@ -89,6 +149,8 @@ def read_inference_config(config: dict | str, lookup: Lookup, key: str, override
         beside that file first
     key : the config key, for messages
     overrides : top-level keys that evalflow sets itself for every forecast; what the config says of them is dropped
+    rewrite : whether named YAML and JSON files get the absolute paths of what they name: for a model that looks for all
+        names in its working folder
 
     Raises
     ------
@@ -105,14 +167,10 @@ def read_inference_config(config: dict | str, lookup: Lookup, key: str, override
             raise UserError(f"{path}: the inference config must be a mapping of keys to values")
     else:
         data = config
+    lookup = replace(lookup, resources=_resource_folders(lookup.beside))
     data = {name: value for name, value in data.items() if name not in overrides}
-    files: dict[str, str] = {}
-
-    def locate(text: str) -> str:
-        path = _find(text, lookup)
-        if path is None:
-            return text
-        files[text] = str(path)
-        return str(path)
-
-    return InferenceConfig(_identified(data, lookup), replace_values(data, locate), files)
+    locator = _Locator(rewrite)
+    located = locator.locate(data, lookup)
+    folders = lookup.resources if locator.uses_resources else ()
+    linked = {path.name: str(path) for folder in reversed(folders) for path in sorted(folder.iterdir())}
+    return InferenceConfig(_identified(data, lookup), located, locator.files, linked, locator.rewritten)

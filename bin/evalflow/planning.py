@@ -25,6 +25,7 @@ from evalflow.identity import (
     master_hash,
     refuse_collision,
 )
+from evalflow.jobs import assign_lanes, build_resources, describe_unused, run_resources
 from evalflow.lookup import PROJECT, Lookup
 from evalflow.sources.local import LocalFile
 
@@ -45,6 +46,8 @@ class Options:
     verify_store : whether to compare digests of everything stored, not only sizes
     repair : whether damaged things are moved aside and links mended; without it the plan only reports
     stub : whether to plan a stub run, whose empty files go to a store of their own
+    gpus : GPUs of a forecast's job where neither its run nor the config's profile says it
+    max_gpus : GPUs in use at a time; None means what the config's profile says
     """
 
     outdir: Path | None
@@ -54,6 +57,8 @@ class Options:
     verify_store: bool = False
     repair: bool = False
     stub: bool = False
+    gpus: int = 0
+    max_gpus: int | None = None
 
 
 def code_digest() -> str:
@@ -143,6 +148,8 @@ class _Store:
 
     def check_environment(self, env_id: str, run: Run, squash: bool) -> dict:
         """Return `complete` and, where it is known, the `image_id` of an environment."""
+        if self.options.stub:
+            return {"complete": False}  # its files are empty, and are to be gone through again
         folder = self.data / "runs" / env_id
         seal = store.read_json(folder / environment.SEAL)
         if seal is not None and "identity" in seal:
@@ -252,6 +259,8 @@ def _env_entry(env_id: str, runs: list[Run], data: Path, found: dict, needed: bo
             "requirements": run.requirements["requirements"],
             "extra_requirements": run.requirements["extra_requirements"],
             "python": run.config.python,
+            "torch_backend": run.config.torch_backend,
+            "disable_local_eccodes_definitions": run.config.disable_local_eccodes_definitions,
             "platform": host_platform(),
             "recipe": RECIPE_VERSION,
             "squash_venv": all(run.config.squash_venv for run in runs),
@@ -259,8 +268,7 @@ def _env_entry(env_id: str, runs: list[Run], data: Path, found: dict, needed: bo
     }
 
 
-def _run_entry(run: Run, data: Path, needed: bool, code: str) -> dict:
-    resources = run.config.inference_resources
+def _run_entry(run: Run, data: Path, needed: bool, code: str, resources: dict) -> dict:
     return {
         "run_id": run.run_id,
         "env_id": run.env_id,
@@ -270,7 +278,7 @@ def _run_entry(run: Run, data: Path, needed: bool, code: str) -> dict:
         "store": str(data),
         "forecaster": run.forecaster.run_id if run.forecaster else None,
         "needed": needed,
-        "resources": resources.model_dump(exclude_none=True) if resources else {},
+        "resources": resources,
         "spec": {
             "run_id": run.run_id,
             "env_id": run.env_id,
@@ -283,6 +291,7 @@ def _run_entry(run: Run, data: Path, needed: bool, code: str) -> dict:
             "command": run.config.command or [],
             "config": run.inference.located,
             "files": run.inference.files,
+            "resources": {"linked": run.inference.linked, "rewritten": run.inference.rewritten},
             "disable_local_eccodes_definitions": run.config.disable_local_eccodes_definitions,
             "code": code,
         },
@@ -315,7 +324,7 @@ def _external_runs(
         found = {}
         for init_time in init_times:
             files = glob.iglob(datetime.strptime(init_time, _TIME).strftime(entry.pattern), root_dir=identity["root"])
-            found[init_time] = next(files, None) is not None
+            found[init_time] = any(os.path.getsize(f"{identity['root']}/{name}") > 0 for name in files)
         lacking = [init_time for init_time, there in found.items() if not there]
         if lacking:
             where = f"{identity['root']}/{entry.pattern}"
@@ -362,6 +371,24 @@ def plan_tasks(runs: dict[str, Run], complete: dict[str, dict[str, bool]], optio
     return tasks
 
 
+def add_lanes(tasks: list[dict], resources: dict[str, dict], max_gpus: int | None) -> None:
+    """Add to tasks the `lane` in which their jobs wait for each other, where there may be more GPUs in use than wanted.
+
+    Parameters
+    ----------
+    tasks : entries as `plan_tasks` returns them
+    resources : run_id → what the jobs of the run ask for
+    max_gpus : GPUs in use at a time; None: any number
+    """
+    wanted = [resources[task["run_id"]] for task in tasks]
+    jobs = [
+        (job.get("gpu", 0), job.get("runtime_seconds", 3600) * len(task["init_times"]))
+        for job, task in zip(wanted, tasks, strict=True)
+    ]
+    for task, lane in zip(tasks, assign_lanes(jobs, max_gpus), strict=True):
+        task.update({"lane": lane} if lane else {})
+
+
 def make_plan(config_path: Path, options: Options) -> dict:
     """Return the plan of the experiment in `config_path` (see docs/output.md for what it holds).
 
@@ -388,6 +415,9 @@ def make_plan(config_path: Path, options: Options) -> dict:
     }
     tasks = plan_tasks(runs, complete, options) if options.target in {"forecasts", "experiment"} else []
     busy = {task["run_id"] for task in tasks}
+    profile = config.profile
+    resources = {run_id: run_resources(run.config, profile, options.gpus) for run_id, run in runs.items()}
+    add_lanes(tasks, resources, options.max_gpus or (profile.global_resources.gpus if profile else None))
     if options.target == "sandbox":
         busy = {run_id for run_id, run in runs.items() if run.candidate}
     env_entries = []
@@ -395,7 +425,8 @@ def make_plan(config_path: Path, options: Options) -> dict:
         squash = all(run.config.squash_venv for run in sharing)
         needed = options.target == "environments" or any(run.run_id in busy for run in sharing)
         found = stored.check_environment(env_id, sharing[0], squash)
-        env_entries.append(_env_entry(env_id, sharing, stored.data, found, needed))
+        entry = _env_entry(env_id, sharing, stored.data, found, needed)
+        env_entries.append(entry | {"resources": build_resources(profile)})
 
     external = _external_runs(config, lookup, init_times, stored)
     experiment_id = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', label)}_{master_hash(config, runs, lookup)}"
@@ -408,7 +439,8 @@ def make_plan(config_path: Path, options: Options) -> dict:
         "store": str(outdir / "data"),
         "project": str(PROJECT),
         "envs": env_entries,
-        "runs": [_run_entry(run, stored.data, run.run_id in busy, code) for run in runs.values()] + [run for run, _ in external],
+        "runs": [_run_entry(run, stored.data, run.run_id in busy, code, resources[run.run_id]) for run in runs.values()]
+        + [run for run, _ in external],
         "baselines": _baselines(config, lookup),
         "truth": {"label": config.truth.label, "root": canonical_path(config.truth.root, lookup)} if config.truth else None,
         "init_times": init_times,
@@ -425,7 +457,7 @@ def make_plan(config_path: Path, options: Options) -> dict:
             )
             if complete[run_id][init_time]
         ],
-        "warnings": stored.warnings,
+        "warnings": stored.warnings + describe_unused(config),
     }
 
 

@@ -1,7 +1,9 @@
-"""Find a Python interpreter of a wanted version on this host. Nothing is ever downloaded."""
+"""What this host is, and its Python interpreters of a wanted version. Nothing is ever downloaded."""
 
 import json
 import os
+import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,11 @@ from pathlib import Path
 from evalflow.errors import UserError
 
 _ASK = "import json,platform,sys; print(json.dumps([platform.python_version(), sys._base_executable]))"
+
+
+def this_platform() -> str:
+    """Return the platform of this host, e.g. `linux-x86_64`."""
+    return f"{sys.platform}-{platform.machine()}"
 
 
 def _ask(executable: Path) -> tuple[str, str] | None:
@@ -34,12 +41,17 @@ def _candidates(minor: str) -> list[Path]:
     return [path for path in dict.fromkeys(found) if os.access(path, os.X_OK)]
 
 
-def find_python(wanted: str | None) -> tuple[str, str]:
+def _patch_level(version: str) -> int:
+    return int(re.match(r"\d+\.\d+\.(\d+)", version)[1])
+
+
+def find_python(wanted: str | None, nearest: bool = False) -> tuple[str, str]:
     """Return version (`3.11.7`) and real path of an interpreter.
 
     Parameters
     ----------
     wanted : `3.11` or `3.11.7`; None means the version that evalflow itself runs on
+    nearest : take another patch level of the same minor version where the host does not have this one
 
     Raises
     ------
@@ -50,15 +62,19 @@ def find_python(wanted: str | None) -> tuple[str, str]:
     if wanted is None:
         wanted = "{}.{}.{}".format(*sys.version_info)
     minor = ".".join(wanted.split(".")[:2])
-    found = set()
+    found: dict[str, str] = {}
     for path in _candidates(minor):
         version, python = _ask(path) or ("", "")
         if f"{version}.".startswith(f"{wanted}."):
             return version, python
         if f"{version}.".startswith(f"{minor}."):
-            found.add(version)
+            found.setdefault(version, python)
+    if nearest and found:
+        patch = _patch_level(wanted)
+        version = min(found, key=lambda version: abs(_patch_level(version) - patch))
+        return version, found[version]
     have = ", ".join(sorted(found)) or "none"
     raise UserError(
         f"Python {wanted} is not on this host (of {minor}: {have}); install it, or name the folder that holds "
-        f"python{minor} in EVALFLOW_PYTHONS"
+        f"python{minor} in EVALFLOW_PYTHONS" + (", or choose another with python: in the run entry" if nearest else "")
     )

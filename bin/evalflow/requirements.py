@@ -44,7 +44,10 @@ def requirement_name(text: str) -> str:
     if wheel:
         return canonicalize_name(wheel[1])
     egg = re.search(r"#(?:.*&)?egg=([A-Za-z0-9._-]+)", text)
-    # Of a subdirectory, the name of the repository says nothing.
+    anemoi = re.search(r"/anemoi-core(?:\.git)?(?:@[^#]*)?#(?:.*&)?subdirectory=(\w+)/?(?:&.*)?$", text)
+    if anemoi:
+        return f"anemoi-{anemoi[1]}"
+    # Of another subdirectory, the name of the repository says nothing.
     repository = egg or re.search(r"^git\+\w+://[^/]+/(?:[^@#]*/)?([^/@#]+?)(?:\.git)?(?:@[^#]*)?(?:#(?!.*subdirectory=).*)?$", text)
     return canonicalize_name(repository[1]) if repository else text
 

@@ -14,6 +14,7 @@ from evalflow.identity import flat_id
 from evalflow.inference import replace_values
 from evalflow.lookup import PROJECT
 from evalflow.runners import Job, runner_named
+from evalflow.store import to_json
 from evalflow.yamlio import dump_yaml
 
 _SMALL = 20 * 1024 * 1024
@@ -74,20 +75,32 @@ class _Zip:
                 target.write(block)
 
 
-def _gather(config: dict, archive: _Zip) -> dict:
-    """Return the config with small named files replaced by their copies in the sandbox."""
-    names: dict[str, str] = {}
+def _add_resources(resources: dict, archive: _Zip) -> dict[str, str]:
+    """Write what a model sees as `resources/` into the sandbox, and return path → name of what was copied."""
+    names = {}
+    for name, target in resources.get("linked", {}).items():
+        if os.path.isfile(target) and os.path.getsize(target) <= _SMALL:
+            names[target] = name
+            archive.file(f"resources/{name}", Path(target))
+    for name, data in resources.get("rewritten", {}).items():
+        archive.text(f"resources/{name}", to_json(data) if name.endswith(".json") else dump_yaml(data))
+    return names
+
+
+def _gather(config: dict, archive: _Zip, names: dict[str, str]) -> dict:
+    """Return the config with small named files replaced by their copies in the sandbox; `names` are copied already."""
 
     def change(text: str) -> str:
+        if text in names:
+            return f"resources/{names[text]}"
         path = Path(text)
         if not (text.startswith("/") and path.is_file()) or path.suffix in {".yaml", ".yml"} or path.stat().st_size > _SMALL:
             return text
-        if text not in names:
-            name = path.name
-            while name in names.values():
-                name = f"_{name}"
-            names[text] = name
-            archive.file(f"resources/{name}", path)
+        name = path.name
+        while name in names.values():
+            name = f"_{name}"
+        names[text] = name
+        archive.file(f"resources/{name}", path)
         return f"resources/{names[text]}"
 
     return replace_values(config, change)
@@ -123,7 +136,7 @@ def create_sandbox(spec: dict, checkpoint: Path, lock: Path, init_time: str, out
                     archive.file(script.name, script)
                     word = f"../{script.name}"
                 words.append(word)
-            config = _gather(spec["config"], archive)
+            config = _gather(spec["config"], archive, _add_resources(spec.get("resources", {}), archive))
             archive.text("config.yaml", dump_yaml({**config, **runner.settings(job)}))
             archive.text("requirements.txt", lock.read_text(encoding="utf-8"))
             archive.text("make_environment.sh", _MAKE_ENVIRONMENT.format(python=locked["python"]), executable=True)

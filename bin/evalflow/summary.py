@@ -29,7 +29,8 @@ def make_summary(plan: dict) -> dict:
     for env in plan["envs"]:
         sealed = store.read_json(data / "runs" / env["env_id"] / environment.SEAL)
         state = _state(env["complete"], sealed is not None, env["needed"], "built")
-        environments.append({"env_id": env["env_id"], "state": state, "image_id": (sealed or {}).get("image_id")})
+        known = {"image_id": (sealed or {}).get("image_id"), "warnings": (sealed or {}).get("warnings", [])}
+        environments.append({"env_id": env["env_id"], "state": state, **known})
     digests = {run["run_id"]: run["spec"]["sha256"] for run in plan["runs"]}
     wanted = {(task["run_id"], init_time) for task in plan["tasks"] for init_time in task["init_times"]}
     forecasts: dict[str, dict] = {run_id: {"made": 0, "reused": 0, "missing": [], "seconds": 0.0} for run_id in digests}
@@ -73,6 +74,8 @@ def describe_summary(plan: dict, summary: dict) -> str:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         lines += ["", f"missing: {', '.join(missing[:3])}{more}; launch again to make what is missing"]
     lines += [f"warning: {warning}" for warning in plan["warnings"]]
+    for env in summary["environments"]:
+        lines += [f"warning: {env['env_id']}: {warning}" for warning in env["warnings"] if env["state"] == "built"]
     return "\n".join(lines)
 
 

@@ -8,6 +8,7 @@
 process GET_CHECKPOINT {
     tag "${meta.env_id}"
     label 'download'
+    ext resources: { meta.resources }
     label 'stored'
     storeDir "${meta.store}/runs/${meta.env_id}"
 
@@ -32,6 +33,7 @@ process GET_CHECKPOINT {
 process LOCK_REQUIREMENTS {
     tag "${meta.env_id}"
     label 'download'
+    ext resources: { meta.resources }
     label 'stored'
     storeDir "${meta.store}/runs/${meta.env_id}"
 
@@ -56,11 +58,12 @@ process LOCK_REQUIREMENTS {
 process BUILD_IMAGE {
     tag "${image}"
     label 'build'
+    ext resources: { meta.resources }
     label 'stored'
-    storeDir "${store}/images"
+    storeDir "${meta.store}/images"
 
     input:
-    tuple val(store), val(image), path(lock)
+    tuple val(meta), val(image), path(lock)
     stdin
 
     output:
@@ -104,7 +107,7 @@ process SEAL_ENVIRONMENT {
 
 workflow ENVIRONMENT {
     take:
-    envs // one environment of the plan: [ meta (env_id, store, squash), spec (JSON text) ]
+    envs // one environment of the plan: [ meta (env_id, store, squash, resources), spec (JSON text) ]
 
     main:
     wanted = envs.multiMap { meta, spec ->
@@ -130,7 +133,7 @@ workflow ENVIRONMENT {
     to_build = locked
         .unique { image, _meta, _lock, _spec -> image }
         .multiMap { image, meta, lock, spec ->
-            job: tuple(meta.store, image, lock)
+            job: tuple(meta, image, lock)
             spec: spec
         }
     BUILD_IMAGE(to_build.job, to_build.spec)

@@ -31,8 +31,8 @@ process PREPARE_RUN {
 
 workflow INFERENCE {
     take:
-    runs   // one run that lacks forecasts: [ meta (run_id, env_id, store, resources), spec (JSON text) ]
-    tasks  // what one task makes: [ run_id, [ init_time, … ], forecaster (run_id, or null) ]
+    runs   // one run that lacks forecasts: [ meta (run_id, env_id, store), spec (JSON text) ]
+    tasks  // what one task makes: [ run_id, [ init_time, … ], forecaster (run_id, or null), resources ]
     stored // forecasts that are complete already and that a downscaler needs: [ run_id, init_time, folder ]
     ready  // environment that can be used: [ env_id, checkpoint, image ]
 
@@ -51,18 +51,18 @@ workflow INFERENCE {
         .map { _env_id, run_id, meta, inference, spec, checkpoint, image -> tuple(run_id, meta, inference, checkpoint, image, spec) }
 
     first = tasks
-        .filter { _run_id, _init_times, forecaster -> !forecaster }
-        .map { run_id, init_times, _forecaster -> tuple(run_id, init_times, []) }
+        .filter { _run_id, _init_times, forecaster, _resources -> !forecaster }
+        .map { run_id, init_times, _forecaster, resources -> tuple(run_id, init_times, resources, []) }
     MAKE_FORECASTS(able, first)
 
     // A downscaler's task starts when its forecaster's forecasts of all its init times are there.
     refined = tasks
-        .filter { _run_id, _init_times, forecaster -> forecaster }
-        .flatMap { run_id, init_times, forecaster -> init_times.collect { init_time -> tuple(forecaster, init_time, groupKey([run_id, init_times], init_times.size())) } }
+        .filter { _run_id, _init_times, forecaster, _resources -> forecaster }
+        .flatMap { run_id, init_times, forecaster, resources -> init_times.collect { init_time -> tuple(forecaster, init_time, groupKey([run_id, init_times, resources], init_times.size())) } }
         .combine(MAKE_FORECASTS.out.forecasts.mix(stored), by: [0, 1])
         .map { _forecaster, _init_time, task, folder -> tuple(task, folder) }
         .groupTuple()
-        .map { task, folders -> tuple(task.target[0], task.target[1], folders.sort { folder -> folder.name }) }
+        .map { task, folders -> tuple(task.target[0], task.target[1], task.target[2], folders.sort { folder -> folder.name }) }
     REFINE_FORECASTS(able, refined)
 
     emit:

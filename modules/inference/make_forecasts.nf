@@ -8,7 +8,7 @@ include { RUN_FORECAST as RUN_FORECAST_ALONE } from './run_forecast'
 workflow MAKE_FORECASTS {
     take:
     able  // run that can be run: [ run_id, meta, inference, checkpoint, image, spec ]
-    tasks // what one task makes: [ run_id, [ init_time, … ], [ forecast folder to refine, … ] ]
+    tasks // what one task makes: [ run_id, [ init_time, … ], resources, [ forecast folder to refine, … ] ]
 
     main:
     jobs = jobs_of(able, tasks)
@@ -17,8 +17,8 @@ workflow MAKE_FORECASTS {
     failed = RUN_FORECAST.out.unfinished
         .flatMap { meta, unfinished -> unfinished.readLines().collect { init_time -> tuple(meta.run_id, init_time) } }
         .combine(tasks, by: 0)
-        .filter { _run_id, init_time, init_times, _forecasts -> init_time in init_times }
-        .map { run_id, init_time, _init_times, forecasts -> tuple(run_id, [init_time], forecasts.findAll { folder -> folder.name == init_time }) }
+        .filter { _run_id, init_time, init_times, _resources, _forecasts -> init_time in init_times }
+        .map { run_id, init_time, _init_times, resources, forecasts -> tuple(run_id, [init_time], resources, forecasts.findAll { folder -> folder.name == init_time }) }
     again = jobs_of(able, failed)
     RUN_FORECAST_ALONE(again.job, again.spec)
 
@@ -32,8 +32,8 @@ workflow MAKE_FORECASTS {
 def jobs_of(able, tasks) {
     return able
         .combine(tasks, by: 0)
-        .multiMap { _run_id, meta, inference, checkpoint, image, spec, init_times, forecasts ->
-            job: tuple(meta + [init_times: init_times], inference, checkpoint, image, forecasts)
+        .multiMap { _run_id, meta, inference, checkpoint, image, spec, init_times, resources, forecasts ->
+            job: tuple(meta + [init_times: init_times, resources: resources], inference, checkpoint, image, forecasts)
             spec: spec
         }
 }

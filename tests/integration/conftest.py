@@ -40,10 +40,12 @@ class Result:
 
 @dataclass
 class Experiment:
-    """A folder with a config and all that it names, and a store."""
+    """A folder with a config and all that it names, and a store; launched with `profile` and, always, `options`."""
 
     root: Path
     project: Path = PROJECT
+    profile: str = "local"
+    options: tuple[str, ...] = ()
 
     @property
     def config_file(self) -> Path:
@@ -68,7 +70,7 @@ class Experiment:
         cwd.mkdir(exist_ok=True, parents=True)
         trace = cwd / "trace.txt"
         trace.unlink(missing_ok=True)
-        command = ["nextflow", "run", str(self.project), "-profile", "local", "-with-trace", str(trace)]
+        command = ["nextflow", "run", str(self.project), "-profile", self.profile, *self.options, "-with-trace", str(trace)]
         command += ["--config", str(config or self.config_file), "--outdir", str(self.root / "out"), *arguments]
         environment = {
             **os.environ,

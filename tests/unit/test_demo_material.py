@@ -2,6 +2,7 @@
 
 import ast
 import datetime as dt
+import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import eccodes
 import numpy as np
 import pytest
 import yaml
-from evalflow.runners import onnx_forecast
+from evalflow.environment import read_metadata
+from evalflow.runners import anemoi, onnx_forecast
 
 PROJECT = Path(__file__).parents[2]
 DEMO = PROJECT / "assets" / "demo"
@@ -53,6 +55,21 @@ def test_onnx_models_are_small_and_differ():
     first, second = ((DEMO / name).read_bytes() for name in ("tinycast.onnx", "tinycast-early.onnx"))
     assert first != second
     assert 50_000 < len(first) < 100_000 and 50_000 < len(second) < 100_000
+
+
+def test_the_wheel_is_of_the_module_beside_it():
+    with zipfile.ZipFile(DEMO / "tinycast-1.0-py3-none-any.whl") as wheel:
+        assert wheel.read("tinycast.py") == (DEMO / "tinycast.py").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["tinycast", "persistence", "interpolation"])
+def test_anemoi_checkpoints_say_what_they_need(name):
+    path = DEMO / f"{name}.ckpt"
+    metadata = read_metadata(path, path.name)
+    assert path.stat().st_size < 100_000
+    assert metadata["dataset"]["variables"] == ["msl", "2t", "10u", "10v", "u_500", "v_500"]
+    assert any(text.startswith("torch==") for text in anemoi.requirements(metadata, local_definitions=False))
+    assert anemoi.warnings(metadata) == [] and anemoi.python_version(metadata).startswith("3.")
 
 
 def test_notice_is_kept():

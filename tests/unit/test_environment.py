@@ -43,6 +43,7 @@ from evalflow.environment import (
     scratch_folder,
     seal_environment,
 )
+from evalflow.errors import UserError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -188,6 +189,13 @@ def test_image_id_follows_from_packages_python_platform_and_recipe(tmp_path, cha
     )
 
 
+def test_an_environment_for_other_nodes_is_not_built_here(tmp_path):
+    spec = make_spec(tmp_path, ["tiny"], platform="linux-other")
+    with pytest.raises(UserError, match="the environment is for linux-other; build it on such a node"):
+        build(spec)
+    assert not list((tmp_path / "images").glob("*"))
+
+
 @pytest.mark.parametrize(
     ("requirements", "reason"),
     [
@@ -295,6 +303,15 @@ def test_local_wheels_give_the_same_bytes_wherever_they_are(tmp_path, wheels):
     assert not (about / "direct_url.json").exists()
     # Anything else that says where the environment was built would be a path of this test.
     assert not [path for path in inside.rglob("*") if path.is_file() and bytes(tmp_path) in path.read_bytes()]
+
+
+def test_modules_that_python_imports_at_its_start_give_the_same_bytes(tmp_path):
+    wheel = make_wheel(tmp_path / "wheels", "hook", files={"hook.pth": "import hook"})  # as setuptools has one
+    images = []
+    for place in ("one", "two"):
+        images.append(build(make_spec(tmp_path / place, [wheel])))
+        time.sleep(1.1)  # file times count in seconds
+    assert images[0].read_bytes() == images[1].read_bytes()
 
 
 def test_store_gets_one_image_and_a_few_small_files(tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Callable
 
 from evalflow.errors import UserError
+from evalflow.runners import anemoi
 
 _HERE = Path(__file__).resolve().parent
 
@@ -45,20 +46,31 @@ class Runner:
     ----------
     name : the value of `runner:` in a run entry
     version : raise it when the same config would give another forecast; it is part of the run_id from 2 on
-    requirements : what the model's environment needs, from the checkpoint's metadata; the run's own requirements win
+    requirements : what the model's environment needs, from the checkpoint's metadata and from whether ecCodes gets
+        local definitions; the run's own requirements win
     imports : modules that must import before an environment is sealed
     settings : what evalflow sets in the inference config of one forecast
     overrides : the keys of `settings`; what a config says of them has no effect, so it is no identity
     command : the command line of one forecast
+    python : the version of Python that the model was trained with, from the checkpoint's metadata, where that is known
+    warnings : in what the environment differs from that of the training: pairs of package and text
+    parallel : the inference config for several GPUs, from the config, the checkpoint's task, the number, and the output
+    rewrites : whether a model looks for all names in its working folder, also for those in YAML files that are named
+    same_fields : whether, with an inference config, a field of one lead time after the start is there at all later ones
     """
 
     name: str
     version: int
-    requirements: Callable[[dict], list[str]]
+    requirements: Callable[[dict, bool], list[str]]
     imports: tuple[str, ...]
     settings: Callable[[Job], dict]
     overrides: frozenset[str]
     command: Callable[[Job], list[str]]
+    python: Callable[[dict], str | None] = lambda _metadata: None
+    warnings: Callable[[dict], list[tuple[str, str]]] = lambda _metadata: []
+    parallel: Callable[[dict, str | None, int, str], dict] | None = None
+    rewrites: bool = False
+    same_fields: Callable[[dict], bool] = lambda _config: True
 
 
 def _common_settings(job: Job) -> dict:
@@ -94,28 +106,25 @@ def _command(job: Job) -> list[str]:
     return [re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), word) for word in job.command]
 
 
-def _anemoi(job: Job) -> list[str]:
-    return ["anemoi-inference", "run", str(job.config)]
-
-
-def _anemoi_requirements(metadata: dict) -> list[str]:
-    raise UserError("runner: anemoi environments cannot be built yet; use runner: onnx or runner: command")
-
-
 _RUNNERS = (
     Runner(
         "anemoi",
         version=1,
-        requirements=_anemoi_requirements,
-        imports=("anemoi.inference", "eccodes"),
+        requirements=anemoi.requirements,
+        imports=("anemoi.inference", "eccodes", "torch"),
         settings=_common_settings,
         overrides=frozenset({"checkpoint", "date", "lead_time"}),
-        command=_anemoi,
+        command=anemoi.command,
+        python=anemoi.python_version,
+        warnings=anemoi.warnings,
+        parallel=anemoi.parallel,
+        rewrites=True,
+        same_fields=anemoi.same_fields,
     ),
     Runner(
         "onnx",
         version=1,
-        requirements=lambda _metadata: ["onnxruntime", "eccodes", "numpy", "pyyaml"],
+        requirements=lambda _metadata, _local: ["onnxruntime", "eccodes", "numpy", "pyyaml"],
         imports=("onnxruntime", "eccodes", "yaml"),
         settings=_onnx_settings,
         overrides=frozenset({"date", "lead_time", "steps"}),
@@ -124,11 +133,12 @@ _RUNNERS = (
     Runner(
         "command",
         version=1,
-        requirements=lambda _metadata: [],
+        requirements=lambda _metadata, _local: [],
         imports=(),
         settings=_common_settings,
         overrides=frozenset({"checkpoint", "date", "lead_time"}),
         command=_command,
+        same_fields=lambda _config: False,  # a program's own business
     ),
 )
 

@@ -277,28 +277,33 @@ def _find_in_run(client: Any, reference: Reference, run_id: str | None = None) -
     """
     run_id = run_id or reference.run
     run = client.get_run(run_id)
-    repository = _repository(run.info.artifact_uri, reference)
     if reference.artifact:
-        entries = repository.list_artifacts(posixpath.dirname(reference.artifact) or None)
-        for entry in entries:
-            if entry.path == reference.artifact and not entry.is_dir:
-                return Found(repository, entry.path, entry.file_size)
-        raise UserError(f"the run has no artefact {reference.artifact}")
-    found = _checkpoints_in(repository)
-    cure = f"name one of them: …/runs/{run_id}/artifacts/PATH.ckpt"
-    if found and posixpath.basename(found[0].path) == PREFERRED:
-        return _the_only(found, f"run {run_id}", cure)
+        return _named(_repository(run.info.artifact_uri, reference), reference.artifact)
     logged = [Path(run.data.params[name]) for name in PATH_PARAMS if run.data.params.get(name)]
     folders = [below for folder in logged if folder.is_absolute() for below in (folder, folder / run_id)]
     looked = [folder / PREFERRED for folder in folders]
-    for path in looked:
-        if path.is_file():
-            return Found(None, str(path))
-    only = _the_only(found, f"run {run_id}", cure)
+    seen = next((path for path in looked if path.is_file()), None)
+    try:
+        found = _checkpoints_in(_repository(run.info.artifact_uri, reference))
+    except Exception:
+        if seen is None:  # a storage that we cannot read does not matter where we see the file
+            raise
+        found = []
+    preferred = found and posixpath.basename(found[0].path) == PREFERRED
+    if seen and not preferred:
+        return Found(None, str(seen))
+    only = _the_only(found, f"run {run_id}", f"name one of them: …/runs/{run_id}/artifacts/PATH.ckpt")
     if only:
         return only
     elsewhere = f", and {looked[0]}, where it says it trained, is not on this host" if looked else ""
     raise UserError(f"run {run_id} has no artefact that ends in .ckpt{elsewhere}; log the checkpoint, or give its path")
+
+
+def _named(repository: Any, path: str) -> Found:
+    for entry in repository.list_artifacts(posixpath.dirname(path) or None):
+        if entry.path == path and not entry.is_dir:
+            return Found(repository, path, entry.file_size)
+    raise UserError(f"the run has no artefact {path}")
 
 
 def _find_in_model(client: Any, reference: Reference) -> Found:

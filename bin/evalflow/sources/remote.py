@@ -36,6 +36,9 @@ _BROKEN_OFF = {
     "ProtocolError", "RemoteDisconnected", "RemoteProtocolError",
 }  # fmt: skip
 
+_PACKAGES = {"botocore": "boto3", "google": "google-cloud-storage", "azure": "azure-storage-blob"}
+"""Modules that storages of MLflow import → what to install for them."""
+
 
 # --- URLs -------------------------------------------------------------------------------------------------------------
 
@@ -58,7 +61,8 @@ def check_url(uri: str, key: str) -> SplitResult:
         _ = parts.port
     except ValueError:
         raise UserError(f"{key}: not a valid URL: {shown(uri)}") from None
-    if "@" in parts.netloc:
+    # A password may hold a slash: what is left of it is then taken for a port.
+    if "@" in parts.netloc or (parts.port is not None and "@" in parts.path):
         raise UserError(
             f"{key}: a URL with a user name or password in it: {shown(uri)}; write it without, and give credentials "
             "in the environment (MLFLOW_TRACKING_TOKEN, HF_TOKEN, …) or in the client's own file"
@@ -213,7 +217,8 @@ def answers(
 
 def _reason(error: Exception, server: str, login: str, missing: str) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return f"the storage needs a Python package: {sys.executable} -m pip install {error.name}"
+        package = _PACKAGES.get(error.name.split(".")[0], error.name)
+        return f"the storage needs a Python package: {sys.executable} -m pip install {package}"
     trouble = network_trouble(error)
     if trouble:
         return f"{server}: {trouble}; check the address, or try again later"

@@ -1,0 +1,260 @@
+"""The anemoi runner: what a checkpoint's training provenance says of its environment, and the command of a forecast.
+
+The provenance is what anemoi-utils records where a model is trained: the version of Python, `module_versions` (module →
+version, or → version and source), `distribution_names` (module → name of the package, where the two differ) and
+`git_versions` (module → commit of the checkout that it was imported from).
+"""
+
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from evalflow.errors import UserError
+
+if TYPE_CHECKING:
+    from evalflow.runners import Job
+
+PINNED = (
+    "anemoi-datasets",
+    "anemoi-graphs",
+    "anemoi-models",
+    "lightning",
+    "pytorch-lightning",
+    "torch",
+    "torch-geometric",
+)
+"""Packages to install as they were in training: loading a model needs the code that it was made with."""
+
+ADDED = ("anemoi-inference",)
+ECCODES = "eccodes"
+LOCAL_ECCODES = ("eccodes>=2.44.0,<2.48.0", "eccodes-cosmo-resources-python==2.44.0.1")
+"""ecCodes with the COSMO definitions, in versions that go together."""
+
+_MONOREPO = "anemoi-core"
+_IN_MONOREPO = {"anemoi-graphs", "anemoi-models", "anemoi-training"}
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
+_LOCAL_COMMIT = re.compile(r"\+(?:.*\.)?g([0-9a-f]{7,40})(\.d[0-9]+)?$")
+_SCP_URL = re.compile(r"(?:[\w.-]+@)?([\w.-]+):(?!//)(.+)")
+_PYTHON = re.compile(r"3\.[0-9]{1,2}(?:\.[0-9]{1,3})?")
+
+
+@dataclass(frozen=True)
+class _Package:
+    """A package as it was in training: its version as recorded, its source (`git+URL@COMMIT…`) where that is known."""
+
+    name: str
+    version: str
+    source: str | None = None
+    changed: bool = False
+
+
+def _mapping(data: object) -> Mapping:
+    return data if isinstance(data, Mapping) else {}
+
+
+def _provenance(metadata: dict) -> Mapping:
+    """Return the training provenance of a checkpoint, or raise a UserError that says what is missing."""
+    if "provenance_training" not in metadata:
+        if metadata.keys() <= {"format"}:
+            what = "not an anemoi checkpoint: no ZIP archive with anemoi-metadata/anemoi.json in it"
+        else:
+            what = "its metadata has no provenance_training, so what it was trained with is unknown"
+        raise UserError(f"{what}; for a model of another kind, set runner: onnx or runner: command")
+    provenance = _mapping(metadata["provenance_training"])
+    if not _mapping(provenance.get("module_versions")):
+        raise UserError("its provenance_training records no module_versions; which packages it needs is unknown")
+    return provenance
+
+
+def _https(url: str) -> str:
+    """Return the URL of a Git repository as anybody can read it: HTTPS where GitHub has it, without credentials."""
+    scp = _SCP_URL.fullmatch(url)
+    if scp:
+        url = f"ssh://git@{scp[1]}/{scp[2]}"
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if host == "github.com":
+        return f"https://github.com{parts.path}"
+    if parts.scheme in {"http", "https"}:
+        return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", ""))
+    return url
+
+
+def _repository(name: str) -> str:
+    """Return the name of the repository that holds the code of a package."""
+    return _MONOREPO if name in _IN_MONOREPO else name
+
+
+def _git_source(name: str, commit: str, remotes: object = None) -> str:
+    """Return where to get a commit of an anemoi package: from a recorded remote of its repository, else from ECMWF."""
+    repository, url = _repository(name), f"https://github.com/ecmwf/{_repository(name)}"
+    for remote in remotes if isinstance(remotes, list) else []:
+        base = str(remote).rstrip("/").rsplit("/", 1)[-1].removesuffix(".git")
+        if base in {repository, name}:
+            repository, url = base, _https(str(remote))
+            break
+    inside = repository == _MONOREPO
+    return f"git+{url}@{commit}" + (f"#subdirectory={name.removeprefix('anemoi-')}" if inside else "")
+
+
+def _recorded_source(name: str, source: Mapping) -> str | None:
+    """Return the Git source in what pip or uv recorded of an installation (PEP 610), or None."""
+    vcs = _mapping(source.get("vcs_info"))
+    commit = str(vcs.get("commit_id", ""))
+    url = str(source.get("url") or "")
+    if vcs.get("vcs") != "git" or not _COMMIT.fullmatch(commit):
+        return None
+    if url.startswith(("file:", "/")):  # a clone on the machine of the training
+        return _git_source(name, commit) if name.startswith("anemoi-") else None
+    folder = f"#subdirectory={source['subdirectory']}" if source.get("subdirectory") else ""
+    return f"git+{_https(url)}@{commit}{folder}"
+
+
+def _sources_by_commit(checkouts: Mapping, names: Mapping[str, str]) -> dict[str, set[str]]:
+    """Return commit → the repositories that it is recorded for."""
+    repositories: dict[str, set[str]] = {}
+    for module, about in checkouts.items():
+        commit = str(_mapping(_mapping(about).get("git")).get("sha1", ""))
+        repositories.setdefault(commit, set()).add(_repository(names[module]))
+    return repositories
+
+
+def _checkout_source(name: str, version: str, git: Mapping, trusted: bool) -> tuple[str | None, bool]:
+    """Return the Git source of an anemoi package that was imported from a checkout, and whether that had changes.
+
+    Parameters
+    ----------
+    version : as recorded; setuptools-scm puts a checkout's commit into it
+    git : what was recorded of the checkout
+    trusted : whether `git` is of the package's own repository
+    """
+    commit = str(git.get("sha1", ""))
+    if trusted and _COMMIT.fullmatch(commit):
+        return _git_source(name, commit, git.get("remotes")), bool(git.get("modified_files"))
+    local = _LOCAL_COMMIT.search(version)
+    return (_git_source(name, local[1]), bool(local[2])) if local else (None, False)
+
+
+def _packages(provenance: Mapping) -> list[_Package]:
+    """Return the packages of PINNED that the provenance records."""
+    versions, checkouts = _mapping(provenance["module_versions"]), _mapping(provenance.get("git_versions"))
+    recorded = _mapping(provenance.get("distribution_names"))
+    names = {module: canonicalize_name(str(recorded.get(module, module))) for module in sorted({*versions, *checkouts})}
+    # A virtual environment inside some repository once made anemoi-utils record that repository's commit for every
+    # module. No commit belongs to two repositories: one that is recorded for several says nothing.
+    repositories = _sources_by_commit(checkouts, names)
+    packages = []
+    for module, name in names.items():
+        if name not in PINNED:
+            continue
+        about = versions.get(module)
+        version = about if isinstance(about, str) else str(_mapping(about).get("version") or "")
+        source, changed = _recorded_source(name, _mapping(_mapping(about).get("source"))), False
+        if source is None and name.startswith("anemoi-"):
+            git = _mapping(_mapping(checkouts.get(module)).get("git"))
+            trusted = len(repositories.get(str(git.get("sha1", "")), ())) == 1
+            source, changed = _checkout_source(name, version, git, trusted)
+        if version or source:
+            packages.append(_Package(name, version, source, changed))
+    return packages
+
+
+def _pin(package: _Package) -> tuple[str, str | None]:
+    """Return the requirement for a package as it was in training, and a warning where it cannot be quite that."""
+    name, version = package.name, package.version
+    if package.source:
+        changes = f"{name} was trained with changes that are not in its commit; the commit is installed"
+        return f"{name} @ {package.source}", changes if package.changed else None
+    try:
+        parsed = Version(version)
+    except InvalidVersion:
+        return name, f"{name} has no version in the checkpoint's provenance ({version}); one that fits is installed"
+    # The anemoi packages publish no post-releases: theirs count the commits since a release.
+    if parsed.is_prerelease or (parsed.is_postrelease and name.startswith("anemoi-")):
+        base = parsed.base_version
+        return f"{name}=={base}", f"{name} {version} of the training is a development version; {base} is installed"
+    return f"{name}=={parsed.public}", None
+
+
+def _pins(metadata: dict) -> list[tuple[str, str | None]]:
+    packages = _packages(_provenance(metadata))
+    if not packages:
+        raise UserError(f"its provenance_training records none of {', '.join(PINNED)}; no model runs without torch")
+    by_name = {package.name: package for package in packages}  # of a package's modules, all say the same
+    return [_pin(by_name[name]) for name in sorted(by_name)]
+
+
+def requirements(metadata: dict, local_definitions: bool) -> list[str]:
+    """Return what the environment of a checkpoint needs, as PEP 508 texts.
+
+    Parameters
+    ----------
+    metadata : what the checkpoint says of itself
+    local_definitions : whether ecCodes gets the COSMO definitions
+
+    Raises
+    ------
+    UserError
+        Where the checkpoint does not say what it was trained with.
+    """
+    eccodes = LOCAL_ECCODES if local_definitions else (ECCODES,)
+    return [*(text for text, _ in _pins(metadata)), *ADDED, *eccodes]
+
+
+def python_version(metadata: dict) -> str | None:
+    """Return the version of Python that a model was trained with, or None where that is not known."""
+    match = _PYTHON.match(str(_mapping(metadata.get("provenance_training")).get("python", "")))
+    return match[0] if match else None
+
+
+def warnings(metadata: dict) -> list[tuple[str, str]]:
+    """Return in what an environment differs from that of the training: pairs of package and text."""
+    pins = _pins(metadata)
+    return [(re.split(r"[ =@]", text, maxsplit=1)[0], warning) for text, warning in pins if warning]
+
+
+def command(job: "Job") -> list[str]:
+    """Return the command line of a forecast."""
+    return ["anemoi-inference", "run", str(job.config)]
+
+
+def same_fields(config: dict) -> bool:
+    """Return whether all lead times after the start have the same fields: not with frequencies of single outputs."""
+
+    def has_frequency(data: object) -> bool:
+        if isinstance(data, dict):
+            return "output_frequency" in data or any(map(has_frequency, data.values()))
+        return isinstance(data, list) and any(map(has_frequency, data))
+
+    return not has_frequency(config.get("output"))
+
+
+def parallel(config: dict, task: str | None, gpus: int, output: str) -> dict:
+    """Return the inference config for a model that is split over several GPUs of one node.
+
+    anemoi-inference starts the processes itself (its cluster `manual`): that works in a batch job as on any machine.
+    Its cluster `slurm` needs one process per GPU started by srun, each of which would have to mount the image.
+
+    Parameters
+    ----------
+    config : the inference config; what it says of `runner.parallel` stays
+    task : the task in the checkpoint's metadata, which says what runner is behind the parallel one
+    gpus : number of GPUs
+    output : folder of the forecast; gives each forecast a port of its own, for several on one node
+    """
+    runner = config.get("runner")
+    name, options = next(iter(runner.items())) if isinstance(runner, dict) and runner else (runner, None)
+    if name == "parallel":
+        options = dict(options) if isinstance(options, dict) else {"base_runner": options} if options else {}
+    else:
+        # `auto` cannot be split: it is a choice among runners.
+        base = name if name not in {None, "auto"} else task if task not in {None, "forecaster"} else "default"
+        options = {"base_runner": base, **(options if isinstance(options, dict) else {})}
+    port = 20000 + zlib.crc32(output.encode()) % 10000
+    return {**config, "runner": {"parallel": {"cluster": {"manual": {"world_size": gpus, "port": port}}, **options}}}

@@ -1,0 +1,191 @@
+"""`-profile slurm` on a real Slurm: what jobs ask for, what they get, and what becomes of those that fail."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from integration.conftest import PROJECT
+
+from .conftest import DEMO, cancel_first, sampled, shell_first
+
+IN_THE_LAUNCH = {"PLAN", "PREPARE_RUN", "SEAL_ENVIRONMENT"}
+
+
+def entry(config: dict, index: int) -> dict:
+    return config["runs"][index]["forecaster"]
+
+
+def logs(experiment, label: str) -> dict[str, str]:
+    """Return init_time → log of the forecasts of the run with this label."""
+    (run_id,) = [run["run_id"] for run in experiment.plan()["runs"] if run["label"] == label]
+    return {path.parent.name: path.read_text() for path in experiment.store.glob(f"runs/{run_id}/*/forecast.log")}
+
+
+def devices(log: str) -> list[str]:
+    return re.search(r"^CUDA_VISIBLE_DEVICES=(.*)$", log, re.M)[1].split(",")
+
+
+def test_the_demo_runs_as_jobs(cluster, demo):
+    """The environment is built in a job, forecasts are published, and trivial steps are no jobs."""
+    experiment, result = demo
+    assert result.tasks == {
+        "PLAN": 1, "GET_CHECKPOINT": 2, "LOCK_REQUIREMENTS": 2, "BUILD_IMAGE": 1, "SEAL_ENVIRONMENT": 2,
+        "PREPARE_RUN": 3, "RUN_FORECAST": 12,
+    }, result.text  # fmt: skip
+    jobs = experiment.jobs(cluster)
+    assert len(jobs) == 17 and {job.state for job in jobs} == {"COMPLETED"}
+    ids = {str(job.id) for job in jobs}
+    in_jobs = {row["process"].split(":")[-1] for row in experiment.trace() if row["native_id"] in ids}
+    assert in_jobs == {"GET_CHECKPOINT", "LOCK_REQUIREMENTS", "BUILD_IMAGE", "RUN_FORECAST"}
+    assert not [job for job in cluster.jobs() if any(name in job["JobName"] for name in IN_THE_LAUNCH)]
+    (build,) = experiment.jobs(cluster, "BUILD_IMAGE")
+    assert (build["NumCPUs"], build["MinMemoryCPU"], build["TimeLimit"]) == ("2", "4G", "02:00:00")
+    assert len(list(experiment.store.glob("runs/*/*/*/forecast.json"))) == 12
+    assert list(experiment.store.glob("images/*.squashfs"))
+
+
+def test_a_second_launch_submits_nothing(cluster, demo):
+    experiment, _ = demo
+    before = len(cluster.jobs())
+    result = experiment.launch(config=DEMO)
+    assert result.status == 0 and result.tasks == {"PLAN": 1}, result.text
+    assert len(cluster.jobs()) == before
+
+
+def test_jobs_get_what_their_run_asks_for(cluster, experiment):
+    """Partition, time, memory, CPUs and GPUs of one run; the options of the launch for another. One job per run."""
+
+    def change(config):
+        config["dates"] = {"start": "1996-01-15T00:00", "end": "1996-01-16T12:00", "frequency": "12h"}
+        entry(config, 0)["command"] = entry(config, 1)["command"] = shell_first("env | grep -E '^(CUDA|SLURM)_'")
+        entry(config, 0)["inference_resources"] = {
+            "slurm_partition": "gpu", "cpus_per_task": 3, "mem_mb_per_cpu": 700, "runtime": "1h30m",
+            "gpu": 2, "tasks": 2,
+        }  # fmt: skip
+
+    experiment.edit(change)
+    options = ["--slurm_partition", "short", "--slurm_account", "weather", "--slurm_options=--comment=nightly --nice=7"]
+    result = experiment.launch("--inits_per_task", "4", *options)
+    assert result.status == 0 and result.forecasts == 2, result.text
+    first, second = sorted(experiment.jobs(cluster, "RUN_FORECAST"), key=lambda job: job["Partition"])
+    assert (first["Partition"], first["TimeLimit"], first["MinMemoryCPU"]) == ("gpu", "01:30:00", "700M")
+    assert (first["NumTasks"], first["CPUs/Task"], first["NumCPUs"], first.gpus) == ("2", "3", "6", 2)
+    assert (second["Partition"], second["TimeLimit"], second["MinMemoryCPU"]) == ("short", "01:00:00", "4000M")
+    assert (second["NumTasks"], second["NumCPUs"], second.gpus) == ("1", "1", 0)
+    for job in (first, second):
+        assert (job["Account"], job["Comment"], job["Nice"]) == ("weather", "nightly", "7")
+    seen = logs(experiment, "first")
+    assert len(seen) == 4 and len({log.count("SLURM_JOB_ID=") for log in seen.values()}) == 1
+    assert {re.search(r"SLURM_JOB_ID=(\d+)", log)[1] for log in seen.values()} == {str(first.id)}, (
+        "four inits in one job"
+    )
+    assert all(len(devices(log)) == 2 for log in seen.values())
+    assert not any("CUDA_VISIBLE_DEVICES=" in log for log in logs(experiment, "second").values())
+
+    # Resources belong to no task: what was made but not published is taken up by -resume, whatever jobs ask for now.
+    for proof in experiment.store.glob("runs/*/*/*/forecast.json"):
+        proof.unlink()
+    other = {"runtime": "3h", "cpus_per_task": 1, "slurm_partition": "normal"}
+    experiment.edit(lambda config: entry(config, 0)["inference_resources"].update(other))
+    result = experiment.launch("--inits_per_task", "4", "--max_gpus", "1", "-resume")
+    assert (result.status, result.forecasts) == (0, 0), result.text
+    assert len(list(experiment.store.glob("runs/*/*/*/forecast.json"))) == 8
+
+
+def test_the_cap_on_gpus_holds_over_runs_with_different_counts(cluster, experiment):
+    """The YAML's profile: its resources are the defaults, and its GPUs are never exceeded, though the node has more."""
+
+    def change(config):
+        config["dates"] = {"start": "1996-01-15T00:00", "end": "1996-01-16T12:00", "frequency": "12h"}
+        entry(config, 0)["inference_resources"] = {"gpu": 2, "cpus_per_task": 1}
+        for index in (0, 1):
+            entry(config, index)["command"] = shell_first("env | grep ^CUDA_; sleep 3")
+        config["profile"] = {
+            "executor": "slurm",
+            "global_resources": {"gpus": 3},
+            "default_resources": {
+                "slurm_partition": "gpu", "slurm_account": "climate", "cpus_per_task": 2, "mem_mb_per_cpu": 600,
+                "runtime": "20m", "gpus": 1,
+            },
+            "jobs": 50,
+            "batch_rules": {"plot": 8},
+        }  # fmt: skip
+
+    experiment.edit(change)
+    with sampled(cluster) as samples:
+        result = experiment.launch("--gpu_flag=--gpus=", "--slurm_partition", "short")
+    assert result.status == 0 and result.forecasts == 8, result.text
+    jobs = experiment.jobs(cluster, "RUN_FORECAST")
+    gpus = {str(job.id): job.gpus for job in jobs}
+    assert sorted(gpus.values()) == [1, 1, 1, 1, 2, 2, 2, 2]
+    used = [sum(gpus.get(job, 0) for job in sample) for sample in samples]
+    assert max(used) == 3, f"GPUs in use: {used}"
+    spans = [(job["StartTime"], job["EndTime"], job.gpus) for job in jobs]
+    for start, _, _ in spans:  # the records say the same; they count whole seconds
+        assert sum(count for begin, end, count in spans if begin <= start < end) <= 3, spans
+    for job in jobs:
+        assert (job["Partition"], job["Account"], job["TimeLimit"]) == ("gpu", "climate", "00:20:00")
+        assert (job["NumCPUs"], job["MinMemoryCPU"]) == ("2" if job.gpus == 1 else "1", "600M")
+    assert {len(devices(log)) for log in logs(experiment, "first").values()} == {2}
+    assert {len(devices(log)) for log in logs(experiment, "second").values()} == {1}
+    (warning,) = {line for line in result.text.splitlines() if line.startswith("warning: profile: ")}
+    assert all(name in warning for name in ("executor", "jobs", "batch_rules"))
+
+
+def test_a_job_that_is_cancelled_or_runs_out_of_time_is_tried_again(cluster, experiment, expected):
+    """With the right results, and more time for the one that lacked it."""
+    once = f'mark="{experiment.root}/mark-{{0}}"; [ -e "$mark" ] || {{{{ touch "$mark"; sleep {{1}}; }}}}'
+
+    def change(config):
+        config["dates"] = ["1996-01-15T00:00"]
+        entry(config, 0)["command"] = shell_first(once.format("cancelled", 50))
+        entry(config, 1)["command"] = shell_first(once.format("late", 300))
+        entry(config, 0)["inference_resources"] = {"slurm_partition": "gpu"}
+        entry(config, 1)["inference_resources"] = {"runtime": "1m", "mem_mb_per_cpu": 500}
+
+    experiment.edit(change)
+    mark = experiment.root / "mark-cancelled"
+    watcher = cancel_first(cluster, lambda job: job["Partition"] == "gpu" and mark.exists())
+    result = experiment.launch()
+    watcher.join(1)
+    assert result.status == 0, result.text
+    rows = [row for row in experiment.trace() if "RUN_FORECAST" in row["process"]]
+    assert sorted((row["status"], row["exit"]) for row in rows) == [
+        ("COMPLETED", "0"), ("COMPLETED", "0"), ("FAILED", "140"), ("FAILED", "143"),
+    ]  # fmt: skip
+    jobs = experiment.jobs(cluster, "RUN_FORECAST")
+    assert [job["TimeLimit"] for job in jobs if job["Partition"] == "gpu"] == ["01:00:00", "02:00:00"]
+    late = [job for job in jobs if job["Partition"] == "normal"]
+    assert [(job["TimeLimit"], job["MinMemoryCPU"]) for job in late] == [("00:01:00", "500M"), ("00:02:00", "1000M")]
+    assert len(list(experiment.store.glob("runs/*/*/*/forecast.json"))) == 2
+    grib = list(experiment.store.glob("runs/*/*/*/*.grib"))
+    assert len(grib) == 4 and all(path.read_bytes() == expected[path.name] for path in grib)
+
+
+def test_a_model_that_fails_is_named_with_its_init_and_log(cluster, experiment):
+    experiment.edit(lambda config: config["runs"].pop(1))
+    result = experiment.launch(EVALFLOW_TEST_FAIL="1996-01-15T12:00")
+    assert result.status != 0
+    (run,) = experiment.plan()["runs"]
+    lines = {line.strip() for line in result.text.splitlines() if "the model ended with status 1" in line}
+    assert len(lines) == 1, result.text
+    (line,) = lines
+    assert line.startswith(f"evalflow: {run['run_id']} 199601151200: ")
+    # Nextflow takes the task's folder out of what it shows of a task, and shows it below.
+    folder = Path(re.search(r"Work dir:\s+(\S+)", result.text)[1])
+    assert "the test wants this forecast to fail" in (folder / line.rsplit("log: ", 1)[1]).read_text()
+    assert len(experiment.jobs(cluster, "RUN_FORECAST")) == 2, "a mistake is not tried again"
+    assert "1 made, 0 reused, 1 missing" in result.text
+
+
+@pytest.mark.parametrize("site", sorted((PROJECT / "conf" / "sites").glob("*.config")), ids=lambda path: path.stem)
+def test_the_examples_of_sites_can_be_read(site, tmp_path):
+    command = ["nextflow", "-c", site, "config", PROJECT, "-profile", "slurm", "-flat"]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, env={**os.environ, "NXF_ANSI_LOG": "false"}
+    )
+    assert done.returncode == 0, done.stderr
+    assert "process.executor = 'slurm'" in done.stdout and "params.slurm_account = 'weather'" in done.stdout
+    assert "executor.queueStatInterval = '2 min'" in done.stdout
