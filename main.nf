@@ -39,7 +39,7 @@ workflow {
         .map { run -> tuple([run_id: run.run_id, env_id: run.env_id, store: run.store], text_of(run.spec)) }
     tasks = plan
         .flatMap { data -> data.tasks.collect { task -> task + [resources: data.runs.find { run -> run.run_id == task.run_id }.resources + [lane: task.lane]] } }
-        .map { task -> tuple(task.run_id, task.init_times, task.forecaster, unhashed(task.resources)) }
+        .map { task -> tuple(task.run_id, task.init_times, task.forecaster, task.resources) }
     stored = plan
         .flatMap { data -> data.inputs }
         .map { input -> tuple(input.run_id, input.init_time, file("${input.folder}")) }
@@ -76,14 +76,6 @@ def check_params() {
     if (unknown) {
         error("unknown parameter --${unknown.join(', --')}; known: --${known.join(', --')}")
     }
-}
-
-// What a job asks for must not make another task of it. Properties tell their defaults to who asks for one by name; what
-// goes through them, like the hash of a task, finds them empty.
-def unhashed(resources) {
-    def defaults = new Properties()
-    defaults.setProperty('resources', text_of(resources))
-    return new Properties(defaults)
 }
 
 def text_of(spec) {

@@ -15,7 +15,9 @@ from evalflow.sandbox import create_sandbox
 @click.option("--checkpoint", required=True, type=click.Path(path_type=Path), help="The run's checkpoint.")
 @click.option("--lock", required=True, type=click.Path(path_type=Path), help="The locked requirements.")
 @click.option("--init_time", required=True, help="Init time of the forecast that it is ready to make, YYYYmmddHHMM.")
-@click.option("--with_checkpoint/--link_checkpoint", default=False, help="Put the checkpoint's bytes into the zip, or a link.")
+@click.option(
+    "--with_checkpoint/--link_checkpoint", default=False, help="Put the checkpoint's bytes into the zip, or a link."
+)
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="The zip to write.")
 def main(spec, checkpoint, lock, init_time, with_checkpoint, output):
     """Write a zip that makes a forecast of one run by hand: checkpoint, lock, config, README and scripts."""

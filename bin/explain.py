@@ -3,9 +3,8 @@
 
 from pathlib import Path
 
-import evalflow  # noqa: F401 - finds the project's Python first
 import click
-
+import evalflow  # noqa: F401 - finds the project's Python first
 from evalflow.cli import command
 from evalflow.errors import UserError
 from evalflow.explain import describe, differences, explain_new, read_identity
@@ -14,7 +13,9 @@ from evalflow.planning import Options, make_plan
 
 @command
 @click.argument("stored", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--config", type=click.Path(path_type=Path), help="Explain what a launch of this experiment would make anew.")
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="Explain what a launch of this experiment would make anew."
+)
 @click.option("--outdir", type=click.Path(path_type=Path), help="Root of all output [default: locations.output_root].")
 def main(stored, config, outdir):
     """Say which fields make two ids differ.
@@ -30,7 +31,11 @@ def main(stored, config, outdir):
         plan = make_plan(config, Options(outdir, Path.cwd()))
         found = explain_new(plan)
         for new, nearest, changed in found:
-            click.echo(describe(nearest, f"{new}  (new)", changed) if nearest else f"{new}  (new; nothing like it in the store)")
+            click.echo(
+                describe(nearest, f"{new}  (new)", changed)
+                if nearest
+                else f"{new}  (new; nothing like it in the store)"
+            )
         if not found:
             click.echo("every environment and run of this experiment is in the store")
     elif len(stored) == 2 and not config:

@@ -12,7 +12,9 @@ from evalflow.environment import lock_requirements
 
 @command
 @SPEC
-@click.option("--metadata", required=True, type=click.Path(path_type=Path), help="The checkpoint's metadata (anemoi.json).")
+@click.option(
+    "--metadata", required=True, type=click.Path(path_type=Path), help="The checkpoint's metadata (anemoi.json)."
+)
 def main(spec, metadata):
     """Resolve an environment's requirements to a full lock with hashes."""
     lock_requirements(read_spec(spec), metadata)

@@ -12,11 +12,15 @@ from evalflow.forecast import run_forecasts
 
 @command
 @SPEC
-@click.option("--inference", required=True, type=click.Path(path_type=Path), help="The run's inference.yaml, by prepare_run.py.")
+@click.option(
+    "--inference", required=True, type=click.Path(path_type=Path), help="The run's inference.yaml, by prepare_run.py."
+)
 @click.option("--checkpoint", required=True, type=click.Path(path_type=Path), help="The run's checkpoint.")
 @click.option("--image", required=True, type=click.Path(path_type=Path), help="The image of the run's environment.")
 @click.option("--init_times", required=True, help="Init times, YYYYmmddHHMM, separated by commas.")
-@click.option("--forecaster", type=click.Path(path_type=Path), help="A downscaler's forecaster: its forecasts by init time.")
+@click.option(
+    "--forecaster", type=click.Path(path_type=Path), help="A downscaler's forecaster: its forecasts by init time."
+)
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder to write to.")
 @click.option("--gpus", type=int, default=0, help="GPUs that the job has.")
 def main(spec, inference, checkpoint, image, init_times, forecaster, output, gpus):

@@ -13,7 +13,9 @@ from evalflow.yamlio import read_text
 
 
 @command
-@click.option("--plan", required=True, type=click.Path(path_type=Path), help="The plan.json that the launch began with.")
+@click.option(
+    "--plan", required=True, type=click.Path(path_type=Path), help="The plan.json that the launch began with."
+)
 def main(plan):
     """Compare the plan that a launch began with against the store as it is now."""
     planned = json.loads(read_text(plan))

@@ -6,7 +6,8 @@ import json
 import os
 import signal
 import sys
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import click
 
@@ -43,7 +44,9 @@ def read_spec(file: Any) -> dict:
     return spec
 
 
-SPEC = click.option("--spec", type=click.File("r", encoding="utf-8"), default="-", help="Entry of the plan [default: stdin].")
+SPEC = click.option(
+    "--spec", type=click.File("r", encoding="utf-8"), default="-", help="Entry of the plan [default: stdin]."
+)
 """The option of scripts that work on one environment or one run of the plan."""
 
 

@@ -231,7 +231,9 @@ class ForecasterConfig(RunConfig):
     @model_validator(mode="after")
     def _no_forecaster(self) -> "ForecasterConfig":
         if any("{forecaster}" in word for word in self.command or []):
-            raise refuse([(("command",), "{forecaster} stands for a downscaler's input; allowed: in temporal_downscaler")])
+            raise refuse(
+                [(("command",), "{forecaster} stands for a downscaler's input; allowed: in temporal_downscaler")]
+            )
         return self
 
 
@@ -262,9 +264,17 @@ class ForecastsConfig(Model):
     def _tells_init_times_apart(cls, pattern: str) -> str:
         if pattern.startswith("/") or ".." in pattern.split("/"):
             raise ValueError(f"{show(pattern)} leaves root; allowed: a path below it")
-        times = (datetime(2001, 1, 1), datetime(2002, 1, 1), datetime(2001, 2, 1), datetime(2001, 1, 2), datetime(2001, 1, 1, 12))
+        times = (
+            datetime(2001, 1, 1),
+            datetime(2002, 1, 1),
+            datetime(2001, 2, 1),
+            datetime(2001, 1, 2),
+            datetime(2001, 1, 1, 12),
+        )
         if len({time.strftime(pattern) for time in times}) < len(times):
-            raise ValueError(f"{show(pattern)} is the same for different init times; allowed: year to hour, such as %Y%m%d%H")
+            raise ValueError(
+                f"{show(pattern)} is the same for different init times; allowed: year to hour, such as %Y%m%d%H"
+            )
         return pattern
 
     def lead_times(self) -> list[int]:

@@ -252,7 +252,18 @@ def _check_requirement(text: str) -> str:
 RequirementText = Annotated[str, AfterValidator(_check_requirement), Field(examples=["anemoi-inference==0.11.1"])]
 
 
-PLACEHOLDERS = ("checkpoint", "config", "init_time", "lead_time", "start", "end", "step", "output", "python", "forecaster")
+PLACEHOLDERS = (
+    "checkpoint",
+    "config",
+    "init_time",
+    "lead_time",
+    "start",
+    "end",
+    "step",
+    "output",
+    "python",
+    "forecaster",
+)
 
 
 def _split_command(value: Any) -> Any:

@@ -17,7 +17,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -447,6 +447,6 @@ def seal_environment(spec: dict, image: Path) -> None:
         "image_id": locked["image_id"],
         "warnings": _warnings(spec, json.loads((folder / METADATA).read_text(encoding="utf-8")), locked["python"]),
         "files": dict(sorted(files.items())),
-        "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     store.write_new(folder / SEAL, store.to_json(document))

@@ -50,7 +50,9 @@ def _nearest(identity: dict, known: list[tuple[str, dict]]) -> tuple[str, list] 
 def explain_new(plan: dict) -> list[tuple[str, str | None, list]]:
     """Return (id, nearest stored id, differences) for the environments and runs of a plan that the store does not have."""
     data = Path(plan["store"])
-    stored_envs = [read_identity(path) for path in sorted(data.glob(f"runs/*/{environment.SEAL}")) if ".bad-" not in str(path)]
+    stored_envs = [
+        read_identity(path) for path in sorted(data.glob(f"runs/*/{environment.SEAL}")) if ".bad-" not in str(path)
+    ]
     stored_runs = [read_identity(path) for path in sorted(data.glob(f"runs/*/*/{forecast.RUN}"))]
     found = []
     for entries, known, name in ((plan["envs"], stored_envs, "env_id"), (plan["runs"], stored_runs, "run_id")):

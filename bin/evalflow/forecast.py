@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -56,7 +56,7 @@ def prepare_run(spec: dict, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     about = {name: spec[name] for name in ("run_id", "env_id", "model_type", "runner", "sha256", "identity", "files")}
     (folder / RUN).write_text(store.to_json(about), encoding="utf-8")
-    (folder / INFERENCE).write_text(dump_yaml(spec["config"]), encoding="utf-8")
+    (folder / INFERENCE).write_text(spec["config"], encoding="utf-8")
 
 
 def _link_forecaster(folder: Path, forecaster: Path) -> None:
@@ -72,8 +72,7 @@ def place_resources(resources: dict, folder: Path) -> None:
         (folder / RESOURCES).mkdir()
     for name, target in linked.items():
         (folder / RESOURCES / name).symlink_to(target)
-    for name, data in rewritten.items():
-        text = store.to_json(data) if name.endswith(".json") else dump_yaml(data)
+    for name, text in rewritten.items():
         (folder / RESOURCES / name).write_text(text, encoding="utf-8")
 
 
@@ -184,7 +183,9 @@ def _check_output(folder: Path, wanted: list[int], same_fields: bool) -> tuple[l
 
 
 def _seal(spec: dict, init_time: str, folder: Path, environment: Environment, seconds: float) -> None:
-    files, leads = _check_output(folder, spec["leads"], runner_named(spec["runner"]).same_fields(spec["config"]))
+    files, leads = _check_output(
+        folder, spec["leads"], runner_named(spec["runner"]).same_fields(read_yaml(folder / CONFIG))
+    )
     files.append(folder / LOG)
     document = {
         "run_id": spec["run_id"],
@@ -194,7 +195,7 @@ def _seal(spec: dict, init_time: str, folder: Path, environment: Environment, se
         "files": {str(path.relative_to(folder)): store.describe_file(path) for path in files},
         "environment": environment.method,
         "seconds": round(seconds, 1),
-        "made": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     temporary = folder / f".{SEAL}"
     temporary.write_text(store.to_json(document), encoding="utf-8")
@@ -275,7 +276,9 @@ def run_forecasts(
                 except OSError as error:  # a full disk, say: what is finished must not be lost with it
                     click.echo(f"evalflow: {spec['run_id']} {init_time}: {describe_os_error(error)}", err=True)
                     status = 1
-                click.echo(f"{spec['run_id']} {init_time}: {'done' if status == 0 else 'FAILED'} ({number} of {len(init_times)})")
+                click.echo(
+                    f"{spec['run_id']} {init_time}: {'done' if status == 0 else 'FAILED'} ({number} of {len(init_times)})"
+                )
                 statuses[init_time] = status
     except SystemExit as stop:  # SIGTERM, at a time limit for example
         stopped = stop.code

@@ -85,7 +85,9 @@ def _changed_fields(config: RunConfig, names: frozenset[str]) -> dict[str, Any]:
     """Return the fields of `names` that differ from their defaults."""
     fields = type(config).model_fields
     values = {name: getattr(config, name) for name in names if name in fields}
-    return {name: value for name, value in values.items() if value != fields[name].get_default(call_default_factory=True)}
+    return {
+        name: value for name, value in values.items() if value != fields[name].get_default(call_default_factory=True)
+    }
 
 
 def register_run(
@@ -110,14 +112,18 @@ def register_run(
         registered = register_run("forecaster", config.forecaster, lookup, f"{key}.forecaster", as_candidate=False)
         forecaster = next(reversed(registered.values()))
 
-    checkpoint = source_of(config.checkpoint, f"{key}.checkpoint").resolve(config.checkpoint, lookup, f"{key}.checkpoint")
+    checkpoint = source_of(config.checkpoint, f"{key}.checkpoint").resolve(
+        config.checkpoint, lookup, f"{key}.checkpoint"
+    )
     runner = runner_named(config.runner)
     inference = read_inference_config(config.config, lookup, f"{key}.config", runner.overrides, runner.rewrites)
 
     env_fields = _changed_fields(config, RunConfig.ENV_FIELDS - {"checkpoint"})
     requirements = {}
     for name in ("requirements", "extra_requirements"):
-        pairs = [identify_requirement(text, lookup, f"{key}.{name}[{i}]") for i, text in enumerate(getattr(config, name))]
+        pairs = [
+            identify_requirement(text, lookup, f"{key}.{name}[{i}]") for i, text in enumerate(getattr(config, name))
+        ]
         requirements[name] = sorted({text for _, text in pairs})
         if pairs:
             env_fields[name] = sorted({identity for identity, _ in pairs})
@@ -240,7 +246,9 @@ def _unordered(data: Any) -> Any:
 
 def verification_identity(config: ConfigModel, lookup: Lookup) -> dict:
     """Return what changes a verification number: truth, params, thresholds, regions, corrections (no labels, no dates)."""
-    part = config.experiment.model_dump(mode="json", exclude_defaults=True, include={"params", "thresholds", "stratification"})
+    part = config.experiment.model_dump(
+        mode="json", exclude_defaults=True, include={"params", "thresholds", "stratification"}
+    )
     part = {name: _unordered(value) for name, value in part.items()}
     if "root" in part.get("stratification", {}):
         part["stratification"]["root"] = canonical_path(part["stratification"]["root"], lookup)
@@ -258,7 +266,11 @@ def master_hash(config: ConfigModel, runs: dict[str, Run], lookup: Lookup) -> st
         {
             "runs": sorted(run.run_digest for run in runs.values() if run.candidate),
             # Like any optional part: where there is none, it renames nothing.
-            **({"forecasts": sorted({digest(forecasts_identity(entry, lookup)) for entry in external})} if external else {}),
+            **(
+                {"forecasts": sorted({digest(forecasts_identity(entry, lookup)) for entry in external})}
+                if external
+                else {}
+            ),
             "baselines": sorted({digest(baseline_identity(baseline, lookup)) for baseline in config.baselines()}),
             "verification": verification_identity(config, lookup),
             "dates": [time.isoformat() for time in config.init_times()],

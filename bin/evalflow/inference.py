@@ -1,15 +1,17 @@
 """The inference config of a run: what it says, which files it names, how it is identified and how it is written out."""
 
+import json
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 from evalflow.digests import digest, file_digest
 from evalflow.errors import UserError
 from evalflow.lookup import RESOURCES, Lookup
-from evalflow.yamlio import parse_yaml, read_text, read_yaml
+from evalflow.yamlio import dump_yaml, parse_yaml, read_text, read_yaml
 
 _YAML = {".yaml", ".yml", ".json"}
 _ZARR_METADATA = (".zmetadata", ".zgroup", ".zattrs", "zarr.json")
@@ -73,14 +75,14 @@ class InferenceConfig:
     located : parsed content in which every named file is replaced by its absolute path
     files : named file as written → absolute path
     linked : name below `resources/` in a model's working folder → absolute path of what is to be seen there
-    rewritten : name below `resources/` → data of a named YAML or JSON file, with the files that it names located
+    rewritten : name below `resources/` → text of a named YAML or JSON file, with the files that it names located
     """
 
     identity: dict
     located: dict
     files: dict[str, str] = field(default_factory=dict)
     linked: dict[str, str] = field(default_factory=dict)
-    rewritten: dict[str, Any] = field(default_factory=dict)
+    rewritten: dict[str, str] = field(default_factory=dict)
 
 
 def _resource_folders(folder: Path) -> tuple[Path, ...]:
@@ -101,7 +103,7 @@ class _Locator:
     def __init__(self, rewrite: bool) -> None:
         self.rewrite = rewrite
         self.files: dict[str, str] = {}
-        self.rewritten: dict[str, Any] = {}
+        self.rewritten: dict[str, str] = {}
         self.uses_resources = False
 
     def locate(self, data: Any, lookup: Lookup, parents: tuple[Path, ...] = ()) -> Any:
@@ -133,7 +135,7 @@ class _Locator:
         if located == data:
             return None
         name = f"{path.stem}-{digest(located)[:8]}{path.suffix}"
-        self.rewritten[name] = located
+        self.rewritten[name] = json.dumps(located, indent=2) if path.suffix == ".json" else dump_yaml(located)
         return f"{RESOURCES}/{name}"
 
 

@@ -28,6 +28,7 @@ from evalflow.identity import (
 from evalflow.jobs import assign_lanes, build_resources, describe_unused, run_resources
 from evalflow.lookup import PROJECT, Lookup
 from evalflow.sources.local import LocalFile
+from evalflow.yamlio import dump_yaml
 
 TARGETS = ("environments", "forecasts", "experiment", "sandbox")
 _TIME = "%Y%m%d%H%M"
@@ -111,7 +112,9 @@ class _Store:
                 except FileNotFoundError:
                     pass  # another launch has moved it
         except OSError as error:
-            raise UserError(f"{folder}: {reason}, and it cannot be moved aside: {error.strerror}; repair or remove it") from None
+            raise UserError(
+                f"{folder}: {reason}, and it cannot be moved aside: {error.strerror}; repair or remove it"
+            ) from None
         self.warnings.append(f"{folder}: {reason}; moved aside to {target.name}, to be built again")
 
     def _image(self, image_id: str, squash: bool) -> Path:
@@ -143,7 +146,9 @@ class _Store:
             return True
         if self.options.repair:
             store.replace_link(link, run.checkpoint.location)
-        self.warnings.append(f"{link}: its target was moved or changed; the same checkpoint is at {run.checkpoint.location}")
+        self.warnings.append(
+            f"{link}: its target was moved or changed; the same checkpoint is at {run.checkpoint.location}"
+        )
         return True
 
     def check_environment(self, env_id: str, run: Run, squash: bool) -> dict:
@@ -289,7 +294,7 @@ def _run_entry(run: Run, data: Path, needed: bool, code: str, resources: dict) -
             "leads": run.config.lead_times(),
             "step": int(run.config.steps.split("/")[2]),
             "command": run.config.command or [],
-            "config": run.inference.located,
+            "config": dump_yaml(run.inference.located),  # as text: JSON would change keys that are numbers
             "files": run.inference.files,
             "resources": {"linked": run.inference.linked, "rewritten": run.inference.rewritten},
             "disable_local_eccodes_definitions": run.config.disable_local_eccodes_definitions,
@@ -328,7 +333,9 @@ def _external_runs(
         lacking = [init_time for init_time, there in found.items() if not there]
         if lacking:
             where = f"{identity['root']}/{entry.pattern}"
-            stored.warnings.append(f"{run_id} ({entry.label}): no file {where} for {len(lacking)} init times, the first {lacking[0]}")
+            stored.warnings.append(
+                f"{run_id} ({entry.label}): no file {where} for {len(lacking)} init times, the first {lacking[0]}"
+            )
         if run_id in entries:
             refuse_collision(run_id, entries[run_id][0]["spec"]["identity"], identity)
         else:
@@ -411,7 +418,8 @@ def make_plan(config_path: Path, options: Options) -> dict:
     code = code_digest()
     stored = _Store(outdir / "data", options)
     complete = {
-        run_id: dict(zip(init_times, stored.check_forecasts(run, init_times), strict=True)) for run_id, run in runs.items()
+        run_id: dict(zip(init_times, stored.check_forecasts(run, init_times), strict=True))
+        for run_id, run in runs.items()
     }
     tasks = plan_tasks(runs, complete, options) if options.target in {"forecasts", "experiment"} else []
     busy = {task["run_id"] for task in tasks}
@@ -442,7 +450,9 @@ def make_plan(config_path: Path, options: Options) -> dict:
         "runs": [_run_entry(run, stored.data, run.run_id in busy, code, resources[run.run_id]) for run in runs.values()]
         + [run for run, _ in external],
         "baselines": _baselines(config, lookup),
-        "truth": {"label": config.truth.label, "root": canonical_path(config.truth.root, lookup)} if config.truth else None,
+        "truth": {"label": config.truth.label, "root": canonical_path(config.truth.root, lookup)}
+        if config.truth
+        else None,
         "init_times": init_times,
         "forecasts": [
             {"run_id": run_id, "init_time": init_time, "complete": done}
@@ -478,7 +488,9 @@ def write_plan(plan: dict, path: Path) -> None:
 
 def _table(rows: list[tuple[str, ...]]) -> list[str]:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
 
 
 def describe_plan(plan: dict) -> str:
@@ -498,7 +510,10 @@ def describe_plan(plan: dict) -> str:
     states = {True: "stored", False: "to build"}
     if plan["envs"]:
         rows = [("environment", "state")]
-        rows += [(env["env_id"], states[env["complete"]] if env["needed"] or env["complete"] else "not needed") for env in plan["envs"]]
+        rows += [
+            (env["env_id"], states[env["complete"]] if env["needed"] or env["complete"] else "not needed")
+            for env in plan["envs"]
+        ]
         lines += [*_table(rows), ""]
     if plan["runs"]:
         rows = [("run", "label", "forecasts stored")]

@@ -8,7 +8,6 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from evalflow.digests import file_digest
-from evalflow.errors import UserError
 from evalflow.lookup import Lookup
 
 _LOCAL_FILE = re.compile(r"^[^\s:@]+\.(?:whl|tar\.gz|zip)$")
@@ -48,7 +47,9 @@ def requirement_name(text: str) -> str:
     if anemoi:
         return f"anemoi-{anemoi[1]}"
     # Of another subdirectory, the name of the repository says nothing.
-    repository = egg or re.search(r"^git\+\w+://[^/]+/(?:[^@#]*/)?([^/@#]+?)(?:\.git)?(?:@[^#]*)?(?:#(?!.*subdirectory=).*)?$", text)
+    repository = egg or re.search(
+        r"^git\+\w+://[^/]+/(?:[^@#]*/)?([^/@#]+?)(?:\.git)?(?:@[^#]*)?(?:#(?!.*subdirectory=).*)?$", text
+    )
     return canonicalize_name(repository[1]) if repository else text
 
 

@@ -14,8 +14,7 @@ from evalflow.identity import flat_id
 from evalflow.inference import replace_values
 from evalflow.lookup import PROJECT
 from evalflow.runners import Job, runner_named
-from evalflow.store import to_json
-from evalflow.yamlio import dump_yaml
+from evalflow.yamlio import dump_yaml, parse_yaml
 
 _SMALL = 20 * 1024 * 1024
 """Bytes up to which a file that the inference config names goes into the sandbox."""
@@ -70,7 +69,10 @@ class _Zip:
         self.archive.writestr(self._info(name, stat.S_IFLNK | 0o777), target)
 
     def file(self, name: str, path: Path) -> None:
-        with open(path, "rb") as source, self.archive.open(self._info(name, stat.S_IFREG | 0o644), "w", force_zip64=True) as target:
+        with (
+            open(path, "rb") as source,
+            self.archive.open(self._info(name, stat.S_IFREG | 0o644), "w", force_zip64=True) as target,
+        ):
             while block := source.read(1 << 22):
                 target.write(block)
 
@@ -82,8 +84,8 @@ def _add_resources(resources: dict, archive: _Zip) -> dict[str, str]:
         if os.path.isfile(target) and os.path.getsize(target) <= _SMALL:
             names[target] = name
             archive.file(f"resources/{name}", Path(target))
-    for name, data in resources.get("rewritten", {}).items():
-        archive.text(f"resources/{name}", to_json(data) if name.endswith(".json") else dump_yaml(data))
+    for name, text in resources.get("rewritten", {}).items():
+        archive.text(f"resources/{name}", text)
     return names
 
 
@@ -94,7 +96,11 @@ def _gather(config: dict, archive: _Zip, names: dict[str, str]) -> dict:
         if text in names:
             return f"resources/{names[text]}"
         path = Path(text)
-        if not (text.startswith("/") and path.is_file()) or path.suffix in {".yaml", ".yml"} or path.stat().st_size > _SMALL:
+        if (
+            not (text.startswith("/") and path.is_file())
+            or path.suffix in {".yaml", ".yml"}
+            or path.stat().st_size > _SMALL
+        ):
             return text
         name = path.name
         while name in names.values():
@@ -136,7 +142,9 @@ def create_sandbox(spec: dict, checkpoint: Path, lock: Path, init_time: str, out
                     archive.file(script.name, script)
                     word = f"../{script.name}"
                 words.append(word)
-            config = _gather(spec["config"], archive, _add_resources(spec.get("resources", {}), archive))
+            config = _gather(
+                parse_yaml(spec["config"], "the plan"), archive, _add_resources(spec.get("resources", {}), archive)
+            )
             archive.text("config.yaml", dump_yaml({**config, **runner.settings(job)}))
             archive.text("requirements.txt", lock.read_text(encoding="utf-8"))
             archive.text("make_environment.sh", _MAKE_ENVIRONMENT.format(python=locked["python"]), executable=True)

@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from evalflow.digests import hash_file
@@ -143,7 +143,7 @@ def compare_file(path: Path, proof: dict, verify: bool) -> str | None:
 
 def bad_name(path: Path) -> Path:
     """Return a name beside `path` to move something damaged to."""
-    stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     candidate = path.with_name(f"{path.name}.bad-{stamp}")
     number = 1
     while os.path.lexists(candidate):
@@ -166,5 +166,7 @@ def set_aside(path: Path) -> Path:
     except FileNotFoundError:
         pass  # another launch has moved it
     except OSError as error:
-        raise UserError(f"{path}: damaged, and it cannot be moved aside: {error.strerror}; repair or remove it") from None
+        raise UserError(
+            f"{path}: damaged, and it cannot be moved aside: {error.strerror}; repair or remove it"
+        ) from None
     return target

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from evalflow import environment, forecast, store
 
-
 SANDBOX = "sandbox.zip"
 
 
@@ -44,17 +43,22 @@ def make_summary(plan: dict) -> dict:
             counted["seconds"] += store.read_json(folder / forecast.SEAL)["seconds"]
         elif (entry["run_id"], entry["init_time"]) in wanted:
             counted["missing"].append(entry["init_time"])
-    runs = [
-        {"run_id": run["run_id"], "label": run["label"], **forecasts[run["run_id"]]} for run in plan["runs"]
-    ]
-    return {"experiment_id": plan["experiment_id"], "environments": environments, "runs": runs, "warnings": plan["warnings"]}
+    runs = [{"run_id": run["run_id"], "label": run["label"], **forecasts[run["run_id"]]} for run in plan["runs"]]
+    return {
+        "experiment_id": plan["experiment_id"],
+        "environments": environments,
+        "runs": runs,
+        "warnings": plan["warnings"],
+    }
 
 
 def describe_summary(plan: dict, summary: dict) -> str:
     """Return the summary as text for people, with a picture of where the results are."""
     lines = ["", f"experiment {summary['experiment_id']}", ""]
     if plan["stub"]:
-        return "\n".join([*lines, f"stub run: every step was passed through, nothing was made; empty files in {plan['outdir']}"])
+        return "\n".join(
+            [*lines, f"stub run: every step was passed through, nothing was made; empty files in {plan['outdir']}"]
+        )
     for env in summary["environments"]:
         image = f"  image {env['image_id']}" if env["image_id"] else ""
         lines.append(f"  environment  {env['env_id']:<36} {env['state']}{image}")
@@ -66,7 +70,9 @@ def describe_summary(plan: dict, summary: dict) -> str:
         for run in plan["runs"]:
             zipped = Path(plan["store"]) / "runs" / run["run_id"] / SANDBOX
             if run["needed"]:
-                lines.append(f"  sandbox      {zipped if zipped.exists() else run['run_id'] + '  MISSING'}  ({run['label']})")
+                lines.append(
+                    f"  sandbox      {zipped if zipped.exists() else run['run_id'] + '  MISSING'}  ({run['label']})"
+                )
     lines += ["", f"results in {plan['outdir']}"]
     lines += _tree(plan)
     missing = [f"{run['run_id']}/{init_time}" for run in summary["runs"] for init_time in run["missing"]]
@@ -91,14 +97,18 @@ def _tree(plan: dict) -> list[str]:
         bar = "        " + ("    " if last else "│   ")
         lines.append(f"        {'└──' if last else '├──'} {env['env_id']}")
         folder = data / "runs" / env["env_id"]
-        files = [name for name in (environment.CHECKPOINT, environment.LOCK, environment.SEAL) if (folder / name).exists()]
+        files = [
+            name for name in (environment.CHECKPOINT, environment.LOCK, environment.SEAL) if (folder / name).exists()
+        ]
         runs = [run for run in plan["runs"] if run["env_id"] == env["env_id"]]
         entries = [", ".join(files)] if files else []
         for run in runs:
             done = sorted(path.parent.name for path in (data / "runs" / run["run_id"]).glob(f"[0-9]*/{forecast.SEAL}"))
             if done:
                 shown = done[0] if len(done) == 1 else f"{done[0]} … {done[-1]}"
-                entries.append(f"{run['run_id'].rsplit('/', 1)[1]}/{{{shown}}}  {len(done)} forecast{'s' if len(done) > 1 else ''}")
+                entries.append(
+                    f"{run['run_id'].rsplit('/', 1)[1]}/{{{shown}}}  {len(done)} forecast{'s' if len(done) > 1 else ''}"
+                )
         for number, entry in enumerate(entries):
             lines.append(f"{bar}{'└──' if number == len(entries) - 1 else '├──'} {entry}")
     return lines

@@ -57,7 +57,9 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
         if key_node.tag != f"{_TAG}merge":
             spellings.add(loader.construct_object(key_node))
         if seen & spellings:
-            raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key_node.value!r}", key_node.start_mark)
+            raise yaml.constructor.ConstructorError(
+                None, None, f"duplicate key {key_node.value!r}", key_node.start_mark
+            )
         seen |= spellings
     return loader.construct_mapping(node, deep=True)
 
@@ -72,7 +74,9 @@ def _refuse_what_json_cannot_hold(data: Any, parents: tuple[int, ...]) -> None:
         for item in [*data, *data.values()] if isinstance(data, dict) else data:
             _refuse_what_json_cannot_hold(item, (*parents, id(data)))
     elif not isinstance(data, str | int | float | None):
-        raise yaml.YAMLError(f"a value of type {type(data).__name__}; allowed: text, numbers, true, false, null, lists, mappings")
+        raise yaml.YAMLError(
+            f"a value of type {type(data).__name__}; allowed: text, numbers, true, false, null, lists, mappings"
+        )
 
 
 def parse_yaml(text: str, name: str) -> Any:

@@ -5,7 +5,7 @@
 process RUN_FORECAST {
     tag "${meta.run_id} ${meta.init_times.size() == 1 ? meta.init_times[0] : meta.init_times[0] + '+' + (meta.init_times.size() - 1)}"
     label 'forecast'
-    ext resources: { resources_of(meta) }, gpus: { resources_of(meta).gpu ?: 0 }, launch: { workflow.sessionId.toString().take(8) }
+    ext resources: { meta.resources }, launch: { workflow.sessionId.toString().take(8) }
     publishDir "${meta.store}/runs/${meta.run_id}", mode: params.publish_mode, overwrite: true, failOnError: true, pattern: '[0-9]*'
 
     input:
@@ -17,7 +17,7 @@ process RUN_FORECAST {
     tuple val(meta), path('unfinished.txt'), emit: unfinished, optional: true
 
     script:
-    def gpus = task.ext.gpus ? "--gpus ${task.ext.gpus}" : ''
+    def gpus = meta.resources.gpu ? "--gpus ${meta.resources.gpu}" : ''
     """
     run_forecast.py --inference ${inference} --checkpoint ${checkpoint} --image ${image} --init_times ${meta.init_times.join(',')} ${forecasts ? '--forecaster forecaster' : ''} ${gpus} --output .
     """
@@ -26,10 +26,4 @@ process RUN_FORECAST {
     """
     for init_time in ${meta.init_times.join(' ')}; do mkdir \$init_time; touch \$init_time/forecast.json; done
     """
-}
-
-// What the task's job asks for; main.nf says why it is wrapped up.
-def resources_of(meta) {
-    def text = meta.resources.getProperty('resources')
-    return text ? new groovy.json.JsonSlurperClassic().parseText(text) : [:]
 }

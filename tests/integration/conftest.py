@@ -65,12 +65,23 @@ class Experiment:
         change(config)
         self.config_file.write_text(yaml.safe_dump(config, sort_keys=False))
 
-    def launch(self, *arguments: str, cwd: Path | None = None, timeout: int = 400, config=None, **variables: str) -> Result:
+    def launch(
+        self, *arguments: str, cwd: Path | None = None, timeout: int = 400, config=None, **variables: str
+    ) -> Result:
         cwd = cwd or self.root / "launch"
         cwd.mkdir(exist_ok=True, parents=True)
         trace = cwd / "trace.txt"
         trace.unlink(missing_ok=True)
-        command = ["nextflow", "run", str(self.project), "-profile", self.profile, *self.options, "-with-trace", str(trace)]
+        command = [
+            "nextflow",
+            "run",
+            str(self.project),
+            "-profile",
+            self.profile,
+            *self.options,
+            "-with-trace",
+            str(trace),
+        ]
         command += ["--config", str(config or self.config_file), "--outdir", str(self.root / "out"), *arguments]
         environment = {
             **os.environ,
@@ -108,7 +119,9 @@ class Experiment:
                 content = path.read_bytes()
                 if path.name == "forecast.json":
                     known = json.loads(content)
-                    content = json.dumps({name: known[name] for name in ("run_id", "init_time", "sha256", "leads")}).encode()
+                    content = json.dumps(
+                        {name: known[name] for name in ("run_id", "init_time", "sha256", "leads")}
+                    ).encode()
                 if path.name == "config.yaml":
                     known = yaml.safe_load(content)
                     known.pop("checkpoint", None)  # the path that the task saw it at

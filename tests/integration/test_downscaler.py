@@ -28,7 +28,10 @@ def downscaled(fresh):
     forecaster = run_entry("drives", "models/one.py", "one.yaml")["forecaster"]
 
     def change(config):
-        config["runs"] = [downscaler("hourly", "0/6/3", forecaster), downscaler("two-hourly", "0/6/2", copy.deepcopy(forecaster))]
+        config["runs"] = [
+            downscaler("hourly", "0/6/3", forecaster),
+            downscaler("two-hourly", "0/6/2", copy.deepcopy(forecaster)),
+        ]
 
     fresh.edit(change)
     return fresh

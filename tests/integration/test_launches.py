@@ -247,7 +247,7 @@ def test_an_environment_without_squashfs(fresh):
 
 def test_text_of_the_config_is_data_everywhere(finished, tmp_path):
     """Spaces, quotes and shell syntax in paths, labels and arguments reach no shell."""
-    root = tmp_path / "it's a \"test\" $(touch pwned) ;& {x}"
+    root = tmp_path / 'it\'s a "test" $(touch pwned) ;& {x}'
     root.mkdir()
     shutil.copytree(finished.root / "exp", root / "exp")
     experiment = type(finished)(root)

@@ -50,7 +50,9 @@ def test_a_sandbox_makes_the_same_forecast(experiment, tmp_path, with_checkpoint
     assert "./make_environment.sh" in (folder / "README.md").read_text()
     variables = {**os.environ, "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}", "UV_SYSTEM_CERTS": "true"}
     for script in ("make_environment.sh", "run_forecast.sh"):
-        done = subprocess.run([folder / script], env=variables, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            [folder / script], env=variables, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
         assert done.returncode == 0, done.stdout + done.stderr
     published = experiment.store / "runs" / run["run_id"] / "199601150000"
     for name in ("000.grib", "006.grib"):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+
 def entry(config: dict, index: int) -> dict:
     return config["runs"][index]["forecaster"]
 
@@ -37,7 +38,12 @@ def labels_and_resources(experiment):
         config["description"] = "other words"
         config["config_label"] = "other"
         entry(config, 0)["label"] = "renamed"
-        entry(config, 1)["inference_resources"] = {"slurm_partition": "other", "cpus_per_task": 2, "gpu": 0, "runtime": "3h"}
+        entry(config, 1)["inference_resources"] = {
+            "slurm_partition": "other",
+            "cpus_per_task": 2,
+            "gpu": 0,
+            "runtime": "3h",
+        }
 
     experiment.edit(change)
 

@@ -4,13 +4,18 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from evalflow.errors import UserError
 from evalflow.planning import Options, make_plan
 
 
 def plan_of(folder: Path, **entry) -> dict:
-    about = {"label": "elsewhere", "root": str(folder / "data"), "pattern": "%Y%m%d%H/*.grib", "steps": "0/24/6", **entry}
+    about = {
+        "label": "elsewhere",
+        "root": str(folder / "data"),
+        "pattern": "%Y%m%d%H/*.grib",
+        "steps": "0/24/6",
+        **entry,
+    }
     config = {"description": "x", "dates": ["2001-01-01T00:00", "2001-01-02T12:00"], "runs": [{"forecasts": about}]}
     (folder / "c.yaml").write_text(yaml.safe_dump(config))
     return make_plan(folder / "c.yaml", Options(folder / "out", folder))

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from evalflow import environment, forecast, planning, store
 from evalflow import lookup as lookup_module
 from evalflow.errors import UserError
@@ -150,7 +151,11 @@ def test_paths_in_the_plan_are_absolute_and_where_things_are(experiment):
     env, run = plan["envs"][0]["spec"], plan["runs"][0]["spec"]
     assert env["checkpoint"]["location"] == str(experiment.folder / "model.onnx")
     assert env["extra_requirements"] == [str(wheel)]
-    assert run["config"]["input"]["grib"] == run["files"]["analyses.grib"] == str(experiment.folder / "analyses.grib")
+    assert (
+        yaml.safe_load(run["config"])["input"]["grib"]
+        == run["files"]["analyses.grib"]
+        == str(experiment.folder / "analyses.grib")
+    )
     assert plan["config"] == str(experiment.folder / "experiment.yaml")
     assert plan["store"] == f"{plan['outdir']}/data" and os.path.isabs(plan["outdir"])
 
@@ -171,7 +176,7 @@ def test_relative_paths_are_looked_up_beside_the_config_then_in_the_launch_folde
     plan = experiment.plan({**experiment.data, "runs": [{"forecaster": entry}, {"baseline": baseline}]})
     first = places[order[0]] / "sub"
     assert plan["envs"][0]["spec"]["checkpoint"]["location"] == str(first / "model.onnx")
-    assert plan["runs"][0]["spec"]["config"] == {"grib": str(first / "input.grib")}
+    assert yaml.safe_load(plan["runs"][0]["spec"]["config"]) == {"grib": str(first / "input.grib")}
     assert plan["baselines"][0]["root"] == str(first / "archive")
 
 

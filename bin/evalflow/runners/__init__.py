@@ -1,9 +1,9 @@
 """How a model is run. A runner says what its environment needs and which command makes one forecast."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable
 
 from evalflow.errors import UserError
 from evalflow.runners import anemoi

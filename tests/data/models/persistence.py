@@ -10,7 +10,8 @@ import eccodes
 import yaml
 
 config_file, output, init_time, start, end, step = sys.argv[1:]
-config = yaml.safe_load(open(config_file))
+with open(config_file) as file:
+    config = yaml.safe_load(file)
 date, hour = init_time[:10].replace("-", ""), init_time[11:13]
 for lead in range(int(start), int(end) + 1, int(step)):
     if os.environ.get("EVALFLOW_TEST_FAIL") == init_time and lead > int(start):
