@@ -298,6 +298,7 @@ def _run_entry(run: Run, data: Path, needed: bool, code: str, resources: dict) -
             "files": run.inference.files,
             "resources": {"linked": run.inference.linked, "rewritten": run.inference.rewritten},
             "disable_local_eccodes_definitions": run.config.disable_local_eccodes_definitions,
+            "torch_backend": run.config.torch_backend,
             "code": code,
         },
     }

@@ -2,11 +2,13 @@
 
 import io
 import os
+import re
 import shlex
 import stat
 import zipfile
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import unquote
 
 from evalflow import environment, forecast
 from evalflow.errors import UserError
@@ -27,7 +29,7 @@ set -euo pipefail
 cd "$(dirname "${{BASH_SOURCE[0]}}")"
 command -v uv >/dev/null || {{ echo "uv is not on PATH; install it (pip install uv)" >&2; exit 1; }}
 uv venv --no-project --clear --python {python} .venv
-uv pip sync --python .venv/bin/python requirements.txt
+uv pip sync --python .venv/bin/python{options} requirements.txt
 """
 
 _RUN_FORECAST = """#!/usr/bin/env bash
@@ -39,7 +41,9 @@ unset PYTHONPATH PYTHONHOME
 [[ -x .venv/bin/python ]] || {{ echo "no environment; run ./make_environment.sh first" >&2; exit 1; }}
 {definitions}mkdir -p output
 cd output
-ln -sfn ../resources resources
+for name in resources {forecaster}; do
+  if [[ -d ../$name ]]; then ln -sfn "../$name" "$name"; fi
+done
 exec {command}
 """
 
@@ -112,6 +116,17 @@ def _gather(config: dict, archive: _Zip, names: dict[str, str]) -> dict:
     return replace_values(config, change)
 
 
+def _add_packages(lock: str, archive: _Zip) -> str:
+    """Put the local wheels and archives of a lock into the sandbox, and return the lock with their places there."""
+
+    def change(match: re.Match) -> str:
+        path = Path(unquote(match[1]))
+        archive.file(f"packages/{path.name}", path)
+        return f"./packages/{path.name}"
+
+    return re.sub(r"file://(/\S+)", change, lock)
+
+
 def create_sandbox(spec: dict, checkpoint: Path, lock: Path, init_time: str, output: Path, link: bool) -> None:
     """Write the sandbox of a run.
 
@@ -130,7 +145,7 @@ def create_sandbox(spec: dict, checkpoint: Path, lock: Path, init_time: str, out
     date = datetime.strptime(init_time, "%Y%m%d%H%M").strftime("%Y-%m-%dT%H:%M")
     job = Job(
         Path("../inference-last.ckpt"), Path("../config.yaml"), Path("."), date, spec["leads"], spec["step"], spec["command"],
-        forecaster=f"../{forecast.FORECASTER}",
+        forecaster=forecast.FORECASTER,
     )  # fmt: skip
     with open(output, "wb") as file:
         archive = _Zip(file, flat_id(spec["run_id"]))
@@ -146,10 +161,15 @@ def create_sandbox(spec: dict, checkpoint: Path, lock: Path, init_time: str, out
                 parse_yaml(spec["config"], "the plan"), archive, _add_resources(spec.get("resources", {}), archive)
             )
             archive.text("config.yaml", dump_yaml({**config, **runner.settings(job)}))
-            archive.text("requirements.txt", lock.read_text(encoding="utf-8"))
-            archive.text("make_environment.sh", _MAKE_ENVIRONMENT.format(python=locked["python"]), executable=True)
+            archive.text("requirements.txt", _add_packages(lock.read_text(encoding="utf-8"), archive))
+            backend = spec["torch_backend"]
+            options = "" if backend == "auto" else f" --torch-backend {backend}"
+            script = _MAKE_ENVIRONMENT.format(python=locked["python"], options=options)
+            archive.text("make_environment.sh", script, executable=True)
             definitions = "" if spec["disable_local_eccodes_definitions"] else _DEFINITIONS
-            run = _RUN_FORECAST.format(command=shlex.join(words), definitions=definitions)
+            run = _RUN_FORECAST.format(
+                command=shlex.join(words), definitions=definitions, forecaster=forecast.FORECASTER
+            )
             archive.text("run_forecast.sh", run, executable=True)
             target = os.path.realpath(checkpoint)
             if link:

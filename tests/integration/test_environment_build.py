@@ -1,6 +1,5 @@
 """Build the environment of the demo's models twice, with packages from the network, and compare the images."""
 
-import os
 import subprocess
 from pathlib import Path
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import eccodes
 import numpy as np
 import pytest
+from environments import make_wheel
 
 
 def unpack(zipped: Path, folder: Path) -> Path:
@@ -38,6 +39,9 @@ def fields(path: Path) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("with_checkpoint", [True, False])
 def test_a_sandbox_makes_the_same_forecast(experiment, tmp_path, with_checkpoint):
+    wheel = make_wheel(tmp_path / "exp", "carried")
+    experiment.edit(lambda config: config["runs"][0]["forecaster"].update(extra_requirements=[wheel.name]))
+    assert experiment.launch().status == 0
     result = experiment.launch("--target", "sandbox", *(["--sandbox_checkpoint"] if with_checkpoint else []))
     assert result.status == 0, result.text
     assert (result.environments, result.forecasts, result.ran("CREATE_SANDBOX")) == (0, 0, 2), result.text
@@ -54,6 +58,7 @@ def test_a_sandbox_makes_the_same_forecast(experiment, tmp_path, with_checkpoint
             [folder / script], env=variables, capture_output=True, text=True, stdin=subprocess.DEVNULL
         )
         assert done.returncode == 0, done.stdout + done.stderr
+        wheel.unlink(missing_ok=True)  # the sandbox has its own
     published = experiment.store / "runs" / run["run_id"] / "199601150000"
     for name in ("000.grib", "006.grib"):
         for one, other in zip(fields(folder / "output" / name), fields(published / name), strict=True):
