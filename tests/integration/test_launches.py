@@ -266,3 +266,12 @@ def test_text_of_the_config_is_data_everywhere(finished, tmp_path):
     assert result.status == 0, result.text
     assert result.forecasts == 2 and result.ran("BUILD_IMAGE") == 0
     assert not list(tmp_path.rglob("pwned"))
+
+
+def test_the_example_of_a_command(fresh):
+    """config/demo-command.yaml: any program that writes GRIB is a model."""
+    result = fresh.launch(config=PROJECT / "config" / "demo-command.yaml")
+    assert result.status == 0, result.text
+    assert result.forecasts == 2 and "2 made, 0 reused, 0 missing  (persistence)" in result.text
+    (proof, _) = sorted(fresh.store.glob("runs/*/*/*/forecast.json"))
+    assert json.loads(proof.read_text())["leads"] == {"0": 6, "6": 6, "12": 6, "18": 6, "24": 6}
