@@ -3,8 +3,9 @@
 
 from pathlib import Path
 
-import click
 import evalflow  # noqa: F401 - finds the project's Python first
+import click
+
 from evalflow.cli import command
 from evalflow.errors import UserError
 from evalflow.explain import describe, differences, explain_new, read_identity
