@@ -3,7 +3,6 @@
 import json
 
 import pytest
-
 from evalflow.errors import UserError
 from evalflow.explain import describe, differences, explain_new, read_identity
 
