@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Write the config's JSON schema and its manual from the models, or check that the files are up to date."""
 
-import os
 from pathlib import Path
 
 import evalflow  # noqa: F401 - finds the project's Python first
@@ -12,7 +11,7 @@ from evalflow.config import config_schema
 from evalflow.config_docs import config_docs
 from evalflow.errors import UserError
 from evalflow.lookup import PROJECT
-from evalflow.store import to_json
+from evalflow.store import to_json, write_over
 
 
 @command
@@ -36,9 +35,7 @@ def main(output_schema: Path, output_docs: Path, check: bool) -> None:
     if check and stale:
         raise UserError("\n".join(f"{path}: not up to date with the models; run bin/schema.py" for path in stale))
     for path in stale:
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text(texts[path], encoding="utf-8")
-        os.replace(temporary, path)
+        write_over(path, texts[path])
 
 
 if __name__ == "__main__":

@@ -127,11 +127,6 @@ def read_fields(files: list[Path]) -> dict[int, Counter]:
     return leads
 
 
-def read_leads(files: list[Path]) -> dict[int, int]:
-    """Return lead time in hours → number of fields, from the keys of all GRIB messages in `files`."""
-    return {lead: counts.total() for lead, counts in read_fields(files).items()}
-
-
 def _lost_fields(fields: dict[int, Counter], wanted: list[int]) -> str | None:
     """Return which fields of a lead time are missing at a later one, or None. The start may have more, or fewer."""
     before: Counter = Counter()
@@ -197,9 +192,7 @@ def _seal(spec: dict, init_time: str, folder: Path, environment: Environment, se
         "seconds": round(seconds, 1),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    temporary = folder / f".{SEAL}"
-    temporary.write_text(store.to_json(document), encoding="utf-8")
-    temporary.rename(folder / SEAL)
+    store.write_over(folder / SEAL, store.to_json(document))
 
 
 def _say_why(spec: dict, init_time: str, job: Job, what: str) -> None:

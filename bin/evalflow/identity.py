@@ -81,6 +81,12 @@ def flat_id(run_id: str) -> str:
     return run_id.replace("/", "-")
 
 
+def _steps(config: RunConfig | ForecastsConfig | BaselineConfig) -> list[int]:
+    """Return first lead time, last one that is reached, and step, in hours: `0/33/6` and `0/30/6` are the same."""
+    leads = config.lead_times()
+    return [leads[0], leads[-1], int(config.steps.split("/")[2])]
+
+
 def _changed_fields(config: RunConfig, names: frozenset[str]) -> dict[str, Any]:
     """Return the fields of `names` that differ from their defaults."""
     fields = type(config).model_fields
@@ -142,10 +148,9 @@ def register_run(
         env_id += env_entry_hash(env_identity)
 
     known = RunConfig.ENV_FIELDS | RunConfig.HASH_EXCLUDE | {"config", "steps", "forecaster"}
-    leads = config.lead_times()
     run_identity = {
         "env": digest(env_identity),
-        "steps": [leads[0], leads[-1], int(config.steps.split("/")[2])],
+        "steps": _steps(config),
         "config": inference.identity,
         **_changed_fields(config, frozenset(type(config).model_fields) - known),
     }
@@ -224,17 +229,13 @@ def canonical_path(text: str, lookup: Lookup) -> str:
 
 def baseline_identity(config: BaselineConfig, lookup: Lookup) -> dict:
     """Return what is read of a baseline, and how."""
-    leads = config.lead_times()
-    steps = [leads[0], leads[-1], int(config.steps.split("/")[2])]
     member = "000" if config.member == "control" else config.member
-    return {"root": canonical_path(config.root, lookup), "steps": steps, "member": member}
+    return {"root": canonical_path(config.root, lookup), "steps": _steps(config), "member": member}
 
 
 def forecasts_identity(config: ForecastsConfig, lookup: Lookup) -> dict:
     """Return what is read of forecasts made elsewhere, and how."""
-    leads = config.lead_times()
-    steps = [leads[0], leads[-1], int(config.steps.split("/")[2])]
-    return {"root": canonical_path(config.root, lookup), "pattern": config.pattern, "steps": steps}
+    return {"root": canonical_path(config.root, lookup), "pattern": config.pattern, "steps": _steps(config)}
 
 
 def _unordered(data: Any) -> Any:

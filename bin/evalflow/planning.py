@@ -292,7 +292,7 @@ def _run_entry(run: Run, data: Path, needed: bool, code: str, resources: dict) -
             "sha256": run.run_digest,
             "identity": run.run_identity,
             "leads": run.config.lead_times(),
-            "step": int(run.config.steps.split("/")[2]),
+            "step": run.run_identity["steps"][2],
             "command": run.config.command or [],
             "config": dump_yaml(run.inference.located),  # as text: JSON would change keys that are numbers
             "files": run.inference.files,
@@ -474,17 +474,7 @@ def make_plan(config_path: Path, options: Options) -> dict:
 
 def write_plan(plan: dict, path: Path) -> None:
     """Write the plan, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(json.dumps(plan, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        if error.filename is None:  # a failed write does not say of which file
-            error.filename = str(path)
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
+    store.write_over(path, json.dumps(plan, ensure_ascii=False, indent=1) + "\n")
 
 
 def _table(rows: list[tuple[str, ...]]) -> list[str]:

@@ -91,6 +91,21 @@ def write_new(final: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_over(path: Path, text: str) -> None:
+    """Make `path` hold `text`, whole or not at all, whatever was there before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        if error.filename is None:  # a failed write does not say of which file
+            error.filename = str(path)
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def replace_link(link: Path, target: str) -> None:
     """Point the symbolic link `link` at `target`, in one step."""
     temporary = link.with_name(f".{link.name}.{uuid.uuid4().hex[:8]}.tmp")

@@ -117,11 +117,8 @@ def _tree(plan: dict) -> list[str]:
 def write_summary(plan_file: Path, plan: dict, summary: dict) -> Path:
     """Write plan and summary to `{outdir}/results/{experiment_id}` and return that folder."""
     folder = Path(plan["outdir"]) / "results" / plan["experiment_id"]
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in (("summary.json", store.to_json(summary)), ("plan.json", plan_file.read_text(encoding="utf-8"))):
-        temporary = folder / f".{name}.tmp"
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(folder / name)
+    store.write_over(folder / "summary.json", store.to_json(summary))
+    store.write_over(folder / "plan.json", plan_file.read_text(encoding="utf-8"))
     if Path(plan["config"]).is_file():
         shutil.copyfile(plan["config"], folder / "config.yaml")
     return folder

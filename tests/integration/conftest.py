@@ -175,13 +175,18 @@ def finished(tmp_path_factory) -> Experiment:
     return experiment
 
 
+def copy_experiment(experiment: Experiment, folder: Path) -> Experiment:
+    """Return a copy of an experiment in `folder`, store included (its files are hard links)."""
+    shutil.copytree(experiment.root / "exp", folder / "exp")
+    shutil.copytree(experiment.root / "cache", folder / "cache")
+    subprocess.run(["cp", "-al", str(experiment.root / "out"), str(folder / "out")], check=True)
+    return Experiment(folder)
+
+
 @pytest.fixture
 def experiment(finished, tmp_path) -> Experiment:
-    """A copy of the finished experiment, store included (image and checkpoints are links)."""
-    shutil.copytree(finished.root / "exp", tmp_path / "exp")
-    shutil.copytree(finished.root / "cache", tmp_path / "cache")
-    subprocess.run(["cp", "-al", str(finished.root / "out"), str(tmp_path / "out")], check=True)
-    return Experiment(tmp_path)
+    """A copy of the finished experiment, store included."""
+    return copy_experiment(finished, tmp_path)
 
 
 @pytest.fixture

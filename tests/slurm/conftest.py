@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from integration.conftest import COMMAND, PROJECT, Experiment, make_experiment
+from integration.conftest import COMMAND, PROJECT, Experiment, copy_experiment, make_experiment
 
 from .cluster import Cluster, Job, why_not
 
@@ -83,10 +83,7 @@ def built(cluster, demo, tmp_path_factory) -> Launched:
 @pytest.fixture
 def experiment(built, tmp_path) -> Launched:
     """An experiment of two runs with two init times each, of which no forecast is there."""
-    shutil.copytree(built.root / "exp", tmp_path / "exp")
-    shutil.copytree(built.root / "cache", tmp_path / "cache")
-    subprocess.run(["cp", "-al", str(built.root / "out"), str(tmp_path / "out")], check=True)
-    return on_slurm(Experiment(tmp_path))
+    return on_slurm(copy_experiment(built, tmp_path))
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from environments import end, is_running, needs_root, run, small_disk, start, wait_for
 from evalflow.errors import UserError
-from evalflow.forecast import SEAL, UNFINISHED, check_forecast, prepare_run, read_leads, run_forecasts
+from evalflow.forecast import SEAL, UNFINISHED, check_forecast, prepare_run, read_fields, run_forecasts
 from evalflow.runners import Job, runner_named
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -188,7 +188,8 @@ def test_leads_are_hours_whatever_the_unit_and_the_type_of_step(tmp_path):
     (tmp_path / "minutes").write_bytes(message.get_buffer())
     message.set({"productDefinitionTemplateNumber": 8, "stepType": "accum", "stepUnits": 1, "stepRange": "6-12"})
     (tmp_path / "accumulated").write_bytes(message.get_buffer())
-    assert read_leads([tmp_path / "minutes", tmp_path / "accumulated"]) == {6: 1, 12: 1}
+    leads = read_fields([tmp_path / "minutes", tmp_path / "accumulated"])
+    assert {lead: counts.total() for lead, counts in leads.items()} == {6: 1, 12: 1}
 
 
 def test_what_a_former_try_left_is_removed(model):
