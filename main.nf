@@ -19,6 +19,7 @@ workflow {
         exit(0)
     }
     check_params()
+    def mark = recover()
     PLAN(plan_arguments())
 
     // The plan as data; docs/output.md says what it holds.
@@ -38,28 +39,41 @@ workflow {
         .filter { run -> run.needed }
         .map { run -> tuple([run_id: run.run_id, env_id: run.env_id, store: run.store], text_of(run.spec)) }
     tasks = plan
-        .flatMap { data -> data.tasks.collect { task -> task + [resources: data.runs.find { run -> run.run_id == task.run_id }.resources + [lane: task.lane]] } }
+        .flatMap { data -> data.tasks }
         .map { task -> tuple(task.run_id, task.init_times, task.forecaster, task.resources) }
     stored = plan
         .flatMap { data -> data.inputs }
         .map { input -> tuple(input.run_id, input.init_time, file("${input.folder}")) }
+    def made_twice = [] // lists of forecasts that another launch has made as well
     if (params.target == 'sandbox') {
         SANDBOX(runs.combine(plan.map { data -> data.init_times[0] }), ENVIRONMENT.out.locks)
     }
     else {
         INFERENCE(runs, tasks, stored, ENVIRONMENT.out.ready)
+        INFERENCE.out.made_twice.subscribe { _run_id, file -> made_twice << file }
     }
 
     // Say at the end what there is now, from the store itself.
     def planned = []
-    PLAN.out.subscribe { file -> planned << file.toString() }
-    def project = workflow.projectDir.toString()
-    workflow.onComplete { summarize(project, planned) }
+    PLAN.out.subscribe { file -> planned << file }
+    def trace = file("${launchDir}/.nextflow/evalflow-trace.txt")
+    workflow.onComplete {
+        summarize(planned, trace, made_twice)
+        mark.delete()
+    }
+}
+
+// End what a launch that was killed has left in the work folder. Return the file that says that this one uses it now.
+def recover() {
+    if (run_script(["${projectDir}/bin/recover.py", '--work_dir', workflow.workDir, '--session', workflow.sessionId])) {
+        error("the work folder ${workflow.workDir} cannot be used")
+    }
+    return file("${workflow.workDir}/launches/${workflow.sessionId}.json")
 }
 
 // The arguments of plan.py, each ended by a NUL.
 def plan_arguments() {
-    def words = ['--config', params.config, '--launch_dir', workflow.launchDir, '--target', params.target, '--inits_per_task', params.inits_per_task]
+    def words = ['--config', params.config, '--launch_dir', workflow.launchDir, '--target', params.target, '--inits_per_task', params.inits_per_task, '--inits_at_once', params.inits_at_once]
     words += params.outdir ? ['--outdir', params.outdir] : []
     words += params.max_gpus ? ['--max_gpus', params.max_gpus] : []
     words += params.gpus ? ['--gpus', params.gpus] : []
@@ -69,7 +83,7 @@ def plan_arguments() {
 
 // A mistyped parameter must not be passed over.
 def check_params() {
-    def known = ['config', 'outdir', 'target', 'inits_per_task', 'verify_store', 'publish_mode', 'sandbox_checkpoint', 'help']
+    def known = ['config', 'outdir', 'target', 'inits_per_task', 'inits_at_once', 'verify_store', 'sandbox_checkpoint', 'help']
     known += ['gpus', 'max_gpus', 'slurm_partition', 'slurm_account', 'slurm_qos', 'slurm_options', 'gpu_flag']
     def unknown = params.keySet().collect { name -> name.replaceAll(/([a-z])([A-Z])/, '$1_$2').toLowerCase().replace('-', '_') } as Set
     unknown = unknown - known
@@ -82,10 +96,18 @@ def text_of(spec) {
     return groovy.json.JsonOutput.toJson(spec)
 }
 
-def summarize(project, planned) {
+def summarize(planned, trace, made_twice) {
     planned.each { plan ->
-        def summary = ["${project}/bin/summarize.py".toString(), '--plan', plan].execute()
-        summary.consumeProcessOutput(System.out, System.err)
-        summary.waitFor()
+        def words = ["${projectDir}/bin/summarize.py", '--plan', plan]
+        words += trace.exists() && trace.lastModified() >= workflow.start.toInstant().toEpochMilli() ? ['--trace', trace] : []
+        words += made_twice.collectMany { file -> ['--made_twice', file] }
+        run_script(words)
     }
+}
+
+// Run a script inside the launch; what it says is shown. Return its exit status.
+def run_script(words) {
+    def script = words*.toString().execute()
+    script.consumeProcessOutput(System.out, System.err)
+    return script.waitFor()
 }

@@ -17,24 +17,24 @@ from evalflow.planning import TARGETS, Options, describe_plan, make_plan, write_
 @click.option("--output", type=click.Path(path_type=Path), help="Write the plan to this JSON file.")
 @click.option("--target", type=click.Choice(TARGETS), default="experiment", show_default=True, help="How far to go.")
 @click.option("--inits_per_task", type=click.IntRange(min=1), default=1, show_default=True, help="Init times per task.")
+@click.option("--inits_at_once", type=click.IntRange(min=1), default=1, show_default=True, help="Of these at a time.")
 @click.option(
-    "--launch_dir", type=click.Path(path_type=Path), default=Path.cwd, help="Look relative paths up here too."
+    "--launch_dir", "launch", type=click.Path(path_type=Path), default=Path.cwd, help="Look relative paths up here too."
 )
 @click.option("--verify_store", is_flag=True, help="Compare the digests of everything stored, not only sizes.")
 @click.option("--repair", is_flag=True, help="Move damaged things in the store aside (a launch does).")
 @click.option("--stub", is_flag=True, help="Plan a stub run: its store is apart, in {outdir}/stub.")
 @click.option(
-    "--gpus", type=click.IntRange(min=0), default=0, help="GPUs of a job where the config is silent [default: 0]."
+    "--gpus", type=click.IntRange(min=0), default=0, help="GPUs of a forecast where the config is silent [default: 0]."
 )
 @click.option("--max_gpus", type=click.IntRange(min=1), help="GPUs in use at a time [default: what the config says].")
 @click.option("--quiet", is_flag=True, help="Do not print the plan, even on a terminal.")
-def main(config, outdir, output, target, inits_per_task, launch_dir, verify_store, repair, stub, gpus, max_gpus, quiet):
+def main(config, output, quiet, launch, **options):
     """Plan an experiment: which environments, runs and forecasts it consists of, and what of them is stored already.
 
     Nothing is built or downloaded. On a terminal, or without --output, the plan is printed as a table.
     """
-    options = Options(outdir, launch_dir.absolute(), target, inits_per_task, verify_store, repair, stub, gpus, max_gpus)
-    plan = make_plan(config, options)
+    plan = make_plan(config, Options(launch=launch.absolute(), **options))
     if output:
         write_plan(plan, output)
     if not quiet and (sys.stdout.isatty() or not output):

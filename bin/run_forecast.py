@@ -7,7 +7,7 @@ import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
 from evalflow.cli import SPEC, command, read_spec
-from evalflow.forecast import run_forecasts
+from evalflow.forecast_task import run_forecasts
 
 
 @command
@@ -22,10 +22,14 @@ from evalflow.forecast import run_forecasts
     "--forecaster", type=click.Path(path_type=Path), help="A downscaler's forecaster: its forecasts by init time."
 )
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder to write to.")
-@click.option("--gpus", type=int, default=0, help="GPUs that the job has.")
-def main(spec, inference, checkpoint, image, init_times, forecaster, output, gpus):
-    """Make the forecasts of one run for some init times; each finished one is a complete folder."""
-    run_forecasts(read_spec(spec), inference, checkpoint, image, init_times.split(","), output, forecaster, gpus)
+@click.option("--gpus", type=int, default=0, help="GPUs of each forecast.")
+@click.option(
+    "--at_once", type=click.IntRange(1), default=1, help="Forecasts to make at a time, each on GPUs of its own."
+)
+def main(spec, inference, checkpoint, image, init_times, forecaster, output, gpus, at_once):
+    """Make the forecasts of one run for some init times, and publish each finished one in the store."""
+    files = (inference, checkpoint, image)
+    run_forecasts(read_spec(spec), *files, init_times.split(","), output, forecaster, gpus, at_once)
 
 
 if __name__ == "__main__":

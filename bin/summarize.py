@@ -8,6 +8,7 @@ import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
 from evalflow.cli import command
+from evalflow.cost import read_cost, read_made_twice
 from evalflow.summary import describe_summary, make_summary, write_summary
 from evalflow.yamlio import read_text
 
@@ -16,10 +17,15 @@ from evalflow.yamlio import read_text
 @click.option(
     "--plan", required=True, type=click.Path(path_type=Path), help="The plan.json that the launch began with."
 )
-def main(plan):
+@click.option("--trace", type=click.Path(path_type=Path), help="Nextflow's trace of the launch, with raw values.")
+@click.option(
+    "--made_twice", multiple=True, type=click.Path(path_type=Path), help="A task's list of what others made as well."
+)
+def main(plan, trace, made_twice):
     """Compare the plan that a launch began with against the store as it is now."""
     planned = json.loads(read_text(plan))
-    summary = make_summary(planned)
+    cost = read_cost(trace, planned) if trace else None
+    summary = make_summary(planned, cost, read_made_twice(made_twice))
     write_summary(plan, planned, summary)
     click.echo(describe_summary(planned, summary))
 

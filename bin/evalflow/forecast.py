@@ -1,4 +1,4 @@
-"""Forecasts: prepare a run, make its forecasts, tell whether a forecast is complete.
+"""Forecasts: prepare a run and its forecasts, seal what a model has made, tell whether a forecast is complete.
 
 A forecast is the folder `{store}/runs/{run_id}/{init_time}/`. It is complete when its `forecast.json` lists every file
 with size and digest, and they agree.
@@ -7,11 +7,7 @@ with size and digest, and they agree.
 import json
 import os
 import re
-import shlex
 import shutil
-import subprocess
-import sys
-import time
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,11 +15,9 @@ from pathlib import Path
 import click
 
 from evalflow import store
-from evalflow.cli import describe_os_error
-from evalflow.environment import DEFINITIONS, read_task
+from evalflow.environment import read_task
 from evalflow.errors import UserError
 from evalflow.lookup import RESOURCES
-from evalflow.mount import Environment, visible
 from evalflow.runners import Job, runner_named
 from evalflow.yamlio import dump_yaml, read_yaml
 
@@ -33,7 +27,6 @@ CONFIG = "config.yaml"
 INFERENCE = "inference.yaml"
 FORECASTER = "forecaster"
 LOG = "forecast.log"
-UNFINISHED = "unfinished.txt"
 _TIME = "%Y%m%d%H%M"
 _LOG_TAIL = 15
 _FIELD_KEYS = (
@@ -76,11 +69,15 @@ def place_resources(resources: dict, folder: Path) -> None:
         (folder / RESOURCES / name).write_text(text, encoding="utf-8")
 
 
-def _prepare_forecast(
+def prepare_forecast(
     spec: dict, config: dict, checkpoint: Path, init_time: str, folder: Path, forecaster: Path | None, gpus: int
 ) -> Job:
-    """Make the folder of one forecast, with the inference config that this forecast is made from."""
+    """Make the folder of one forecast, with the inference config that this forecast is made from.
+
+    The parameters are those of `forecast_task.run_forecasts`.
+    """
     shutil.rmtree(folder, ignore_errors=True)
+    folder.unlink(missing_ok=True)  # a link that a former try left
     folder.mkdir(parents=True)
     date = datetime.strptime(init_time, _TIME).strftime("%Y-%m-%dT%H:%M")
     if forecaster:
@@ -94,6 +91,7 @@ def _prepare_forecast(
         spec["step"],
         spec["command"],
         forecaster=FORECASTER if forecaster else "",
+        gpus=gpus,
     )
     place_resources(spec.get("resources", {}), folder)
     runner = runner_named(spec["runner"])
@@ -177,116 +175,46 @@ def _check_output(folder: Path, wanted: list[int], same_fields: bool) -> tuple[l
     return files, {lead: counts.total() for lead, counts in fields.items()}
 
 
-def _seal(spec: dict, init_time: str, folder: Path, environment: Environment, seconds: float) -> None:
+def seal_forecast(spec: dict, job: Job, method: str, seconds: float) -> None:
+    """Check what a model wrote and write `forecast.json`, by which a forecast is complete.
+
+    Parameters
+    ----------
+    spec : the run as the plan has it
+    job : the forecast
+    method : how the environment was made visible
+    seconds : how long the model ran
+
+    Raises
+    ------
+    UserError
+        Where the forecast is not whole.
+    """
+    folder = job.output
     files, leads = _check_output(
         folder, spec["leads"], runner_named(spec["runner"]).same_fields(read_yaml(folder / CONFIG))
     )
     files.append(folder / LOG)
     document = {
         "run_id": spec["run_id"],
-        "init_time": init_time,
+        "init_time": folder.name,
         "sha256": spec["sha256"],
         "leads": {str(lead): leads[lead] for lead in sorted(leads)},
         "files": {str(path.relative_to(folder)): store.describe_file(path) for path in files},
-        "environment": environment.method,
+        "environment": method,
         "seconds": round(seconds, 1),
+        "gpus": job.gpus,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     store.write_over(folder / SEAL, store.to_json(document))
 
 
-def _say_why(spec: dict, init_time: str, job: Job, what: str) -> None:
+def describe_failure(spec: dict, job: Job, what: str) -> None:
     """Show the end of a model's log, and one line with what is wrong and the last error in the log."""
     lines = (job.output / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
     click.echo("\n".join(lines[-_LOG_TAIL:]), err=True)
     what += next((f" ({line})" for line in reversed(lines) if _ERROR.fullmatch(line)), "")
-    click.echo(f"evalflow: {spec['run_id']} {init_time}: {what}; log: {job.output / LOG}", err=True)
-
-
-def _make_forecast(spec: dict, job: Job, init_time: str, environment: Environment) -> int:
-    """Make one forecast and seal it. Return 0, or the status of a model that failed."""
-    began = time.monotonic()
-    variables = environment.variables()
-    if not spec["disable_local_eccodes_definitions"] and environment.has(DEFINITIONS):
-        variables["ECCODES_DEFINITION_PATH"] = str(environment.root / DEFINITIONS)
-    command = runner_named(spec["runner"]).command(job)
-    with open(job.output / LOG, "w", encoding="utf-8", errors="replace") as log:
-        print(f"$ {shlex.join(command)}", file=log, flush=True)
-        status = environment.run(command, cwd=job.output, env=variables, stdout=log, stderr=subprocess.STDOUT)
-    (job.output / FORECASTER).unlink(missing_ok=True)  # an input, to be published with nothing
-    if any(spec.get("resources", {}).values()):
-        shutil.rmtree(job.output / RESOURCES, ignore_errors=True)
-    if status != 0:
-        _say_why(spec, init_time, job, f"the model ended with status {status}")
-        return status
-    try:
-        _seal(spec, init_time, job.output, environment, time.monotonic() - began)
-    except UserError as error:
-        _say_why(spec, init_time, job, str(error))
-        return 1
-    return 0
-
-
-def run_forecasts(
-    spec: dict,
-    inference: Path,
-    checkpoint: Path,
-    image: Path,
-    init_times: list[str],
-    output: Path,
-    forecaster: Path | None = None,
-    gpus: int = 0,
-) -> None:
-    """Make the forecasts of one run for some init times, one after the other, with one mount.
-
-    Each finished forecast is a complete folder `output/{init_time}`. Where some of several fail, they are listed in
-    `output/unfinished.txt` and what is finished is kept; where none succeeds, the script exits with the first status.
-    SIGTERM ends the model; the forecasts that it leaves undone count as failed.
-
-    Parameters
-    ----------
-    spec : the run as the plan has it
-    inference : the run's `inference.yaml`, as `prepare_run` wrote it
-    checkpoint, image : the run's checkpoint and the image of its environment
-    init_times : `YYYYmmddHHMM`, UTC
-    output : folder to write to
-    forecaster : for a temporal downscaler, the folder that holds its forecaster's forecasts by init time
-    gpus : GPUs that the job has; over more than one, a model is split where its runner can do that
-    """
-    config = read_yaml(inference) or {}
-    checkpoint, output = Path(os.path.abspath(checkpoint)), Path(os.path.abspath(output))
-    output.mkdir(parents=True, exist_ok=True)
-    (output / UNFINISHED).write_text("\n".join(init_times) + "\n", encoding="utf-8")  # while the disk has room for it
-    statuses: dict[str, int] = {}
-    stopped = None
-    try:
-        with visible(image) as environment:
-            click.echo(f"{spec['run_id']}: environment by {environment.method}")
-            for number, init_time in enumerate(init_times, 1):
-                try:
-                    job = _prepare_forecast(spec, config, checkpoint, init_time, output / init_time, forecaster, gpus)
-                    status = _make_forecast(spec, job, init_time, environment)
-                except OSError as error:  # a full disk, say: what is finished must not be lost with it
-                    click.echo(f"evalflow: {spec['run_id']} {init_time}: {describe_os_error(error)}", err=True)
-                    status = 1
-                click.echo(
-                    f"{spec['run_id']} {init_time}: {'done' if status == 0 else 'FAILED'} ({number} of {len(init_times)})"
-                )
-                statuses[init_time] = status
-    except SystemExit as stop:  # SIGTERM, at a time limit for example
-        stopped = stop.code
-        click.echo(f"evalflow: {spec['run_id']}: stopped from outside; what is finished is kept", err=True)
-    unfinished = [init_time for init_time in init_times if statuses.get(init_time) != 0]
-    if len(unfinished) in (0, len(init_times)):
-        (output / UNFINISHED).unlink()
-        if unfinished:
-            sys.exit(stopped or next(iter(statuses.values())))
-        return
-    (output / UNFINISHED).write_text("\n".join(unfinished) + "\n", encoding="utf-8")
-    for init_time in unfinished:
-        if (output / init_time).exists():
-            shutil.rmtree(output / f"failed-{init_time}", ignore_errors=True)
-            (output / init_time).rename(output / f"failed-{init_time}")
+    click.echo(f"evalflow: {spec['run_id']} {job.output.name}: {what}; log: {job.output / LOG}", err=True)
 
 
 def check_forecast(folder: Path, run_digest: str, verify: bool = False) -> str | None:

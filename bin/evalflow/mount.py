@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,14 +43,22 @@ def _die_with_parent(number: int) -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, number)
 
 
-def _end(process: subprocess.Popen) -> None:
-    """End a process and the group that it leads: first politely, where it still runs, then by force."""
+def ask_to_end(process: subprocess.Popen) -> None:
+    """Send SIGTERM to a process that still runs and to the group that it leads."""
     if process.poll() is None:
         try:
             os.killpg(process.pid, signal.SIGTERM)
-            process.wait(timeout=_END_SECONDS)
-        except (subprocess.TimeoutExpired, PermissionError):  # a setuid program that has not started its command yet
+        except PermissionError:  # a setuid program that has not started its command yet
             pass
+
+
+def _end(process: subprocess.Popen) -> None:
+    """End a process and the group that it leads: first politely, where it still runs, then by force."""
+    ask_to_end(process)
+    try:
+        process.wait(timeout=_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        pass
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
@@ -133,16 +141,24 @@ class Environment:
         command = [*self.prefix, "test", "-d", str(self.root / folder)]
         return subprocess.run(command, stdin=subprocess.DEVNULL).returncode == 0
 
-    def run(self, command: list[str], **options) -> int:
-        """Run `command` in the environment and return its exit status (128 + number after a signal).
+    def start(self, command: list[str], **options) -> AbstractContextManager[subprocess.Popen]:
+        """Start `command` in the environment; leaving the context that is returned ends it.
 
         The command and what it started in the background end when we do, even by SIGKILL, and at the latest when the
         command does. `options` are those of `subprocess.Popen`.
         """
         options.setdefault("env", self.variables())
-        with _running([*self.prefix, *command], **options) as process:
-            status = process.wait()
-        return status if status >= 0 else 128 - status
+        return _running([*self.prefix, *command], **options)
+
+    def run(self, command: list[str], **options) -> int:
+        """Run `command` to its end, as `start` does, and return its exit status (128 + number after a signal)."""
+        with self.start(command, **options) as process:
+            return exit_status(process.wait())
+
+
+def exit_status(status: int) -> int:
+    """Return the status that a shell would show: 128 + number for a process that was ended by a signal."""
+    return status if status >= 0 else 128 - status
 
 
 def _works(environment: Environment) -> str | None:

@@ -44,6 +44,7 @@ class Options:
     launch : folder that the launch was started in
     target : how far the launch is to go (one of TARGETS)
     inits_per_task : init times that one task makes
+    inits_at_once : how many of these at a time, each on GPUs of its own
     verify_store : whether to compare digests of everything stored, not only sizes
     repair : whether damaged things are moved aside and links mended; without it the plan only reports
     stub : whether to plan a stub run, whose empty files go to a store of their own
@@ -55,6 +56,7 @@ class Options:
     launch: Path
     target: str = "experiment"
     inits_per_task: int = 1
+    inits_at_once: int = 1
     verify_store: bool = False
     repair: bool = False
     stub: bool = False
@@ -208,6 +210,13 @@ class _Store:
         if os.path.lexists(checkpoint) and (not checkpoint.exists() or checkpoint.stat().st_size == 0):
             self._set_aside(checkpoint)
 
+    def _set_forecast_aside(self, folder: Path, problem: str) -> None:
+        why = f"{forecast.SEAL} is missing" if problem == "missing" else problem
+        aside = (
+            f"moved aside to {store.set_aside(folder).name}, to be" if self.options.repair else "to be moved aside and"
+        )
+        self.warnings.append(f"{folder}: {why}; {aside} made again")
+
     def check_forecasts(self, run: Run, init_times: list[str]) -> list[bool]:
         """Return for every init time whether its forecast is complete."""
         folder = self.data / "runs" / run.run_id
@@ -222,10 +231,10 @@ class _Store:
         complete = []
         for init_time in init_times:
             problem = "missing"
-            if init_time in present:
+            if init_time in present and not self.options.stub:
                 problem = forecast.check_forecast(folder / init_time, run_digest, self.options.verify_store)
-                if problem not in {None, "missing"}:
-                    self.warnings.append(f"{folder / init_time}: {problem}; this forecast is made again")
+                if problem is not None:
+                    self._set_forecast_aside(folder / init_time, problem)
             complete.append(problem is None)
         return complete
 
@@ -287,6 +296,7 @@ def _run_entry(run: Run, data: Path, needed: bool, code: str, resources: dict) -
         "spec": {
             "run_id": run.run_id,
             "env_id": run.env_id,
+            "folder": str(data / "runs" / run.run_id),
             "model_type": run.model_type,
             "runner": run.config.runner,
             "sha256": run.run_digest,
@@ -379,22 +389,25 @@ def plan_tasks(runs: dict[str, Run], complete: dict[str, dict[str, bool]], optio
     return tasks
 
 
-def add_lanes(tasks: list[dict], resources: dict[str, dict], max_gpus: int | None) -> None:
-    """Add to tasks the `lane` in which their jobs wait for each other, where there may be more GPUs in use than wanted.
+def add_resources(tasks: list[dict], resources: dict[str, dict], max_gpus: int | None, at_once: int) -> None:
+    """Add to tasks the `resources` that their jobs ask for, for each forecast that they make at a time.
+
+    Where there may be more GPUs in use than wanted, a `lane` is among them, in which jobs wait for each other.
 
     Parameters
     ----------
     tasks : entries as `plan_tasks` returns them
-    resources : run_id → what the jobs of the run ask for
+    resources : run_id → what a forecast of the run asks for
     max_gpus : GPUs in use at a time; None: any number
+    at_once : forecasts that a task makes at a time
     """
-    wanted = [resources[task["run_id"]] for task in tasks]
-    jobs = [
-        (job.get("gpu", 0), job.get("runtime_seconds", 3600) * len(task["init_times"]))
-        for job, task in zip(wanted, tasks, strict=True)
-    ]
+    jobs = []
+    for task in tasks:
+        wanted, number = resources[task["run_id"]], len(task["init_times"])
+        members = min(at_once, number)
+        jobs.append((wanted.get("gpu", 0) * members, wanted.get("runtime_seconds", 3600) * -(-number // members)))
     for task, lane in zip(tasks, assign_lanes(jobs, max_gpus), strict=True):
-        task.update({"lane": lane} if lane else {})
+        task["resources"] = resources[task["run_id"]] | ({"lane": lane} if lane else {})
 
 
 def make_plan(config_path: Path, options: Options) -> dict:
@@ -426,7 +439,8 @@ def make_plan(config_path: Path, options: Options) -> dict:
     busy = {task["run_id"] for task in tasks}
     profile = config.profile
     resources = {run_id: run_resources(run.config, profile, options.gpus) for run_id, run in runs.items()}
-    add_lanes(tasks, resources, options.max_gpus or (profile.global_resources.gpus if profile else None))
+    max_gpus = options.max_gpus or (profile.global_resources.gpus if profile else None)
+    add_resources(tasks, resources, max_gpus, options.inits_at_once)
     if options.target == "sandbox":
         busy = {run_id for run_id, run in runs.items() if run.candidate}
     env_entries = []
@@ -455,6 +469,7 @@ def make_plan(config_path: Path, options: Options) -> dict:
         if config.truth
         else None,
         "init_times": init_times,
+        "inits_at_once": options.inits_at_once,
         "forecasts": [
             {"run_id": run_id, "init_time": init_time, "complete": done}
             for run_id, times in [*complete.items(), *((run["run_id"], found) for run, found in external)]

@@ -19,6 +19,7 @@ from evalflow.digests import hash_file
 from evalflow.errors import UserError
 
 _STALE_SECONDS = 2 * 24 * 3600
+_MANY_FILES = 1000
 
 
 def _remove(path: Path) -> None:
@@ -30,10 +31,13 @@ def _remove(path: Path) -> None:
 
 def _flush(path: Path) -> None:
     """Make sure that the bytes have reached the disk: a full or failing disk must show before the rename."""
-    if path.is_dir() and not path.is_symlink():
-        os.sync()  # of thousands of files, one call is faster
-    elif path.is_file() and not path.is_symlink():
-        descriptor = os.open(path, os.O_RDONLY)
+    below = path.rglob("*") if path.is_dir() and not path.is_symlink() else [path]
+    files = [file for file in below if file.is_file() and not file.is_symlink()]
+    if len(files) > _MANY_FILES:
+        os.sync()  # of all that is written on this host, and yet faster
+        return
+    for file in files:
+        descriptor = os.open(file, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
@@ -83,6 +87,40 @@ def new_in_store(final: Path) -> Iterator[Path]:
         raise
     finally:
         _remove(temporary)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    # A linked file keeps its group: not where the store's folders give theirs to what is made in them.
+    if os.stat(source).st_gid == os.stat(os.path.dirname(target)).st_gid:
+        try:
+            os.link(source, target)
+            return
+        except OSError:  # another file system, or one without hard links
+            pass
+    shutil.copy2(source, target)
+
+
+def publish_folder(source: Path, final: Path) -> bool:
+    """Make `final` equal to the folder `source`, whole or not at all, by hard links where that is possible.
+
+    Return whether `final` is what we made of it: where it existed already, it stays.
+    """
+    problems = []
+
+    def link_or_copy(one: str, other: str) -> None:
+        try:
+            _link_or_copy(one, other)
+        except OSError as error:
+            problems.append(error)
+            raise
+
+    with new_in_store(final) as temporary:
+        try:
+            shutil.copytree(source, temporary, symlinks=True, copy_function=link_or_copy)
+        except shutil.Error as error:  # which lists texts, without the number of the error
+            raise (problems or [error])[0] from None
+        made = temporary.stat().st_ino
+    return final.stat().st_ino == made
 
 
 def write_new(final: Path, text: str) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 from evalflow import environment, forecast, store
 
 SANDBOX = "sandbox.zip"
+_NO_ROOM = 16 * 2**20
+"""Bytes: where less is free, that is why forecasts are missing."""
 
 
 def _state(before: bool, now: bool, needed: bool, verb: str) -> str:
@@ -16,12 +18,14 @@ def _state(before: bool, now: bool, needed: bool, verb: str) -> str:
     return "MISSING" if needed else "not needed"
 
 
-def make_summary(plan: dict) -> dict:
+def make_summary(plan: dict, cost: dict | None = None, made_twice: dict | None = None) -> dict:
     """Return what was built, made, reused and what is missing.
 
     Parameters
     ----------
     plan : the plan that the launch began with
+    cost : what the launch has cost (`cost.read_cost`), where that is known
+    made_twice : what another launch made as well (`cost.read_made_twice`)
     """
     data = Path(plan["store"])
     environments = []
@@ -32,7 +36,9 @@ def make_summary(plan: dict) -> dict:
         environments.append({"env_id": env["env_id"], "state": state, **known})
     digests = {run["run_id"]: run["spec"]["sha256"] for run in plan["runs"]}
     wanted = {(task["run_id"], init_time) for task in plan["tasks"] for init_time in task["init_times"]}
-    forecasts: dict[str, dict] = {run_id: {"made": 0, "reused": 0, "missing": [], "seconds": 0.0} for run_id in digests}
+    forecasts: dict[str, dict] = {
+        run_id: {"made": 0, "reused": 0, "missing": [], "seconds": 0.0, "bytes": 0} for run_id in digests
+    }
     for entry in plan["forecasts"]:
         counted = forecasts[entry["run_id"]]
         folder = data / "runs" / entry["run_id"] / entry["init_time"]
@@ -40,7 +46,9 @@ def make_summary(plan: dict) -> dict:
             counted["reused"] += 1
         elif forecast.check_forecast(folder, digests[entry["run_id"]]) is None:
             counted["made"] += 1
-            counted["seconds"] += store.read_json(folder / forecast.SEAL)["seconds"]
+            proof = store.read_json(folder / forecast.SEAL)
+            counted["seconds"] += proof["seconds"]
+            counted["bytes"] += sum(file["size"] for file in proof["files"].values())
         elif (entry["run_id"], entry["init_time"]) in wanted:
             counted["missing"].append(entry["init_time"])
     runs = [{"run_id": run["run_id"], "label": run["label"], **forecasts[run["run_id"]]} for run in plan["runs"]]
@@ -48,8 +56,40 @@ def make_summary(plan: dict) -> dict:
         "experiment_id": plan["experiment_id"],
         "environments": environments,
         "runs": runs,
-        "warnings": plan["warnings"],
+        "cost": cost,
+        "made_twice": made_twice,
+        "warnings": plan["warnings"] + _full_disks(plan, runs),
     }
+
+
+def _full_disks(plan: dict, runs: list[dict]) -> list[str]:
+    """Return a warning where forecasts are missing and the store has no room for them."""
+    folder = next(path for path in (Path(plan["store"]), *Path(plan["store"]).parents) if path.exists())
+    free = shutil.disk_usage(folder).free
+    if free > _NO_ROOM or not any(run["missing"] for run in runs):
+        return []
+    return [
+        f"{folder}: no room left ({free // 2**20} MB free); make room, then launch again with -resume: what is made is "
+        "published and not made again"
+    ]
+
+
+def _describe_cost(summary: dict) -> list[str]:
+    lines = []
+    cost, twice = summary["cost"], summary["made_twice"]
+    if cost:
+        made = sum(run["bytes"] for run in summary["runs"])
+        size = f", {made / 1e6:,.1f} MB of forecasts" if made else ""
+        gpu = f"{cost['gpu_hours']:.2f} GPU hours, " if cost["gpu_hours"] else ""
+        failed = max(cost["failed_cpu_hours"] / cost["cpu_hours"], 0) if cost["cpu_hours"] else 0
+        lost = f" ({failed:.0%} in attempts that failed)" if failed else ""
+        lines.append(f"  cost         {gpu}{cost['cpu_hours']:.2f} CPU hours{lost}{size}")
+    if twice and twice["forecasts"]:
+        lines.append(
+            f"  made twice   {twice['forecasts']} forecasts, by another launch at the same time "
+            f"({twice['gpu_hours']:.2f} GPU hours); its are kept"
+        )
+    return lines
 
 
 def describe_summary(plan: dict, summary: dict) -> str:
@@ -73,13 +113,14 @@ def describe_summary(plan: dict, summary: dict) -> str:
                 lines.append(
                     f"  sandbox      {zipped if zipped.exists() else run['run_id'] + '  MISSING'}  ({run['label']})"
                 )
+    lines += _describe_cost(summary)
     lines += ["", f"results in {plan['outdir']}"]
     lines += _tree(plan)
     missing = [f"{run['run_id']}/{init_time}" for run in summary["runs"] for init_time in run["missing"]]
     if missing and plan["target"] in {"forecasts", "experiment"}:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         lines += ["", f"missing: {', '.join(missing[:3])}{more}; launch again to make what is missing"]
-    lines += [f"warning: {warning}" for warning in plan["warnings"]]
+    lines += [f"warning: {warning}" for warning in summary["warnings"]]
     for env in summary["environments"]:
         lines += [f"warning: {env['env_id']}: {warning}" for warning in env["warnings"] if env["state"] == "built"]
     return "\n".join(lines)

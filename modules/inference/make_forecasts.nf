@@ -15,7 +15,7 @@ workflow MAKE_FORECASTS {
     RUN_FORECAST(jobs.job, jobs.spec)
 
     failed = RUN_FORECAST.out.unfinished
-        .flatMap { meta, unfinished -> unfinished.readLines().collect { init_time -> tuple(meta.run_id, init_time) } }
+        .flatMap { meta, unfinished -> unfinished.readLines().collect { line -> tuple(meta.run_id, line.tokenize()[0]) } }
         .combine(tasks, by: 0)
         .filter { _run_id, init_time, init_times, _resources, _forecasts -> init_time in init_times }
         .map { run_id, init_time, _init_times, resources, forecasts -> tuple(run_id, [init_time], resources, forecasts.findAll { folder -> folder.name == init_time }) }
@@ -26,6 +26,9 @@ workflow MAKE_FORECASTS {
     forecasts = RUN_FORECAST.out.forecasts // [ run_id, init_time, folder ]
         .mix(RUN_FORECAST_ALONE.out.forecasts)
         .flatMap { meta, folders -> [folders].flatten().collect { folder -> tuple(meta.run_id, folder.name, folder) } }
+    made_twice = RUN_FORECAST.out.made_twice // [ run_id, file ]
+        .mix(RUN_FORECAST_ALONE.out.made_twice)
+        .map { meta, file -> tuple(meta.run_id, file) }
 }
 
 // Put the run and what it is to make together, for a process that also reads standard input.

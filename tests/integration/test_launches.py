@@ -136,24 +136,29 @@ def test_packed_inits_complete_one_by_one(experiment):
 
 
 def test_packed_or_not_the_same_tree(fresh, finished):
-    result = fresh.launch("--inits_per_task", "2", "--publish_mode", "link")
+    result = fresh.launch("--inits_per_task", "2", "--inits_at_once", "2")
     assert result.status == 0 and result.forecasts == 2, result.text
     assert fresh.tree() == finished.tree()
 
 
 def test_with_resume_or_without_the_same_tree(experiment):
-    """A forecast that was made but whose publication was cut short is published again from work, not made again."""
+    """A forecast that is damaged in the store is set aside and, with -resume, published again from work, not made again."""
     before = experiment.tree()
     experiment.edit(lambda config: config["dates"].append("1996-01-16T00:00"))
     assert experiment.launch().forecasts == 2
     after = experiment.tree()
     victim = next(experiment.store.glob("runs/*/*/199601160000/000.grib"))
-    with open(victim, "r+b") as file:
-        file.truncate(100)
+    content = victim.read_bytes()
+    victim.unlink()  # a link to the file in work
+    victim.write_bytes(content[:100])
     result = experiment.launch("-resume")
     assert result.status == 0, result.text
     assert "100 bytes instead of" in result.text
-    assert result.forecasts == 0 and experiment.tree() == after
+    assert result.forecasts == 0
+    (aside,) = experiment.store.glob("runs/*/*/199601160000.bad-*")
+    assert (aside / "000.grib").stat().st_size == 100
+    shutil.rmtree(aside)
+    assert experiment.tree() == after
     assert before.items() <= after.items()
 
 

@@ -2,89 +2,20 @@
 
 import hashlib
 import json
-import os
 import shutil
-import signal
-import sys
 from pathlib import Path
 
 import eccodes
 import pytest
 import yaml
-from environments import end, is_running, needs_root, run, small_disk, start, wait_for
+from environments import needs_root, small_disk
 from evalflow.errors import UserError
-from evalflow.forecast import SEAL, UNFINISHED, check_forecast, prepare_run, read_fields, run_forecasts
+from evalflow.forecast import SEAL, check_forecast, read_fields
+from evalflow.forecast_task import UNFINISHED
 from evalflow.runners import Job, runner_named
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-SCRIPT = "run_forecast.py"
-TIMES = ["202401010000", "202401010600", "202401011200"]
-RUN_ID = "forecaster-abcd-12345678/87654321"
-WHOLE = 'cp "$samples/lead-0.grib" "$samples/lead-6.grib" "$1"'
-
-
-def grib(lead: int, **keys) -> bytes:
-    message = eccodes.GRIBMessage.from_samples("regular_ll_sfc_grib2")
-    message.set({"dataDate": 20240101, "step": lead, **keys})
-    return message.get_buffer()
-
-
-class Model:
-    """A run whose model does for each init time what a test says (a shell script; $1 is the output folder)."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.output = root / "output"
-        self.image = root / "environment"  # an environment as a folder
-        (self.image / "bin").mkdir(parents=True)
-        (self.image / "bin" / "python").symlink_to(os.path.realpath(sys.executable))
-        self.samples = root / "samples"
-        self.samples.mkdir()
-        for lead in (0, 6):
-            (self.samples / f"lead-{lead}.grib").write_bytes(grib(lead))
-        (root / "checkpoint").write_text("weights")
-        # What to do is looked up by the name of the output folder, which is the init time as the store has it.
-        (root / "model.sh").write_text(f'samples="{self.samples}"; . "{root}/does-$(basename "$1")"\n')
-        for init_time in TIMES:
-            self.does(init_time, WHOLE)
-        self.spec = {
-            "run_id": RUN_ID,
-            "env_id": "forecaster-abcd-12345678",
-            "model_type": "forecaster",
-            "runner": "command",
-            "sha256": "f" * 64,
-            "identity": {"steps": [0, 6, 6]},
-            "files": {},
-            "leads": [0, 6],
-            "step": 6,
-            "command": ["sh", "-c", f'. "{root}/model.sh"', "sh", "{output}"],
-            "config": "scale: 1.0\nname: $(x)\n",
-            "disable_local_eccodes_definitions": False,
-        }
-        prepare_run(self.spec, root / "prepared")
-
-    def does(self, init_time: str, script: str) -> None:
-        (self.root / f"does-{init_time}").write_text(script)
-
-    def run(self, *init_times: str) -> int:
-        """Make forecasts here and return the exit status."""
-        files = (self.root / "prepared" / "inference.yaml", self.root / "checkpoint", self.image)
-        try:
-            run_forecasts(self.spec, *files, list(init_times), self.output)
-        except SystemExit as end:
-            return end.code
-        return 0
-
-    def words(self, *init_times: str) -> list:
-        """Return the command line that makes forecasts."""
-        files = {"inference": "prepared/inference.yaml", "checkpoint": "checkpoint"}
-        files |= {"image": self.image.name, "output": self.output.name}
-        options = [word for name, path in files.items() for word in (f"--{name}", self.root / path)]
-        return [SCRIPT, *options, "--init_times", ",".join(init_times)]
-
-    def names(self) -> set[str]:
-        return {path.name for path in self.output.iterdir()}
+from shell_model import RUN_ID, TIMES, WHOLE, Model, grib
 
 
 @pytest.fixture(autouse=True)
@@ -207,7 +138,7 @@ def test_full_disk_fails_the_forecast_and_not_those_before_it(model, capfd):
     with small_disk(model.output, "64k"):
         model.does(TIMES[1], 'head -c 100000 /dev/zero > "$1/large"')
         assert model.run(*TIMES) == 0
-        assert (model.output / UNFINISHED).read_text() == f"{TIMES[1]}\n{TIMES[2]}\n"
+        assert (model.output / UNFINISHED).read_text() == f"{TIMES[1]} 1\n{TIMES[2]} 1\n"
         assert "No space left on device" in capfd.readouterr().err
         assert check_forecast(model.output / TIMES[0], "f" * 64, verify=True) is None
         assert check_forecast(model.output / TIMES[1], "f" * 64) == "missing"
@@ -286,94 +217,6 @@ def test_local_definitions_of_ecCodes(model):
         assert model.run(TIMES[number]) == 0
         log = (model.output / TIMES[number] / "forecast.log").read_text()
         assert f"path: {'' if disabled else definitions}\n" in log
-
-
-# --- several init times -----------------------------------------------------------------------------------------------
-
-
-def test_one_that_fails_does_not_take_others_with_it(model, capfd):
-    model.does(TIMES[1], "exit 3")
-    assert model.run(*TIMES) == 0
-    assert model.names() == {TIMES[0], TIMES[2], f"failed-{TIMES[1]}", UNFINISHED}
-    assert (model.output / UNFINISHED).read_text() == f"{TIMES[1]}\n"
-    for init_time in (TIMES[0], TIMES[2]):
-        assert check_forecast(model.output / init_time, "f" * 64, verify=True) is None
-    captured = capfd.readouterr()
-    assert captured.out.splitlines() == [
-        f"{RUN_ID}: environment by folder",
-        f"{RUN_ID} {TIMES[0]}: done (1 of 3)",
-        f"{RUN_ID} {TIMES[1]}: FAILED (2 of 3)",
-        f"{RUN_ID} {TIMES[2]}: done (3 of 3)",
-    ]
-    assert "status 3" in captured.err
-
-
-def test_none_succeeds(model):
-    for init_time, status in zip(TIMES, (4, 3, 1), strict=True):
-        model.does(init_time, f"exit {status}")
-    assert model.run(*TIMES) == 4
-    assert not (model.output / UNFINISHED).exists()
-
-
-def test_second_try_in_the_same_folder(model):
-    model.does(TIMES[1], "exit 3")
-    assert model.run(*TIMES) == 0 and model.run(*TIMES) == 0
-    assert model.names() == {TIMES[0], TIMES[2], f"failed-{TIMES[1]}", UNFINISHED}
-    model.does(TIMES[1], WHOLE)
-    assert model.run(*TIMES) == 0
-    assert not (model.output / UNFINISHED).exists() and set(TIMES) <= model.names()
-
-
-# --- signals ----------------------------------------------------------------------------------------------------------
-
-HANG = 'sleep 60 & echo $$ $! > "$1/pids.tmp"; mv "$1/pids.tmp" "$1/pids"; wait'
-
-
-def stop(model, init_time: str, number: int, *init_times: str):
-    """Start forecasts, send a signal while that of `init_time` is made, and return status and what was said."""
-    model.does(init_time, HANG)
-    script, *words = model.words(*init_times)
-    process = start(script, *words, spec=model.spec)
-    path = model.output / init_time / "pids"
-    wait_for(lambda: path.exists() or process.poll() is not None)
-    pids = [int(word) for word in path.read_text().split()]
-    process.send_signal(number)
-    try:
-        _, stderr = process.communicate(timeout=20)
-        wait_for(lambda: not any(is_running(pid) for pid in pids), 10)
-    finally:
-        for pid in pids:
-            end(pid)
-    return process.returncode, stderr
-
-
-def test_sigterm_ends_the_model(model):
-    status, _ = stop(model, TIMES[0], signal.SIGTERM, *TIMES)
-    assert status == 143
-    assert model.names() == {TIMES[0]} and not (model.output / TIMES[0] / SEAL).exists()
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_sigterm_leaves_what_is_finished(model, number):
-    status, stderr = stop(model, TIMES[1], number, *TIMES)
-    assert status == 0, stderr
-    assert "stopped from outside; what is finished is kept" in stderr
-    assert model.names() == {TIMES[0], f"failed-{TIMES[1]}", UNFINISHED}
-    assert (model.output / UNFINISHED).read_text() == f"{TIMES[1]}\n{TIMES[2]}\n"
-    assert check_forecast(model.output / TIMES[0], "f" * 64, verify=True) is None
-
-
-def test_sigkill_leaves_what_is_finished_and_no_model(model):
-    status, _ = stop(model, TIMES[1], signal.SIGKILL, *TIMES)
-    assert status == -signal.SIGKILL
-    assert check_forecast(model.output / TIMES[0], "f" * 64, verify=True) is None
-    assert check_forecast(model.output / TIMES[1], "f" * 64) == "missing"
-
-
-def test_script_passes_the_status_on(model):
-    model.does(TIMES[0], "exit 3")
-    script, *words = model.words(TIMES[0])
-    assert run(script, *words, spec=model.spec).returncode == 3
 
 
 # --- complete or not --------------------------------------------------------------------------------------------------

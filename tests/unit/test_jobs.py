@@ -83,14 +83,14 @@ def test_a_run_asks_for_its_own_resources_then_for_the_profiles(experiment):
     }
     assert plan["runs"][0]["resources"] == asked
     assert plan["envs"][0]["resources"] == {"slurm_partition": "normal"}
-    assert [task["lane"] for task in plan["tasks"]] == [1, 2, 1]
-    assert "lane" not in experiment.plan(config, max_gpus=6)["tasks"][0]
+    assert [task["resources"]["lane"] for task in plan["tasks"]] == [1, 2, 1]
+    assert "lane" not in experiment.plan(config, max_gpus=6)["tasks"][0]["resources"]
 
 
 def test_without_a_profile_the_launch_says_how_many_gpus(experiment):
     assert experiment.plan()["runs"][0]["resources"] == {}
     assert experiment.plan(gpus=1)["runs"][0]["resources"] == {"gpu": 1}
-    assert [task["lane"] for task in experiment.plan(gpus=1, max_gpus=2)["tasks"]] == [1, 2, 1]
+    assert [task["resources"]["lane"] for task in experiment.plan(gpus=1, max_gpus=2)["tasks"]] == [1, 2, 1]
 
 
 def test_what_has_no_meaning_here_is_one_warning(experiment):
@@ -107,3 +107,12 @@ def test_a_partition_is_a_name_and_no_more(experiment, name, place):
         changes = {"profile": PROFILE | {"default_resources": PROFILE["default_resources"] | {"slurm_partition": name}}}
     with pytest.raises(UserError, match="slurm_partition"):
         experiment.plan(experiment.changed(changes))
+
+
+def test_forecasts_that_are_made_at_a_time_share_a_lane_that_is_as_wide(experiment):
+    """Three init times, two of them at a time with two GPUs each: a job of four GPUs, then one of two."""
+    tasks = experiment.plan(gpus=2, max_gpus=5, inits_per_task=2, inits_at_once=2)["tasks"]
+    assert [len(task["init_times"]) for task in tasks] == [2, 1]
+    assert [task["resources"] for task in tasks] == [{"gpu": 2, "lane": 1}, {"gpu": 2, "lane": 1}]
+    tasks = experiment.plan(gpus=2, max_gpus=6, inits_per_task=2, inits_at_once=2)["tasks"]
+    assert [task["resources"] for task in tasks] == [{"gpu": 2}, {"gpu": 2}], "all together are below the cap"

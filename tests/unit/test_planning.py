@@ -278,8 +278,9 @@ def test_a_forecaster_that_only_a_downscaler_needs_makes_what_that_one_lacks(sto
     first, second, _ = plan["init_times"]
     for run, init_time in ((source, first), (source, second), (refined, second)):
         (Path(plan["store"]) / "runs" / run["run_id"] / init_time / forecast.SEAL).unlink()
-    tasks = [{"run_id": source["run_id"], "init_times": [second]}]
-    tasks += [{"run_id": refined["run_id"], "init_times": [second], "forecaster": source["run_id"]}]
+    tasks = [{"run_id": source["run_id"], "init_times": [second], "resources": {}}]
+    about = {"forecaster": source["run_id"], "resources": {}}
+    tasks += [{"run_id": refined["run_id"], "init_times": [second], **about}]
     assert stored.plan(inits_per_task=5)["tasks"] == tasks
     stored.data["runs"].append(candidate)
     assert stored.plan(inits_per_task=5)["tasks"][0]["init_times"] == [first, second], (
@@ -330,25 +331,28 @@ FORECAST_DAMAGE = {
         lambda folder: rewrite(folder / forecast.SEAL, lambda data: data["files"]["a.grib"].pop("size")),
         "forecast.json is not whole",
     ),
-    "forecast.json missing": (lambda folder: (folder / forecast.SEAL).unlink(), None),
+    "forecast.json missing": (lambda folder: (folder / forecast.SEAL).unlink(), "forecast.json is missing"),
 }
 
 
 @pytest.mark.parametrize(("harm", "said"), FORECAST_DAMAGE.values(), ids=FORECAST_DAMAGE)
-def test_a_damaged_forecast_is_not_complete_and_reported(stored, harm, said):
+def test_a_damaged_forecast_is_reported_and_set_aside(stored, harm, said):
     plan = stored.plan()
     run, init_time = plan["runs"][0], plan["init_times"][1]
     folder = Path(plan["store"]) / "runs" / run["run_id"] / init_time
     harm(folder)
+    damaged = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    (warning,) = stored.plan()["warnings"]
+    assert warning.startswith(f"{folder}: {said}") and warning.endswith("; to be moved aside and made again")
     plan = stored.plan(repair=True)
     entries = [(entry["run_id"], entry["init_time"]) for entry in plan["forecasts"] if not entry["complete"]]
     assert entries == [(run["run_id"], init_time)]
-    assert plan["tasks"] == [{"run_id": run["run_id"], "init_times": [init_time]}]
-    if said is None:
-        assert plan["warnings"] == [], "it was never finished"
-    else:
-        (warning,) = plan["warnings"]
-        assert warning.startswith(f"{folder}: {said}") and warning.endswith("this forecast is made again")
+    assert plan["tasks"] == [{"run_id": run["run_id"], "init_times": [init_time], "resources": {}}]
+    (aside,) = folder.parent.glob(f"{init_time}.bad-*")
+    assert plan["warnings"] == [warning.replace("to be moved aside and", f"moved aside to {aside.name}, to be")]
+    assert not folder.exists(), "a whole one can take its name"
+    assert {path.relative_to(aside): path.read_bytes() for path in aside.rglob("*") if path.is_file()} == damaged
+    assert stored.plan(repair=True)["warnings"] == []
 
 
 def flip(path: Path) -> None:
@@ -364,7 +368,9 @@ def test_verify_store_finds_a_flipped_byte_of_a_forecast(stored):
     flip(folder / "grib" / "b.grib")
     assert stored.plan()["tasks"] == []
     plan = stored.plan(verify_store=True)
-    assert plan["tasks"] == [{"run_id": plan["runs"][0]["run_id"], "init_times": [folder.name]}]
+    assert [(task["run_id"], task["init_times"]) for task in plan["tasks"]] == [
+        (plan["runs"][0]["run_id"], [folder.name])
+    ]
     assert len(plan["warnings"]) == 1 and "its digest differs" in plan["warnings"][0]
 
 

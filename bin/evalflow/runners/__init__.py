@@ -25,6 +25,7 @@ class Job:
     step : hours between leads
     command : the run's own command, for the runner that is called so
     forecaster : for a temporal downscaler, the name of the folder (in `output`) with the fields to refine
+    gpus : GPUs that the forecast has
     """
 
     checkpoint: Path
@@ -36,6 +37,7 @@ class Job:
     command: list[str] = field(default_factory=list)
     python: str = "python"
     forecaster: str = ""
+    gpus: int = 0
 
 
 @dataclass(frozen=True)
