@@ -43,7 +43,7 @@ workflow {
         .map { task -> tuple(task.run_id, task.init_times, task.forecaster, task.resources) }
     stored = plan
         .flatMap { data -> data.inputs }
-        .map { input -> tuple(input.run_id, input.init_time, file("${input.folder}")) }
+        .map { input -> tuple(input.run_id, input.init_time, file(input.folder, glob: false)) }
     def made_twice = [] // lists of forecasts that another launch has made as well
     if (params.target == 'sandbox') {
         SANDBOX(runs.combine(plan.map { data -> data.init_times[0] }), ENVIRONMENT.out.locks)
@@ -56,7 +56,7 @@ workflow {
     // Say at the end what there is now, from the store itself.
     def planned = []
     PLAN.out.subscribe { file -> planned << file }
-    def trace = file("${launchDir}/.nextflow/evalflow-trace.txt")
+    def trace = file("${launchDir}/.nextflow/evalflow-trace.txt", glob: false)
     workflow.onComplete {
         summarize(planned, trace, made_twice)
         mark.delete()
@@ -68,7 +68,7 @@ def recover() {
     if (run_script(["${projectDir}/bin/recover.py", '--work_dir', workflow.workDir, '--session', workflow.sessionId])) {
         error("the work folder ${workflow.workDir} cannot be used")
     }
-    return file("${workflow.workDir}/launches/${workflow.sessionId}.json")
+    return file("${workflow.workDir}/launches/${workflow.sessionId}.json", glob: false)
 }
 
 // The arguments of plan.py, each ended by a NUL.

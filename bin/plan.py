@@ -8,7 +8,7 @@ import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
 from evalflow.cli import command
-from evalflow.planning import TARGETS, Options, describe_plan, make_plan, write_plan
+from evalflow.planning import TARGETS, Options, check_writable, describe_plan, make_plan, write_plan
 
 
 @command
@@ -35,6 +35,8 @@ def main(config, output, quiet, launch, **options):
     Nothing is built or downloaded. On a terminal, or without --output, the plan is printed as a table.
     """
     plan = make_plan(config, Options(launch=launch.absolute(), **options))
+    if options["repair"]:
+        check_writable(plan)
     if output:
         write_plan(plan, output)
     if not quiet and (sys.stdout.isatty() or not output):

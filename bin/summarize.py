@@ -7,7 +7,7 @@ from pathlib import Path
 import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
-from evalflow.cli import command
+from evalflow.cli import command, describe_os_error
 from evalflow.cost import read_cost, read_made_twice
 from evalflow.summary import describe_summary, make_summary, write_summary
 from evalflow.yamlio import read_text
@@ -26,8 +26,11 @@ def main(plan, trace, made_twice):
     planned = json.loads(read_text(plan))
     cost = read_cost(trace, planned) if trace else None
     summary = make_summary(planned, cost, read_made_twice(made_twice))
-    write_summary(plan, planned, summary)
     click.echo(describe_summary(planned, summary))
+    try:
+        write_summary(plan, planned, summary)
+    except OSError as error:  # a store to read only, or a full one: what was asked for is done or not all the same
+        click.echo(f"evalflow: warning: the summary is not kept: {describe_os_error(error)}", err=True)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from evalflow.config_errors import describe, problems
+from evalflow.config_errors import check_texts, describe, problems
 from evalflow.config_fields import (
     Command,
     InferenceSettings,
@@ -262,8 +262,6 @@ class ForecastsConfig(Model):
     @field_validator("pattern")
     @classmethod
     def _tells_init_times_apart(cls, pattern: str) -> str:
-        if pattern.startswith("/") or ".." in pattern.split("/"):
-            raise ValueError(f"{show(pattern)} leaves root; allowed: a path below it")
         times = (
             datetime(2001, 1, 1),
             datetime(2002, 1, 1),
@@ -271,7 +269,11 @@ class ForecastsConfig(Model):
             datetime(2001, 1, 2),
             datetime(2001, 1, 1, 12),
         )
-        if len({time.strftime(pattern) for time in times}) < len(times):
+        paths = [time.strftime(pattern) for time in times]
+        # As written, and as used: some directives stand for nothing, so that .%Z. would be two dots.
+        if any(path.startswith("/") or ".." in path.split("/") for path in (pattern, *paths)):
+            raise ValueError(f"{show(pattern)} leaves root; allowed: a path below it")
+        if len(set(paths)) < len(paths):
             raise ValueError(
                 f"{show(pattern)} is the same for different init times; allowed: year to hour, such as %Y%m%d%H"
             )
@@ -491,6 +493,7 @@ def load_config(path: Path) -> ConfigModel:
     if not isinstance(data, dict):
         what = "is empty" if data is None else f"holds {show(data)}"
         raise UserError(f"{path}: {what}; allowed: {describe(config_schema(), config_schema())}")
+    check_texts(data, path)
     try:
         return ConfigModel.model_validate(data)
     except ValidationError as error:

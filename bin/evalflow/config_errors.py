@@ -2,12 +2,14 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from evalflow.config_fields import did_you_mean, show
+from evalflow.errors import UserError
 
 _PLAIN = {"string": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false"}
 _BOUNDS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
@@ -74,6 +76,48 @@ def render(keys: tuple[str | int, ...]) -> str:
         else:
             place += f"[{json.dumps(key)}]"
     return place.removeprefix(".") or "config"
+
+
+_CREDENTIALS = re.compile(
+    r"https?://[^\s/?#]*@"
+    # Elsewhere a user alone is no secret (git+ssh://git@…). A password may hold a slash; a port is not a password.
+    r"|://[^\s/?#@\[]*:(?![0-9]+[/?#])[^\s@]*@"
+)
+
+
+def _improper_texts(data: Any, keys: tuple = ()) -> Iterator[tuple[tuple, str]]:
+    """Yield the place of each text that `check_texts` refuses, and what is wrong with it."""
+    if isinstance(data, dict):
+        for key, value in data.items():
+            wrong_key = list(_improper_texts(key, keys))
+            # What is wrong below such a key is for the next time: its place would show the key.
+            yield from wrong_key or _improper_texts(value, (*keys, key if isinstance(key, int | str) else str(key)))
+    elif isinstance(data, list):
+        for index, item in enumerate(data):
+            yield from _improper_texts(item, (*keys, index))
+    elif isinstance(data, str):
+        if _CREDENTIALS.search(data):
+            cure = "write it without, and give credentials in the environment or in the client's own file"
+            yield keys, f"a URL with a user name or password in it; {cure}"
+        elif re.search(r"[\ud800-\udfff]", data):
+            yield keys, f"got {show(data)}; allowed: text that UTF-8 can hold"
+
+
+def check_texts(data: Any, path: Path) -> None:
+    """Refuse what no text of a config may hold, whatever it is for, for all of it ends up in plans, logs and the store.
+
+    Parameters
+    ----------
+    data : what was read from the YAML file `path`
+
+    Raises
+    ------
+    UserError
+        With one line per text that holds credentials (which the line does not repeat) or no valid Unicode.
+    """
+    lines = [f"{path}: {render(keys)}: {what}" for keys, what in _improper_texts(data)]
+    if lines:
+        raise UserError("\n".join(lines))
 
 
 def _user_keys(location: tuple[str | int, ...], data: Any) -> tuple[str | int, ...]:

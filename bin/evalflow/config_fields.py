@@ -61,7 +61,10 @@ def _check_printable(text: str) -> str:
 def _check_text(text: str) -> str:
     if not text.strip():
         raise ValueError("is empty; allowed: text with at least one character")
-    return _check_printable(text)
+    _check_printable(text)
+    if len(text.encode()) > 4096:  # no path is longer
+        raise ValueError(f"got {show(text)}; allowed: text of up to 4096 bytes")
+    return text
 
 
 def _check_name(text: str) -> str:
@@ -93,7 +96,11 @@ Number = Annotated[float, BeforeValidator(_check_number)]
 
 
 def _folder(value: Any) -> Any:
-    return _check_text(value) if isinstance(value, str) else value
+    if isinstance(value, str):
+        _check_text(value)
+        if len(value.encode()) > 2048 or any(len(part.encode()) > 255 for part in value.split("/")):
+            raise ValueError(f"got {show(value)}; allowed: a path of up to 2048 bytes, each name in it up to 255")
+    return value
 
 
 Folder = Annotated[Path, BeforeValidator(_folder)]
@@ -233,23 +240,35 @@ def _check_variable(text: str) -> str:
 Variable = Annotated[str, AfterValidator(_check_variable), Field(examples=["T_2M:RMSE,R2"])]
 
 
-_URL = re.compile(r"(?:git\+)?(?:https?|ssh|file)://\S+")
+_URL = re.compile(r"(?:git\+)?(?:https?|ssh|file)://[^\s-]\S*")
 
 
-def _check_requirement(text: str) -> str:
+def check_requirement(text: str) -> str:
+    """Return the requirement, stripped, after a check that to uv it is one requirement and nothing else.
+
+    Raises
+    ------
+    ValueError
+        Where uv could take it for an option, for several lines, or for something to be filled in.
+    """
     _check_text(text)
     requirement = text.strip()
-    if _URL.fullmatch(requirement) or (is_local_file(requirement) and not requirement.startswith("-")):
+    if is_local_file(requirement) and not requirement.startswith("-"):
         return requirement
+    # uv fills ${NAME} in from the environment, which may be a secret, and takes a line that ends in \\ on to the next one.
+    if "${" in requirement or "\\" in requirement:
+        raise ValueError(f"got {show(text)}; allowed: a requirement without ${{…}} and \\, which uv would replace")
     try:
-        Requirement(requirement)
+        url = Requirement(requirement).url
     except InvalidRequirement:
+        url = requirement
+    if url and not _URL.fullmatch(url):
         allowed = "name==1.2, a URL, git+https://…@revision, or the path of a .whl, .tar.gz or .zip without spaces"
-        raise ValueError(f"got {show(text)}; allowed: {allowed}") from None
+        raise ValueError(f"got {show(text)}; allowed: {allowed}")
     return requirement
 
 
-RequirementText = Annotated[str, AfterValidator(_check_requirement), Field(examples=["anemoi-inference==0.11.1"])]
+RequirementText = Annotated[str, AfterValidator(check_requirement), Field(examples=["anemoi-inference==0.11.1"])]
 
 
 PLACEHOLDERS = (
@@ -285,7 +304,8 @@ def _check_command(words: list[str]) -> list[str]:
     for name, rest in re.findall(r"\{([A-Za-z_]\w*)([!:.\[][^{}]*)?\}", " ".join(words)):
         if name not in PLACEHOLDERS or rest:
             hint = did_you_mean(name, PLACEHOLDERS)
-            raise ValueError(f"unknown placeholder {{{name}{rest}}}{hint}; allowed: {allowed}")
+            shown = show(f"{{{name}{rest}}}")[1:-1]
+            raise ValueError(f"unknown placeholder {shown}{hint}; allowed: {allowed}")
     if not any("{output}" in word for word in words):
         raise ValueError("does not use {output}, the folder that the forecast goes to; allowed: " + allowed)
     return words

@@ -10,11 +10,13 @@ import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -23,6 +25,7 @@ from pathlib import Path
 import click
 
 from evalflow import store
+from evalflow.config_fields import check_requirement, show
 from evalflow.digests import digest, file_digest
 from evalflow.errors import UserError
 from evalflow.pythons import find_python, this_platform
@@ -40,6 +43,8 @@ LINKS = {True: "venv.squashfs", False: "venv"}
 """squash_venv → name of the link to the image in an environment's folder."""
 
 _STALE_SECONDS = 2 * 24 * 3600
+_MOST_METADATA = 256 * 1024 * 1024
+"""Bytes up to which the metadata of a checkpoint is read: a small archive may hold any number of them."""
 _BLOCK = "1M"
 _LEVEL = "3"
 
@@ -94,27 +99,64 @@ def _uv(arguments: list[str], cwd: Path, what: str) -> str:
 # --- checkpoint -------------------------------------------------------------------------------------------------------
 
 
+def _read_member(path: Path, uri: str) -> bytes | None:
+    """Return the metadata in a checkpoint as they stand there, or None where it has none."""
+    if not zipfile.is_zipfile(path):
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if name.endswith(("ai-models.json", "anemoi.json")) and "anemoi-metadata" in name:
+                    member = archive.getinfo(name)
+                    if member.file_size > _MOST_METADATA:
+                        raise ValueError(f"{member.file_size:,} bytes of metadata, more than {_MOST_METADATA:,}")
+                    # Of these two, no more is decompressed at a time than is asked for.
+                    if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+                        raise ValueError("metadata compressed in another way than by deflate")
+                    with archive.open(member) as file:
+                        return file.read(_MOST_METADATA)
+    except (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, RuntimeError, ValueError) as error:
+        reason = show(str(error))[1:-1]
+        raise UserError(
+            f"{uri}: the checkpoint's archive cannot be read: {reason}; save the checkpoint again"
+        ) from None
+    return None
+
+
 def read_metadata(path: Path, uri: str) -> dict:
     """Return what a checkpoint says of itself: the metadata that anemoi stores in it, or else its format alone.
 
     A checkpoint may be a pickle: it is never loaded here, only the text member of its archive is read.
+
+    Raises
+    ------
+    UserError
+        Where the archive is damaged, or its metadata are not what can be stored as a JSON mapping.
     """
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                if name.endswith(("ai-models.json", "anemoi.json")) and "anemoi-metadata" in name:
-                    try:
-                        return json.loads(archive.read(name))
-                    except ValueError:
-                        raise UserError(f"{uri}: the checkpoint's anemoi metadata is not valid JSON") from None
-    return {"format": Path(uri).suffix.lstrip(".") or "unknown"}
+    text = _read_member(path, uri)
+    if text is None:
+        return {"format": Path(uri).suffix.lstrip(".") or "unknown"}
+    try:
+        metadata = json.loads(text)
+        store.to_json(metadata).encode("utf-8")  # JSON may name half a character (\ud800), which no file can hold
+        if isinstance(metadata, dict):
+            return metadata
+        problem = "not a mapping"
+    except UnicodeEncodeError:
+        problem = "no valid Unicode"
+    except ValueError:
+        problem = "not valid JSON"
+    except RecursionError:
+        problem = "nested too deeply"
+    raise UserError(f"{uri}: the checkpoint's anemoi metadata is {problem}; save the checkpoint again")
 
 
 def read_task(path: Path) -> str | None:
     """Return what an anemoi checkpoint was trained for (`forecaster`, `temporal_downscaler`, …), where it says so."""
     metadata = read_metadata(path, path.name)
     inference = metadata.get("metadata_inference")
-    return (inference.get("task") if isinstance(inference, dict) else None) or metadata.get("task")
+    task = (inference.get("task") if isinstance(inference, dict) else None) or metadata.get("task")
+    return task if isinstance(task, str) else None
 
 
 def get_checkpoint(spec: dict) -> None:
@@ -177,7 +219,8 @@ def lock_requirements(spec: dict, metadata: Path) -> None:
     Raises
     ------
     UserError
-        With the solver's own explanation, where the requirements cannot be met.
+        With the solver's own explanation, where the requirements cannot be met; where the checkpoint's metadata asks for
+        what is no requirement.
     """
     runner = runner_named(spec["runner"])
     known = json.loads(metadata.read_text(encoding="utf-8"))
@@ -189,6 +232,12 @@ def lock_requirements(spec: dict, metadata: Path) -> None:
     wanted = merge_requirements(wanted, spec["extra_requirements"])
     # As URLs, local files may have any character in their path.
     wanted = [Path(text).as_uri() if os.path.isabs(text) else text for text in wanted]
+    for text in wanted:  # those of the config are checked, but a checkpoint's metadata may hold any text
+        try:
+            check_requirement(text)
+        except ValueError as error:
+            cure = "if its metadata says so, name another in extra_requirements"
+            raise UserError(f"{spec['checkpoint']['uri']}: requirement of its environment: {error}; {cure}") from None
     version, python = find_python(spec["python"] or runner.python(known), nearest=spec["python"] is None)
     for warning in _warnings(spec, known, version):
         click.echo(f"evalflow: {spec['env_id']}: warning: {warning}", err=True)

@@ -164,7 +164,7 @@ class _Team:
         try:
             if not _publish(self.spec, job.output):
                 self.twice[member.init_time] = seconds
-        except OSError as error:  # it is made: Nextflow will fail to publish it as well, and -resume goes on from there
+        except OSError as error:  # it is made: PUBLISH_FORECASTS tries again, and the launch fails where that does
             _complain(self.spec, member.init_time, f"made, but not published: {describe_os_error(error)}")
         return 0
 
@@ -179,6 +179,38 @@ def _publish(spec: dict, folder: Path) -> bool:
     if os.path.lexists(final) and check_forecast(final, spec["sha256"]) is not None:
         store.set_aside(final)
     return store.publish_folder(folder, final)
+
+
+def publish_forecasts(spec: dict, folders: list[Path], stub: bool = False) -> None:
+    """Put forecasts that are made into the store; what is there already stays.
+
+    Parameters
+    ----------
+    spec : the run as the plan has it
+    folders : complete forecasts of the run, each in a folder that is called by its init time
+    stub : whether they are those of a stub run, whose files are empty
+
+    Raises
+    ------
+    UserError
+        Where one is not, or no longer, complete.
+    """
+    for folder in folders:
+        if stub:
+            store.publish_folder(folder, Path(spec["folder"]) / folder.name)
+            continue
+        problem = check_forecast(folder, spec["sha256"], verify=True)
+        if problem:
+            raise UserError(
+                f"{os.path.realpath(folder)}: {problem}; launch without -resume to make this forecast again"
+            )
+        try:
+            _publish(spec, folder)
+        except OSError as error:
+            raise UserError(
+                f"{spec['run_id']} {folder.name}: {describe_os_error(error)} with -resume: the forecast is made, and only "
+                "has to be published"
+            ) from None
 
 
 def _take_stored(spec: dict, init_times: list[str], output: Path) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from evalflow.config_errors import check_texts
 from evalflow.digests import digest, file_digest
 from evalflow.errors import UserError
 from evalflow.lookup import RESOURCES, Lookup
@@ -131,12 +132,35 @@ class _Locator:
             data = parse_yaml(read_text(path), str(path))
         except UserError:
             return None
+        check_texts(data, path)
         located = self.locate(data, lookup.next_to(path), (*parents, path))
         if located == data:
             return None
         name = f"{path.stem}-{digest(located)[:8]}{path.suffix}"
         self.rewritten[name] = json.dumps(located, indent=2) if path.suffix == ".json" else dump_yaml(located)
         return f"{RESOURCES}/{name}"
+
+
+def _read_file(path: Path) -> dict:
+    if not path.is_file():  # a device may have no end
+        raise UserError(f"{path}: not a regular file")
+    data = read_yaml(path)
+    if data is None:
+        raise UserError(f"{path}: the inference config is empty")
+    if not isinstance(data, dict):
+        raise UserError(f"{path}: the inference config must be a mapping of keys to values")
+    check_texts(data, path)
+    return data
+
+
+def _read(data: dict, lookup: Lookup, overrides: frozenset[str], rewrite: bool) -> InferenceConfig:
+    lookup = replace(lookup, resources=_resource_folders(lookup.beside))
+    data = {name: value for name, value in data.items() if name not in overrides}
+    locator = _Locator(rewrite)
+    located = locator.locate(data, lookup)
+    folders = lookup.resources if locator.uses_resources else ()
+    linked = {path.name: str(path) for folder in reversed(folders) for path in sorted(folder.iterdir())}
+    return InferenceConfig(_identified(data, lookup), located, locator.files, linked, locator.rewritten)
 
 
 def read_inference_config(
@@ -157,22 +181,12 @@ def read_inference_config(
     Raises
     ------
     UserError
-        Where the file is missing or is not a YAML mapping.
+        Where the file is missing or is not a YAML mapping, or where it holds credentials or names an empty file.
     """
-    if isinstance(config, str):
-        path = Path(os.path.abspath(lookup.require(config, key)))
-        data = read_yaml(path)
-        lookup = lookup.next_to(path)
-        if data is None:
-            raise UserError(f"{path}: the inference config is empty")
-        if not isinstance(data, dict):
-            raise UserError(f"{path}: the inference config must be a mapping of keys to values")
-    else:
-        data = config
-    lookup = replace(lookup, resources=_resource_folders(lookup.beside))
-    data = {name: value for name, value in data.items() if name not in overrides}
-    locator = _Locator(rewrite)
-    located = locator.locate(data, lookup)
-    folders = lookup.resources if locator.uses_resources else ()
-    linked = {path.name: str(path) for folder in reversed(folders) for path in sorted(folder.iterdir())}
-    return InferenceConfig(_identified(data, lookup), located, locator.files, linked, locator.rewritten)
+    path = Path(os.path.abspath(lookup.require(config, key))) if isinstance(config, str) else None
+    try:
+        if path is None:
+            return _read(config, lookup, overrides, rewrite)
+        return _read(_read_file(path), lookup.next_to(path), overrides, rewrite)
+    except UserError as error:
+        raise UserError("\n".join(f"{key}: {line}" for line in str(error).splitlines())) from None

@@ -38,7 +38,11 @@ class Lookup:
 
     def find(self, name: str) -> Path | None:
         """Return the first candidate that exists, else None."""
-        for path in self.candidates(name):
+        try:
+            places = self.candidates(name)
+        except ValueError:  # a NUL in what would be a user's name
+            return None
+        for path in places:
             try:
                 if path.exists():
                     return path

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from evalflow import environment, forecast, store
 from evalflow.config import ConfigModel, load_config
+from evalflow.config_fields import show
 from evalflow.digests import digest, file_digest
 from evalflow.errors import UserError
 from evalflow.identity import (
@@ -83,6 +84,24 @@ def output_folder(config: ConfigModel, lookup: Lookup, outdir: Path | None) -> P
     return Path(os.path.abspath(lookup.find(name) or lookup.launch / os.path.expanduser(name)))
 
 
+def _check_folder(folder: Path, key: str) -> None:
+    """Check that a folder is there or can be made: nothing on the way to it is a file. And that Nextflow can use it."""
+    if re.search(r"[*?{}]", str(folder)):
+        raise UserError(
+            f"{key}: {show(str(folder))} holds *, ?, {{ or }}, which Nextflow takes for patterns; name another folder"
+        )
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not os.path.isdir(there):
+        raise UserError(f"{key}: {there}: is not a folder; name one, or a place where one can be made")
+
+
+def _name_experiment(label: str, hash_part: str) -> str:
+    """Return the experiment_id: fit to be the name of a folder and a word of a command line."""
+    # A config_label is never longer; the name of a config file may be.
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", label).lstrip(".-")[:200]
+    return f"{name or 'experiment'}_{hash_part}"
+
+
 class _Store:
     """What of the plan is in the store: looks, reports, and (where asked to) moves damaged things aside."""
 
@@ -147,7 +166,10 @@ class _Store:
         if whole:
             return True
         if self.options.repair:
-            store.replace_link(link, run.checkpoint.location)
+            try:
+                store.replace_link(link, run.checkpoint.location)
+            except OSError:  # a store to read only, which serves what it has
+                pass
         self.warnings.append(
             f"{link}: its target was moved or changed; the same checkpoint is at {run.checkpoint.location}"
         )
@@ -424,6 +446,7 @@ def make_plan(config_path: Path, options: Options) -> dict:
     outdir = output_folder(config, lookup, options.outdir)
     if options.stub:
         outdir = outdir / "stub"
+    _check_folder(outdir / "data" / "runs", "locations.output_root" if options.outdir is None else "--outdir")
     label = config.config_label or config_path.stem
     runs = collect_all_runs(config, lookup)
     envs = collect_all_envs(runs)
@@ -452,9 +475,8 @@ def make_plan(config_path: Path, options: Options) -> dict:
         env_entries.append(entry | {"resources": build_resources(profile)})
 
     external = _external_runs(config, lookup, init_times, stored)
-    experiment_id = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', label)}_{master_hash(config, runs, lookup)}"
     return {
-        "experiment_id": experiment_id,
+        "experiment_id": _name_experiment(label, master_hash(config, runs, lookup)),
         "config": str(config_path),
         "target": options.target,
         "stub": options.stub,
@@ -485,6 +507,28 @@ def make_plan(config_path: Path, options: Options) -> dict:
         ],
         "warnings": stored.warnings + describe_unused(config),
     }
+
+
+def check_writable(plan: dict) -> None:
+    """Check that a launch may write where it has to: before anything is built, and with one line.
+
+    Raises
+    ------
+    UserError
+        Where something is missing in a store that may only be read.
+    """
+    data = Path(plan["store"])
+    envs = [env for env in plan["envs"] if env["needed"] and not env["complete"]]
+    forecasts = sum(len(task["init_times"]) for task in plan["tasks"])
+    folders = [data / "runs" / env["env_id"] for env in envs] + [data / "images"] * bool(envs)
+    folders += [data / "runs" / run["run_id"] for run in plan["runs"] if run["needed"]]
+    for folder in folders:
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise UserError(
+                f"{there}: may only be read, and {len(envs)} environments and {forecasts} forecasts are missing in this "
+                "store; use one of your own (--outdir), or ask its owner for the right to write"
+            )
 
 
 def write_plan(plan: dict, path: Path) -> None:

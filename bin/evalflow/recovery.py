@@ -23,8 +23,8 @@ LAUNCHES = "launches"
 _WORK_FOLDER = "NXF_TASK_WORKDIR"
 """Variable by which Nextflow tells a task its folder."""
 _WRAPPER = ".command.run"
-_EVIDENCE = (".exitcode", ".command.begin")
-"""Files by which Nextflow takes a task for ended, or for begun."""
+_EVIDENCE = (".exitcode", ".command.begin", ".command.job")
+"""Files by which Nextflow takes a task for ended or for begun, and by which one job leaves a folder to another."""
 _JOB_SECONDS = 180
 _PROCESS_SECONDS = 15
 

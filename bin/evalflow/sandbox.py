@@ -19,7 +19,7 @@ from evalflow.runners import Job, runner_named
 from evalflow.yamlio import dump_yaml, parse_yaml
 
 _SMALL = 20 * 1024 * 1024
-"""Bytes up to which a file that the inference config names goes into the sandbox."""
+"""Bytes up to which a file that the inference config or the command names goes into the sandbox."""
 
 _TIME = (1980, 1, 1, 0, 0, 0)  # the same run gives the same zip
 
@@ -59,6 +59,7 @@ class _Zip:
     def __init__(self, file: io.BufferedIOBase, folder: str) -> None:
         self.folder = folder
         self.archive = zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=6)
+        self.copies: dict[tuple[str, Path], str] = {}
 
     def _info(self, name: str, mode: int) -> zipfile.ZipInfo:
         info = zipfile.ZipInfo(f"{self.folder}/{name}", _TIME)
@@ -73,56 +74,66 @@ class _Zip:
         self.archive.writestr(self._info(name, stat.S_IFLNK | 0o777), target)
 
     def file(self, name: str, path: Path) -> None:
+        mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
         with (
             open(path, "rb") as source,
-            self.archive.open(self._info(name, stat.S_IFREG | 0o644), "w", force_zip64=True) as target,
+            self.archive.open(self._info(name, stat.S_IFREG | mode), "w", force_zip64=True) as target,
         ):
             while block := source.read(1 << 22):
                 target.write(block)
 
+    def copy(self, folder: str, path: Path) -> str:
+        """Copy a file into a folder, once, and return its place; a second one of the same name gets a folder of its own."""
+        if (folder, path) not in self.copies:
+            place, number = f"{folder}/{path.name}", 1
+            while f"{self.folder}/{place}" in self.archive.namelist():
+                number += 1
+                place = f"{folder}/{number}/{path.name}"
+            self.copies[folder, path] = place
+            self.file(place, path)
+        return self.copies[folder, path]
+
 
 def _add_resources(resources: dict, archive: _Zip) -> dict[str, str]:
-    """Write what a model sees as `resources/` into the sandbox, and return path → name of what was copied."""
-    names = {}
+    """Write what a model sees as `resources/` into the sandbox, and return path → place of what was copied."""
+    places = {}
     for name, target in resources.get("linked", {}).items():
         if os.path.isfile(target) and os.path.getsize(target) <= _SMALL:
-            names[target] = name
-            archive.file(f"resources/{name}", Path(target))
+            places[target] = f"resources/{name}"
+            archive.file(places[target], Path(target))
     for name, text in resources.get("rewritten", {}).items():
         archive.text(f"resources/{name}", text)
-    return names
+    return places
 
 
-def _gather(config: dict, archive: _Zip, names: dict[str, str]) -> dict:
-    """Return the config with small named files replaced by their copies in the sandbox; `names` are copied already."""
+def _is_small_file(text: str) -> bool:
+    return os.path.isabs(text) and os.path.isfile(text) and os.path.getsize(text) <= _SMALL
+
+
+def _gather(config: dict, archive: _Zip, places: dict[str, str]) -> dict:
+    """Return the config with small named files replaced by their copies in the sandbox; those at `places` are there."""
 
     def change(text: str) -> str:
-        if text in names:
-            return f"resources/{names[text]}"
+        if text in places:
+            return places[text]
         path = Path(text)
-        if (
-            not (text.startswith("/") and path.is_file())
-            or path.suffix in {".yaml", ".yml"}
-            or path.stat().st_size > _SMALL
-        ):
-            return text
-        name = path.name
-        while name in names.values():
-            name = f"_{name}"
-        names[text] = name
-        archive.file(f"resources/{name}", path)
-        return f"resources/{names[text]}"
+        return (
+            archive.copy("resources", path) if _is_small_file(text) and path.suffix not in {".yaml", ".yml"} else text
+        )
 
     return replace_values(config, change)
+
+
+def _gather_words(words: list[str], archive: _Zip) -> list[str]:
+    """Return a command for the folder `output/`, its small files replaced by their copies in the sandbox."""
+    return [f"../{archive.copy('command', Path(word))}" if _is_small_file(word) else word for word in words]
 
 
 def _add_packages(lock: str, archive: _Zip) -> str:
     """Put the local wheels and archives of a lock into the sandbox, and return the lock with their places there."""
 
     def change(match: re.Match) -> str:
-        path = Path(unquote(match[1]))
-        archive.file(f"packages/{path.name}", path)
-        return f"./packages/{path.name}"
+        return f"./{archive.copy('packages', Path(unquote(match[1])))}"
 
     return re.sub(r"file://(/\S+)", change, lock)
 
@@ -150,13 +161,7 @@ def create_sandbox(spec: dict, checkpoint: Path, lock: Path, init_time: str, out
     with open(output, "wb") as file:
         archive = _Zip(file, flat_id(spec["run_id"]))
         with archive.archive:
-            words = []
-            for word in runner.command(job):
-                script = Path(word)
-                if script.is_absolute() and script.is_file():  # a runner's own script
-                    archive.file(script.name, script)
-                    word = f"../{script.name}"
-                words.append(word)
+            words = _gather_words(runner.command(job), archive)
             config = _gather(
                 parse_yaml(spec["config"], "the plan"), archive, _add_resources(spec.get("resources", {}), archive)
             )
@@ -176,9 +181,9 @@ def create_sandbox(spec: dict, checkpoint: Path, lock: Path, init_time: str, out
                 archive.link("inference-last.ckpt", target)
             else:
                 archive.file("inference-last.ckpt", checkpoint)
-            extra = ""
+            extra = "| `command/` | small files that the command names |\n" if words != runner.command(job) else ""
             if spec["model_type"] == "temporal_downscaler":
-                extra = "| `forecaster/` | make this folder and put the GRIB files to refine into it |\n"
+                extra += "| `forecaster/` | make this folder and put the GRIB files to refine into it |\n"
             readme = (PROJECT / "assets" / "sandbox" / "README.md").read_text(encoding="utf-8")
             archive.text(
                 "README.md",

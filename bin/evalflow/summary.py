@@ -6,8 +6,6 @@ from pathlib import Path
 from evalflow import environment, forecast, store
 
 SANDBOX = "sandbox.zip"
-_NO_ROOM = 16 * 2**20
-"""Bytes: where less is free, that is why forecasts are missing."""
 
 
 def _state(before: bool, now: bool, needed: bool, verb: str) -> str:
@@ -58,20 +56,8 @@ def make_summary(plan: dict, cost: dict | None = None, made_twice: dict | None =
         "runs": runs,
         "cost": cost,
         "made_twice": made_twice,
-        "warnings": plan["warnings"] + _full_disks(plan, runs),
+        "warnings": plan["warnings"],
     }
-
-
-def _full_disks(plan: dict, runs: list[dict]) -> list[str]:
-    """Return a warning where forecasts are missing and the store has no room for them."""
-    folder = next(path for path in (Path(plan["store"]), *Path(plan["store"]).parents) if path.exists())
-    free = shutil.disk_usage(folder).free
-    if free > _NO_ROOM or not any(run["missing"] for run in runs):
-        return []
-    return [
-        f"{folder}: no room left ({free // 2**20} MB free); make room, then launch again with -resume: what is made is "
-        "published and not made again"
-    ]
 
 
 def _describe_cost(summary: dict) -> list[str]:

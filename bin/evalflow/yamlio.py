@@ -12,9 +12,44 @@ import yaml
 
 from evalflow.errors import UserError
 
+_MOST_REPEATED = 1_000_000
+"""Characters that all aliases of a file may stand for: in a few lines, they can mean more than any memory holds."""
+_AROUND = 10
+"""Characters that a value takes where it is written out, besides its own: indentation, a line end."""
+_DEEPEST = 100
+"""Levels of lists and mappings; what walks through them later on must not reach Python's limit."""
+
 
 class _Loader(yaml.SafeLoader):
-    pass
+    """A loader that knows what a node means where every alias in it is written out."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.repeated = 0
+        self.sizes: dict[yaml.Node, tuple[int, int]] = {}  # of each node composed: characters, levels
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
+        mark, is_alias = self.peek_event().start_mark, self.check_event(yaml.AliasEvent)
+        node = super().compose_node(parent, index)
+        if is_alias:
+            if node not in self.sizes:
+                raise yaml.composer.ComposerError(None, None, "an anchor that contains itself", mark)
+            self.repeated += self.sizes[node][0]
+            if self.repeated > _MOST_REPEATED:
+                problem = f"its aliases mean more than {_MOST_REPEATED:,} characters; use fewer of them"
+                raise yaml.composer.ComposerError(None, None, problem, mark)
+            return node
+        self.sizes[node] = self._measure(node)
+        if self.sizes[node][1] > _DEEPEST:
+            raise yaml.composer.ComposerError(None, None, f"nested too deeply, more than {_DEEPEST} levels", mark)
+        return node
+
+    def _measure(self, node: yaml.Node) -> tuple[int, int]:
+        if isinstance(node, yaml.ScalarNode):
+            return _AROUND + len(node.value), 0
+        parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+        below = [self.sizes[part] for part in parts]
+        return _AROUND + sum(size for size, _ in below), 1 + max((levels for _, levels in below), default=0)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -67,12 +102,10 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
 _Loader.add_constructor(f"{_TAG}map", _mapping)
 
 
-def _refuse_what_json_cannot_hold(data: Any, parents: tuple[int, ...]) -> None:
+def _refuse_what_json_cannot_hold(data: Any) -> None:
     if isinstance(data, dict | list):
-        if id(data) in parents:
-            raise yaml.YAMLError("an anchor that contains itself")
         for item in [*data, *data.values()] if isinstance(data, dict) else data:
-            _refuse_what_json_cannot_hold(item, (*parents, id(data)))
+            _refuse_what_json_cannot_hold(item)
     elif not isinstance(data, str | int | float | None):
         raise yaml.YAMLError(
             f"a value of type {type(data).__name__}; allowed: text, numbers, true, false, null, lists, mappings"
@@ -89,7 +122,7 @@ def parse_yaml(text: str, name: str) -> Any:
     """
     try:
         data = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
-        _refuse_what_json_cannot_hold(data, ())
+        _refuse_what_json_cannot_hold(data)
         return data
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark

@@ -1,9 +1,11 @@
 /*
- * Make forecasts in tasks of one or several init times, and try again by themselves those that fail among others.
+ * Make forecasts in tasks of one or several init times, try again by themselves those that fail among others, and publish
+ * those that their tasks could not publish.
  */
 
 include { RUN_FORECAST } from './run_forecast'
 include { RUN_FORECAST as RUN_FORECAST_ALONE } from './run_forecast'
+include { PUBLISH_FORECASTS } from './publish_forecasts'
 
 workflow MAKE_FORECASTS {
     take:
@@ -22,9 +24,19 @@ workflow MAKE_FORECASTS {
     again = jobs_of(able, failed)
     RUN_FORECAST_ALONE(again.job, again.spec)
 
+    made = RUN_FORECAST.out.forecasts.mix(RUN_FORECAST_ALONE.out.forecasts) // [ meta, folders ]
+    lacking = made
+        .filter { meta, folders -> [folders].flatten().any { folder -> !file("${meta.store}/runs/${meta.run_id}/${folder.name}/forecast.json", glob: false).exists() } }
+        .map { meta, folders -> tuple(meta.run_id, meta, folders) }
+        .combine(able.map { run_id, _meta, _inference, _checkpoint, _image, spec -> tuple(run_id, spec) }, by: 0)
+        .multiMap { _run_id, meta, folders, spec ->
+            job: tuple(meta, folders)
+            spec: spec
+        }
+    PUBLISH_FORECASTS(lacking.job, lacking.spec)
+
     emit:
-    forecasts = RUN_FORECAST.out.forecasts // [ run_id, init_time, folder ]
-        .mix(RUN_FORECAST_ALONE.out.forecasts)
+    forecasts = made // [ run_id, init_time, folder ]
         .flatMap { meta, folders -> [folders].flatten().collect { folder -> tuple(meta.run_id, folder.name, folder) } }
     made_twice = RUN_FORECAST.out.made_twice // [ run_id, file ]
         .mix(RUN_FORECAST_ALONE.out.made_twice)

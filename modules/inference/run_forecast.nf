@@ -1,14 +1,12 @@
 /*
  * One task makes the forecasts of one run for one init time, or for several (--inits_per_task), a few of them at a time
- * (--inits_at_once). It puts each into the store as soon as it is whole; publishDir does that for forecasts that -resume
- * takes from work, and for stubs.
+ * (--inits_at_once). It puts each into the store as soon as it is whole.
  */
 
 process RUN_FORECAST {
     tag "${meta.run_id} ${meta.init_times.size() == 1 ? meta.init_times[0] : meta.init_times[0] + '+' + (meta.init_times.size() - 1)}"
     label 'forecast'
     ext resources: { meta.resources }, launch: { workflow.sessionId.toString().take(8) }, members: { members_of(meta) }
-    publishDir "${meta.store}/runs/${meta.run_id}", mode: 'copy', overwrite: false, failOnError: true, pattern: '[0-9]*'
 
     input:
     tuple val(meta), path(inference), path(checkpoint), path(image), path(forecasts, stageAs: 'forecaster/*') // a downscaler's input, or none
@@ -28,6 +26,7 @@ process RUN_FORECAST {
     stub:
     """
     for init_time in ${meta.init_times.join(' ')}; do mkdir \$init_time; touch \$init_time/forecast.json; done
+    publish_forecasts.py --stub ${meta.init_times.join(' ')}
     """
 }
 

@@ -70,7 +70,7 @@ class Experiment:
     ) -> Result:
         cwd = cwd or self.root / "launch"
         cwd.mkdir(exist_ok=True, parents=True)
-        trace = cwd / "trace.txt"
+        trace = cwd / ".nextflow" / "evalflow-trace.txt"
         trace.unlink(missing_ok=True)
         command = [
             "nextflow",
@@ -79,8 +79,6 @@ class Experiment:
             "-profile",
             self.profile,
             *self.options,
-            "-with-trace",
-            str(trace),
         ]
         command += ["--config", str(config or self.config_file), "--outdir", str(self.root / "out"), *arguments]
         environment = {

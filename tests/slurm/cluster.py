@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from signal import SIGCONT
 
 GPUS = 8
 """GPUs of the second node. The first has none."""
@@ -28,6 +29,17 @@ _PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 # Init: reaps what is orphaned, and ends when the tests do.
 _FIRST = "import signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); sys.stdin.read()"
 _SPACE = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "slave", "--"]
+# All are stopped before the first is killed: none can say how another ended. Slurm's own is the one named after the job.
+_KILL_JOB = r"""
+for folder in /proc/[0-9]*; do
+    if grep -qsz "^SLURM_JOB_ID=$1\$" $folder/environ || { [ "$2" ] && grep -qs "^slurmstepd: \[$1\." $folder/cmdline; }; then
+        all="$all ${folder#/proc/}"
+    fi
+done
+kill -STOP $all
+kill -KILL $all  # some were ending anyway
+true
+"""
 
 # batch_sched_delay to bf_min_age_reserve: jobs start at once. MinJobAge: records stay until the tests have read them.
 # OverMemoryKill: what cgroups do on real clusters. EnforcePartLimits: what can never start is refused.
@@ -190,12 +202,42 @@ class Cluster:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
 
-    def stop_daemon(self, name: str, signal: str = "TERM") -> None:
-        """Stop a daemon; jobs go on without it. `nsenter` stays between: the signal is for what it started."""
+    def _signal(self, name: str, signal: str) -> None:
+        """Send a signal to a daemon. `nsenter` stays between: the signal is for what it started."""
         pid = {"munged": "munged.pid", "slurmctld": "slurmctld.pid"}.get(name, f"slurmd-{name}.pid")
         number = (self.root / pid).read_text().strip()
         subprocess.run(self._inside("kill", f"-{signal}", number), check=True)
+
+    def stop_daemon(self, name: str, signal: str = "TERM") -> None:
+        """Stop a daemon; jobs go on without it."""
+        self._signal(name, signal)
         self.processes.pop(name).wait(timeout=60)
+
+    def freeze_daemon(self, name: str) -> None:
+        """Let a daemon answer nobody until it is thawed: it takes requests meanwhile, and works on them then."""
+        self._signal(name, "STOP")
+
+    def thaw_daemon(self, name: str) -> None:
+        self._signal(name, "CONT")
+        self.processes[name].send_signal(SIGCONT)  # nsenter stops itself when what it started is stopped
+
+    def kill_job(self, job: Job, with_step: bool = False) -> None:
+        """Kill all processes of a job by SIGKILL; and what watches over them on the node, so that Slurm is told nothing."""
+        words = ["sh", "-c", _KILL_JOB, "sh", str(job.id), "with step" if with_step else ""]
+        subprocess.run(self._inside(*words), check=True)
+
+    def lose_node(self, name: str, job: Job) -> None:
+        """Let a node go down with the job that it runs, and Slurm notice."""
+        self.stop_daemon(name, "KILL")
+        self.kill_job(job, with_step=True)
+        self.run("scontrol", "update", f"nodename={name}", "state=down", "reason=lost")
+
+    def restore_node(self, name: str) -> None:
+        """Bring a node back that was drained, or went down."""
+        if name not in self.processes:
+            self.start_daemon(name)
+        self.run("scontrol", "update", f"nodename={name}", "state=resume", check=False)  # refused where it is up
+        wait_until(lambda: self.run("sinfo", "-h", "-n", name, "-t", "idle,alloc,mix"), 60, f"node {name} is back")
 
     def start(self) -> None:
         """Start everything and wait until jobs can run."""

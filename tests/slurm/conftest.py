@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,7 +45,7 @@ class Launched(Experiment):
 
     def trace(self) -> list[dict[str, str]]:
         """Return the trace of the last launch: a row per attempt."""
-        with open(self.root / "launch" / "trace.txt") as file:
+        with open(self.root / "launch" / ".nextflow" / "evalflow-trace.txt") as file:
             return list(csv.DictReader(file, delimiter="\t"))
 
     def jobs(self, cluster: Cluster, process: str = "") -> list[Job]:
@@ -86,24 +85,21 @@ def experiment(built, tmp_path) -> Launched:
     return on_slurm(copy_experiment(built, tmp_path))
 
 
+def make_by_hand(built: Launched, folder: Path, init_time: str) -> dict[str, bytes]:
+    """Return file name → content of a forecast of the experiment's, made without evalflow in `folder`."""
+    (image,) = built.store.glob("images/*.squashfs")
+    folder.mkdir(exist_ok=True)
+    (folder / "config.yaml").write_text(f"analyses: {built.root / 'exp' / 'analyses.grib'}\n")
+    command = [sys.executable, PROJECT / "bin" / "run_in_image.py", image, "--", "python"]
+    command += [built.root / "exp" / "models" / "one.py", folder / "config.yaml", folder, init_time, "0", "6", "6"]
+    subprocess.run(command, check=True, env={**os.environ, "EVALFLOW_VENV": sys.prefix})
+    return {path.name: path.read_bytes() for path in folder.glob("*.grib")}
+
+
 @pytest.fixture(scope="session")
 def expected(built, tmp_path_factory) -> dict[str, bytes]:
     """File name → content of a forecast from 1996-01-15T00:00, made by hand."""
-    folder = tmp_path_factory.mktemp("expected")
-    (image,) = built.store.glob("images/*.squashfs")
-    (folder / "config.yaml").write_text(f"analyses: {built.root / 'exp' / 'analyses.grib'}\n")
-    command = [sys.executable, PROJECT / "bin" / "run_in_image.py", image, "--", "python"]
-    command += [
-        built.root / "exp" / "models" / "one.py",
-        folder / "config.yaml",
-        folder,
-        "1996-01-15T00:00",
-        "0",
-        "6",
-        "6",
-    ]
-    subprocess.run(command, check=True, env={**os.environ, "EVALFLOW_VENV": sys.prefix})
-    return {path.name: path.read_bytes() for path in folder.glob("*.grib")}
+    return make_by_hand(built, tmp_path_factory.mktemp("expected"), "1996-01-15T00:00")
 
 
 def shell_first(script: str) -> list[str]:
@@ -130,20 +126,3 @@ def sampled(cluster: Cluster, seconds: float = 0.3) -> Iterator[list[dict[str, i
     finally:
         done.set()
         thread.join()
-
-
-def cancel_first(cluster: Cluster, wanted, seconds: float = 60) -> threading.Thread:
-    """Start a thread that cancels the first running job for which `wanted` holds."""
-
-    def watch():
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            for job in cluster.jobs():
-                if job.state == "RUNNING" and wanted(job):
-                    cluster.run("scancel", str(job.id))
-                    return
-            time.sleep(0.2)
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    return thread

@@ -1,14 +1,16 @@
 """`-profile slurm` on a real Slurm: what jobs ask for, what they get, and what becomes of those that fail."""
 
+import json
 import os
 import re
 import subprocess
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from integration.conftest import PROJECT
 
-from .conftest import DEMO, cancel_first, sampled, shell_first
+from .conftest import DEMO, sampled, shell_first
 
 IN_THE_LAUNCH = {"PLAN", "PREPARE_RUN", "SEAL_ENVIRONMENT"}
 
@@ -91,6 +93,49 @@ def test_jobs_get_what_their_run_asks_for(cluster, experiment):
     assert (result.status, result.tasks) == (0, {"PLAN": 1}), result.text
 
 
+def test_forecasts_at_once_share_the_gpus_of_their_job(cluster, experiment, expected):
+    """Four init times on a node of four GPUs: one job, each with a GPU of its own, and a node's CPUs and memory for all."""
+
+    def change(config):
+        config["runs"].pop(1)
+        config["dates"] = {"start": "1996-01-15T00:00", "end": "1996-01-16T12:00", "frequency": "12h"}
+        # Each waits until all four are there: one after the other, they would never end well.
+        meet = f'mark="{experiment.root}/mark-$$"; touch "$mark"; '
+        meet += f'for i in $(seq 600); do [ $(ls "{experiment.root}" | grep -c mark-) = 4 ] && break; sleep 0.1; done; '
+        meet += f'[ $(ls "{experiment.root}" | grep -c mark-) = 4 ] || exit 9; env | grep -E "^(CUDA|OMP|SLURM_JOB_ID)"'
+        entry(config, 0)["command"] = shell_first(meet)
+        entry(config, 0)["inference_resources"] = {
+            "slurm_partition": "gpu", "gpu": 1, "cpus_per_task": 2, "mem_mb_per_cpu": 300,
+        }  # fmt: skip
+
+    experiment.edit(change)
+    result = experiment.launch("--inits_per_task", "4", "--inits_at_once", "4")
+    assert result.status == 0 and result.forecasts == 1, result.text
+    (job,) = experiment.jobs(cluster, "RUN_FORECAST")
+    assert (job.gpus, job["NumCPUs"], job["MinMemoryCPU"]) == (4, "8", "300M")
+    seen = logs(experiment, "first")
+    assert len(seen) == 4 and sorted(device for log in seen.values() for device in devices(log)) == ["0", "1", "2", "3"]
+    assert {re.search(r"SLURM_JOB_ID=(\d+)", log)[1] for log in seen.values()} == {str(job.id)}
+    assert {re.search(r"OMP_NUM_THREADS=(\d+)", log)[1] for log in seen.values()} == {"2"}
+    (first,) = experiment.store.glob("runs/*/*/199601150000")
+    assert {path.name: path.read_bytes() for path in first.glob("*.grib")} == expected
+    check_cost(experiment, [job])
+
+
+def check_cost(experiment, jobs) -> None:
+    """What the summary says of GPU hours is what the job records say: GPUs times the seconds that a job held them."""
+    summaries = (experiment.root / "out" / "results").glob("*/summary.json")
+    summary = max(summaries, key=lambda path: path.stat().st_mtime)
+    cost = json.loads(summary.read_text())["cost"]
+    held = sum(job.gpus * (seconds_of(job["EndTime"]) - seconds_of(job["StartTime"])) for job in jobs)
+    gpus = sum(job.gpus for job in jobs)
+    assert held - 3 * gpus <= cost["gpu_hours"] * 3600 <= held + 3 * gpus, (cost, held)
+
+
+def seconds_of(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
 def test_the_cap_on_gpus_holds_over_runs_with_different_counts(cluster, experiment):
     """The YAML's profile: its resources are the defaults, and its GPUs are never exceeded, though the node has more."""
 
@@ -127,38 +172,9 @@ def test_the_cap_on_gpus_holds_over_runs_with_different_counts(cluster, experime
         assert (job["NumCPUs"], job["MinMemoryCPU"]) == ("2" if job.gpus == 1 else "1", "600M")
     assert {len(devices(log)) for log in logs(experiment, "first").values()} == {2}
     assert {len(devices(log)) for log in logs(experiment, "second").values()} == {1}
+    check_cost(experiment, jobs)
     (warning,) = {line for line in result.text.splitlines() if line.startswith("warning: profile: ")}
     assert all(name in warning for name in ("executor", "jobs", "batch_rules"))
-
-
-def test_a_job_that_is_cancelled_or_runs_out_of_time_is_tried_again(cluster, experiment, expected):
-    """With the right results, and more time for the one that lacked it."""
-    once = f'mark="{experiment.root}/mark-{{0}}"; [ -e "$mark" ] || {{{{ touch "$mark"; sleep {{1}}; }}}}'
-
-    def change(config):
-        config["dates"] = ["1996-01-15T00:00"]
-        entry(config, 0)["command"] = shell_first(once.format("cancelled", 50))
-        entry(config, 1)["command"] = shell_first(once.format("late", 300))
-        entry(config, 0)["inference_resources"] = {"slurm_partition": "gpu"}
-        entry(config, 1)["inference_resources"] = {"runtime": "1m", "mem_mb_per_cpu": 500}
-
-    experiment.edit(change)
-    mark = experiment.root / "mark-cancelled"
-    watcher = cancel_first(cluster, lambda job: job["Partition"] == "gpu" and mark.exists())
-    result = experiment.launch()
-    watcher.join(1)
-    assert result.status == 0, result.text
-    rows = [row for row in experiment.trace() if "RUN_FORECAST" in row["process"]]
-    assert sorted((row["status"], row["exit"]) for row in rows) == [
-        ("COMPLETED", "0"), ("COMPLETED", "0"), ("FAILED", "140"), ("FAILED", "143"),
-    ]  # fmt: skip
-    jobs = experiment.jobs(cluster, "RUN_FORECAST")
-    assert [job["TimeLimit"] for job in jobs if job["Partition"] == "gpu"] == ["01:00:00", "02:00:00"]
-    late = [job for job in jobs if job["Partition"] == "normal"]
-    assert [(job["TimeLimit"], job["MinMemoryCPU"]) for job in late] == [("00:01:00", "500M"), ("00:02:00", "1000M")]
-    assert len(list(experiment.store.glob("runs/*/*/*/forecast.json"))) == 2
-    grib = list(experiment.store.glob("runs/*/*/*/*.grib"))
-    assert len(grib) == 4 and all(path.read_bytes() == expected[path.name] for path in grib)
 
 
 def test_a_model_that_fails_is_named_with_its_init_and_log(cluster, experiment):

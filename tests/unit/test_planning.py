@@ -212,6 +212,60 @@ def test_outdir_goes_before_output_root_and_starts_in_the_launch_folder(experime
     assert stub["outdir"] == str(experiment.launch / "given" / "stub"), "a store of its own"
 
 
+FILES_IN_THE_WAY = {
+    # output_root (or --outdir), file in the launch folder
+    "itself": ("out", "out"),
+    "above": ("out/of/reach", "out"),
+    "its data": ("out", "out/data"),
+    "the runs in its data": ("out", "out/data/runs"),
+}
+
+
+@pytest.mark.parametrize("option", [True, False], ids=["--outdir", "locations.output_root"])
+@pytest.mark.parametrize(("name", "file"), FILES_IN_THE_WAY.values(), ids=FILES_IN_THE_WAY)
+def test_a_file_where_output_would_go_is_refused(experiment, name, file, option):
+    path = experiment.launch / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("")
+    experiment.data["locations"] = {"output_root": "elsewhere" if option else name}
+    with pytest.raises(UserError) as caught:
+        experiment.plan(outdir=Path(name) if option else None)
+    key = "--outdir" if option else "locations.output_root"
+    assert str(caught.value) == f"{key}: {path}: is not a folder; name one, or a place where one can be made"
+
+
+def test_a_link_to_nowhere_is_no_place_for_output(experiment):
+    (experiment.launch / "out").symlink_to("nowhere")
+    with pytest.raises(UserError, match="^--outdir: .*/out: is not a folder; "):
+        experiment.plan(outdir=Path("out"))
+
+
+EXPERIMENT_NAMES = {
+    # config_label, or name of the config → first part of the experiment_id
+    "two words": "two-words",
+    "É": "experiment",
+    "Été 2024": "t-2024",
+    "–x": "x",
+    "é.-x": "x",
+    "…": "experiment",
+    "_x": "_x",
+    "x.y-": "x.y-",
+}
+
+
+@pytest.mark.parametrize(("label", "name"), EXPERIMENT_NAMES.items())
+def test_an_experiment_id_is_fit_for_a_folder_and_a_command_line(experiment, label, name):
+    labelled = experiment.plan({**experiment.data, "config_label": label})
+    named = experiment.plan(name=f"{label}.yaml")
+    assert labelled["experiment_id"] == named["experiment_id"]
+    assert re.fullmatch(rf"{re.escape(name)}_[0-9a-f]{{8}}", named["experiment_id"])
+
+
+@pytest.mark.parametrize(("stem", "name"), [(".hidden", "hidden"), ("-x", "x"), (250 * "x", 200 * "x")])
+def test_the_name_of_a_config_may_be_any(experiment, stem, name):
+    assert experiment.plan(name=f"{stem}.yaml")["experiment_id"].rpartition("_")[0] == name
+
+
 # --- tasks --------------------------------------------------------------------------------------------------------
 
 
@@ -872,3 +926,9 @@ def test_a_year_of_five_runs_is_planned_fast_and_in_little_memory(experiment, co
     assert status == 0 and cpu < 6 and megabytes < 200
     made = json.loads((experiment.launch / "plan.json").read_text())
     assert {entry["complete"] for entry in made["forecasts"]} == {complete}
+
+
+@pytest.mark.parametrize("name", ["a*", "what?", "{a,b}"])
+def test_an_output_folder_that_nextflow_would_take_for_a_pattern_is_refused(experiment, name):
+    with pytest.raises(UserError, match="^--outdir: .*which Nextflow takes for patterns; name another folder$"):
+        experiment.plan(outdir=Path(name))

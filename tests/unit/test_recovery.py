@@ -50,7 +50,13 @@ def make_task(work: Path, name: str = "ab/cdef", slurm: bool = False, age: float
     folder = work / name
     folder.mkdir(parents=True)
     header = "#!/bin/bash\n#SBATCH -J nf\n" if slurm else "#!/bin/bash\n"
-    for file, text in ((".command.run", header), (".exitcode", "0"), (".command.begin", ""), ("result.grib", "GRIB")):
+    for file, text in (
+        (".command.run", header),
+        (".exitcode", "0"),
+        (".command.begin", ""),
+        ("result.grib", "GRIB"),
+        (".command.job", "7"),
+    ):
         (folder / file).write_text(text)
     os.utime(folder / ".command.run", (time.time() - age, time.time() - age))
     return folder

@@ -50,6 +50,18 @@ def test_what_a_value_means(text, value):
     assert (parsed, type(parsed)) == (value, type(value))
 
 
+def bomb(form, first="x"):
+    """Return a document in which every anchor stands for ten times the one before it."""
+    lines = [f"a0: &a0 {first}"]
+    lines += [f"a{n}: &a{n} " + form.format(", ".join(10 * [f"*a{n - 1}"])) for n in range(1, 100)]
+    return "\n".join(lines)
+
+
+def chain(length):
+    """Return a document in which every anchor holds the one before it."""
+    return "\n".join(["a0: &a0 []", *(f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, length))])
+
+
 REFUSED = {
     # text → where, and what is said
     "duplicate key": ("a: 1\nb: 2\na: 3", "name:3:1", "duplicate key 'a'"),
@@ -62,8 +74,24 @@ REFUSED = {
     "a tab": ("a:\n\tb: 1", "name:2:1", "cannot start any token"),
     "two documents": ("a: 1\n---\nb: 2", "name:2:1", "another document"),
     "an unknown anchor": ("a: *b", "name:1:4", "undefined alias"),
-    "an anchor in itself": ("a: &a [*a]", "name:1:4", "found unconstructable recursive node"),
-    "an anchor around all": ("&a [*a]", "name", "an anchor that contains itself"),
+    "an anchor in itself": ("a: &a [*a]", "name:1:8", "an anchor that contains itself"),
+    "an anchor around all": ("&a [*a]", "name:1:5", "an anchor that contains itself"),
+    "an anchor deep in itself": ("a: &a\n  b: [1, {c: *a}]", "name:2:14", "an anchor that contains itself"),
+    "an anchor merged into itself": ("a: &a {<<: *a}", "name:1:12", "an anchor that contains itself"),
+    "aliases of aliases": (bomb("[{}]"), "name:6:45", "its aliases mean more than 1,000,000 characters"),
+    "merges of merges": (
+        bomb("{{<<: [{}]}}", "{k: v}"),
+        "name:6:20",
+        "its aliases mean more than 1,000,000 characters",
+    ),
+    "aliases of a long text": (
+        bomb("[{}]", 100_000 * "x"),
+        "name:2:55",
+        "its aliases mean more than 1,000,000 characters",
+    ),
+    "aliases of what is deep": (chain(101), "name:101:7", "nested too deeply, more than 100 levels"),
+    "rather deep": (101 * "[" + 101 * "]", "name:1:1", "nested too deeply, more than 100 levels"),
+    "rather deep mappings": (101 * "{a: " + 101 * "}", "name:1:1", "nested too deeply, more than 100 levels"),
     "an object": ("a: !!python/object:os.system x", "name:1:4", "could not determine a constructor"),
     "a date by tag": ("a: !!timestamp 2001-01-01", "name", "a value of type date"),
     "bytes": ("a: !!binary aGk=", "name", "a value of type bytes"),
@@ -104,6 +132,23 @@ def test_a_file_that_cannot_be_read_is_said(content, message, tmp_path):
 
 def test_merge_keys_work_and_what_is_said_wins():
     assert parse_yaml("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}", "name") == {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}}
+
+
+def test_aliases_within_reason_are_data():
+    common = "&a {" + ", ".join(f"key{n}: text of some length {n}" for n in range(100)) + "}"
+    data = parse_yaml(f"common: {common}\nruns:\n" + 50 * "  - {<<: *a, more: *a}\n", "name")
+    assert len(data["runs"]) == 50 and data["runs"][49]["more"] == data["common"]
+
+
+def test_a_document_without_aliases_may_be_large():
+    assert len(parse_yaml("[" + 1_100_000 * "x" + "]", "name")[0]) == 1_100_000
+
+
+def test_what_is_read_can_be_written():
+    for opening, closing in (("[", "]"), ("{a: ", "}")):
+        text = dump_yaml(parse_yaml(100 * opening + 100 * closing, "name"))
+        assert dump_yaml(parse_yaml(text, "name")) == text
+    assert dump_yaml(parse_yaml(chain(90), "name"))
 
 
 # Text that some YAML reader may take for something else.

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from evalflow.config_fields import show
 from evalflow.errors import UserError
 
 if TYPE_CHECKING:
@@ -77,12 +78,15 @@ def _https(url: str) -> str:
     scp = _SCP_URL.fullmatch(url)
     if scp:
         url = f"ssh://git@{scp[1]}/{scp[2]}"
-    parts = urlsplit(url)
-    host = parts.hostname or ""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise UserError(f"its provenance_training records {show(url)}, which is no URL") from None
     if host == "github.com":
         return f"https://github.com{parts.path}"
     if parts.scheme in {"http", "https"}:
-        return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", ""))
+        return urlunsplit((parts.scheme, f"{host}:{port}" if port else host, parts.path, "", ""))
     return url
 
 
@@ -174,11 +178,15 @@ def _pin(package: _Package) -> tuple[str, str | None]:
     try:
         parsed = Version(version)
     except InvalidVersion:
-        return name, f"{name} has no version in the checkpoint's provenance ({version}); one that fits is installed"
+        shown = show(version)[1:-1]
+        return name, f"{name} has no version in the checkpoint's provenance ({shown}); one that fits is installed"
     # The anemoi packages publish no post-releases: theirs count the commits since a release.
     if parsed.is_prerelease or (parsed.is_postrelease and name.startswith("anemoi-")):
         base = parsed.base_version
-        return f"{name}=={base}", f"{name} {version} of the training is a development version; {base} is installed"
+        return (
+            f"{name}=={base}",
+            f"{name} {version.strip()} of the training is a development version; {base} is installed",
+        )
     return f"{name}=={parsed.public}", None
 
 

@@ -1,0 +1,300 @@
+"""Faults of a cluster: launches that meet them end with the right results, with nothing lost and nothing done twice."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from integration.conftest import Result, copy_experiment, run_entry
+
+from .cluster import Cluster, Job, wait_until
+from .conftest import Launched, make_by_hand, on_slurm, shell_first
+
+DATES = {"199601150000": "1996-01-15T00:00", "199601151200": "1996-01-15T12:00"}
+LONG = 120
+"""Seconds that may pass until something is seen, on a machine that has other things to do."""
+NO_STATUS = "-"
+"""What the trace shows where a job left no exit status."""
+
+
+@contextmanager
+def meanwhile(act: Callable[[], None]) -> Iterator[None]:
+    """Let `act` do its work during this block; fail as it does."""
+    with ThreadPoolExecutor(1) as pool:
+        acting = pool.submit(act)
+        yield
+    acting.result()
+
+
+@dataclass
+class Launches:
+    """Launches of an experiment of several runs, all in one environment.
+
+    Attributes
+    ----------
+    runs : label → shell script before the model, and the run's resources
+    dates : number of init times
+    """
+
+    cluster: Cluster
+    experiment: Launched
+    runs: dict[str, tuple[str, dict]]
+    dates: int = 2
+    run_ids: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        def change(config):
+            config["dates"] = list(DATES.values())[: self.dates]
+            config["runs"] = []
+            for label, (script, resources) in self.runs.items():
+                run = run_entry(label, "models/one.py", "one.yaml")
+                # With the label in its command, it is a run of its own.
+                run["forecaster"] |= {"command": shell_first(f": {label}\n{script}"), "inference_resources": resources}
+                config["runs"].append(run)
+
+        self.experiment.edit(change)
+        self.run_ids = {run["label"]: run["run_id"] for run in self.experiment.plan()["runs"]}
+
+    def jobs(self, label: str = "") -> list[Job]:
+        """Return the jobs of one run or all, those included that Nextflow does not know of."""
+        work = self.experiment.root / "launch" / "work"
+        jobs = [job for job in self.cluster.jobs() if job.folder.is_relative_to(work)]
+        return [job for job in jobs if not label or self.run_ids[label].rsplit("/")[-1] in job["JobName"]]
+
+    def job(self, label: str, state: str) -> Job:
+        """Wait until a run has a job in this state."""
+        found: list[Job] = []
+
+        def look() -> list[Job]:
+            found[:] = [job for job in self.jobs(label) if job.state == state]
+            return found
+
+        wait_until(look, LONG, f"a job of {label} that is {state}")
+        return found[0]
+
+    def exits(self, label: str) -> list[str]:
+        """Return the exit statuses of the last launch's attempts at a run, as Nextflow has them."""
+        rows = [row for row in self.experiment.trace() if row["tag"].startswith(f"{self.run_ids[label]} ")]
+        return [row["exit"] for row in sorted(rows, key=lambda row: int(row["attempt"]))]
+
+    def forecasts(self, label: str) -> dict[str, dict[str, bytes]]:
+        """Return what the store has of a run: init time → GRIB file → content."""
+        forecasts: dict = {}
+        for path in self.experiment.store.glob(f"runs/{self.run_ids[label]}/*/*.grib"):
+            forecasts.setdefault(path.parent.name, {})[path.name] = path.read_bytes()
+        return forecasts
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault that strikes the first attempt at the one forecast of a run, and what must come of it.
+
+    Attributes
+    ----------
+    exits : exit statuses of the attempts
+    time, memory : what the attempts ask for
+    script : what runs before the model; `{first}` begins what only the first attempt does, after it has made a file that
+        shows that it runs
+    resources : the run's `inference_resources`
+    """
+
+    exits: tuple[str, ...]
+    time: tuple[str, ...]
+    memory: tuple[str, ...]
+    script: str = ""
+    resources: dict = field(default_factory=dict)
+
+
+GPU = {"slurm_partition": "gpu"}
+WAIT = "{first} sleep 300; }"
+SAME_TIME, MORE_TIME = ("01:00:00", "01:00:00"), ("00:01:00", "00:02:00")
+SAME_MEMORY, MORE_MEMORY = ("4000M", "4000M"), ("4000M", "8000M")
+FAULTS = {
+    "cancelled while running": Fault(("143", "0"), SAME_TIME, SAME_MEMORY, WAIT),
+    "cancelled while pending": Fault((NO_STATUS, "0"), SAME_TIME, MORE_MEMORY, "", GPU),
+    "time limit": Fault(("140", "0"), MORE_TIME, SAME_MEMORY, WAIT, {"runtime": "1m"}),
+    # Slurm kills the whole job, the kernel only the process that has most. Needs 600 MB, always.
+    "memory limit": Fault(
+        (NO_STATUS, "0"), SAME_TIME, ("500M", "1000M"),
+        "python -c 'import time; hog = bytearray(600 << 20); time.sleep(6)'", {"mem_mb_per_cpu": 500},
+    ),
+    "model killed": Fault(("137", "0"), SAME_TIME, MORE_MEMORY, "{first} kill -KILL $$; }"),
+    "all processes killed": Fault((NO_STATUS, "0"), SAME_TIME, MORE_MEMORY, WAIT),
+    "killed while it wrote its status": Fault(
+        ("-1", "0"), SAME_TIME, MORE_MEMORY, "{first} : > $NXF_TASK_WORKDIR/.exitcode; sleep 300; }"
+    ),
+    "node drained and back": Fault(("0",), SAME_TIME[:1], SAME_MEMORY[:1], "", GPU),
+    "node lost and back": Fault((NO_STATUS, "0"), SAME_TIME, MORE_MEMORY, WAIT, GPU),
+    # Longer than exitReadTimeout: Nextflow must not take the job for lost.
+    "moved to another partition": Fault(("0",), SAME_TIME[:1], SAME_MEMORY[:1], "sleep 20", GPU),
+}  # fmt: skip
+
+
+def strike(cluster: Cluster, launches: Launches, mark: Callable[[str], Path]) -> None:
+    """Bring about all FAULTS that do not come by themselves. The node with GPUs is drained when this begins."""
+
+    def begun(label: str) -> Job:
+        wait_until(mark(label).exists, LONG, f"the model of {label}")
+        return launches.job(label, "RUNNING")
+
+    def control(*words: object) -> None:
+        cluster.run("scontrol", *map(str, words))
+
+    drained, lost = "node drained and back", "node lost and back"
+    try:
+        waiting = {label: launches.job(label, "PENDING") for label in FAULTS if FAULTS[label].resources == GPU}
+        control("update", f"jobid={waiting['moved to another partition'].id}", "partition=normal")
+        cluster.run("scancel", str(begun("cancelled while running").id))
+        cluster.kill_job(begun("all processes killed"))
+        cluster.kill_job(begun("killed while it wrote its status"))
+        # The one to be cancelled while it waits must not start with the others when their node is back.
+        control("hold", waiting["cancelled while pending"].id)
+        cluster.restore_node("gpus")
+        launches.job(drained, "COMPLETED")
+        cluster.lose_node("gpus", begun(lost))
+        control("release", waiting["cancelled while pending"].id)
+        cluster.run("scancel", str(waiting["cancelled while pending"].id))
+        launches.job(lost, "NODE_FAIL")
+    finally:
+        cluster.restore_node("gpus")
+
+
+@pytest.fixture(scope="module")
+def by_hand(built, tmp_path_factory) -> dict[str, dict[str, bytes]]:
+    """Init time → the forecast that every run of these tests must make."""
+    root = tmp_path_factory.mktemp("by-hand")
+    return {init_time: make_by_hand(built, root / init_time, date) for init_time, date in DATES.items()}
+
+
+@pytest.fixture(scope="module")
+def struck(cluster, built, tmp_path_factory) -> tuple[Launches, Result]:
+    """A launch of a run per fault; each fault by itself, but in one launch: it is mostly waiting."""
+    root = tmp_path_factory.mktemp("struck")
+
+    def mark(label: str) -> Path:
+        return root / label.replace(" ", "-")
+
+    runs = {}
+    for label, fault in FAULTS.items():
+        first = f"[ -e {mark(label)} ] || {{ touch {mark(label)};"
+        runs[label] = (fault.script.replace("{first}", first), fault.resources)
+    launches = Launches(cluster, on_slurm(copy_experiment(built, root)), runs, 1)
+    cluster.run("scontrol", "update", "nodename=gpus", "state=drain", "reason=test")
+    with meanwhile(lambda: strike(cluster, launches, mark)):
+        result = launches.experiment.launch()
+    return launches, result
+
+
+def test_a_launch_survives_faults_of_jobs_and_nodes(struck):
+    launches, result = struck
+    assert result.status == 0, result.text
+    assert launches.experiment.plan()["tasks"] == [], "all is complete"
+    assert len(launches.jobs()) == sum(len(fault.exits) for fault in FAULTS.values())
+
+
+@pytest.mark.parametrize("label", FAULTS)
+def test_a_fault_costs_one_attempt_and_the_next_asks_for_more_of_what_lacked(struck, by_hand, label):
+    launches, _ = struck
+    fault = FAULTS[label]
+    assert tuple(launches.exits(label)) == fault.exits
+    jobs = launches.jobs(label)
+    assert tuple(job["TimeLimit"] for job in jobs) == fault.time
+    assert tuple(job["MinMemoryCPU"] for job in jobs) == fault.memory
+    assert [job.state for job in jobs].count("COMPLETED") == 1
+    assert launches.forecasts(label) == {"199601150000": by_hand["199601150000"]}
+
+
+def test_a_job_that_is_killed_each_time_is_named_with_its_log_and_made_later(cluster, experiment, by_hand):
+    """Three attempts; the rest of the plan is made, and the next launch makes nothing else."""
+    mended = experiment.root / "mended"
+    killed = f'case "$*" in *T12:00*) [ -e {mended} ] || {{ scancel $SLURM_JOB_ID; sleep 60; }};; esac'
+    launches = Launches(cluster, experiment, {"killed": (killed, {}), "fine": ("", {})})
+    result = experiment.launch()
+    assert result.status != 0
+    assert sorted(launches.exits("killed")) == ["0", "143", "143", "143"] and launches.exits("fine") == ["0", "0"]
+    assert launches.forecasts("fine") == by_hand
+    assert launches.forecasts("killed") == {"199601150000": by_hand["199601150000"]}
+    run_id = launches.run_ids["killed"]
+    assert re.search(rf"Error executing process > .*\({run_id} 199601151200\)", result.text), result.text
+    folder = Path(re.search(r"Work dir:\s+(\S+)", result.text)[1])
+    assert "CANCELLED" in (folder / ".command.log").read_text()
+    assert "1996-01-15T12:00" in (folder / "199601151200" / "forecast.log").read_text()
+    assert f"missing: {run_id}/199601151200" in result.text
+
+    mended.touch()
+    result = experiment.launch()
+    assert (result.status, result.tasks) == (0, {"PLAN": 1, "PREPARE_RUN": 1, "RUN_FORECAST": 1}), result.text
+    assert launches.forecasts("killed") == launches.forecasts("fine") == by_hand
+
+
+def slowly(experiment: Launched) -> None:
+    """Let jobs be submitted over some seconds, so that there is a mid-run."""
+    config = experiment.root / "slowly.config"
+    config.write_text("executor.'$slurm'.submitRateLimit = '1/2sec'\n")
+    experiment.options += ("-c", str(config))
+
+
+def check_made_once(launches: Launches, result: Result, by_hand: dict, made: Path) -> None:
+    """Check that all forecasts are there and right, with one attempt each. `made` has a line for each time a model ran."""
+    assert result.status == 0, result.text
+    for label in launches.runs:
+        assert launches.exits(label) == ["0", "0"], label
+        assert launches.forecasts(label) == by_hand, label
+    assert launches.experiment.plan()["tasks"] == []
+    assert len(made.read_text().splitlines()) == 2 * len(launches.runs)
+
+
+def test_the_controller_is_stopped_for_a_minute_and_restarted(cluster, experiment, by_hand):
+    """Meanwhile a job runs, one ends, others cannot be submitted."""
+    made, stopped, back = (experiment.root / name for name in ("made", "stopped", "back"))
+    script = f"""
+        echo $SLURM_JOB_ID >> {made}
+        if mkdir {experiment.root}/runs-through; then until [ -e {back} ]; do sleep 1; done; fi
+        until [ -e {stopped} ]; do sleep 1; done"""
+    launches = Launches(cluster, experiment, {name: (script, {}) for name in ("a", "b", "c")})
+    slowly(experiment)
+
+    def act():
+        wait_until(lambda: made.exists() and len(made.read_text().splitlines()) == 2, LONG, "two jobs that run")
+        cluster.stop_daemon("slurmctld")
+        stopped.touch()
+        time.sleep(60)
+        cluster.start_daemon("slurmctld")
+        wait_until(lambda: cluster.run("sinfo", "-h", check=False), LONG, "the controller")
+        back.touch()
+
+    with meanwhile(act):
+        result = experiment.launch()
+    assert "Unable to contact slurm controller" in result.text, "jobs were to be submitted while it was away"
+    check_made_once(launches, result, by_hand, made)
+    assert {job.state for job in launches.jobs()} == {"COMPLETED"} and len(launches.jobs()) == 6
+
+
+def test_a_job_that_is_submitted_twice_since_the_controller_answers_late_works_once(cluster, experiment, by_hand):
+    """sbatch gives up, Nextflow calls it again, and the controller then takes both."""
+    made = experiment.root / "made"
+    script = f"echo $SLURM_JOB_ID >> {made}; sleep 3"
+    launches = Launches(cluster, experiment, {name: (script, {}) for name in ("a", "b", "c")})
+    slowly(experiment)
+    impatient = experiment.root / "slurm.conf"
+    conf = (cluster.root / "slurm.conf").read_text()
+    impatient.write_text(conf.replace("MessageTimeout=30", "MessageTimeout=3"))
+    log = experiment.root / "launch" / ".nextflow.log"
+
+    def act():
+        wait_until(made.exists, LONG, "a job that runs")
+        cluster.freeze_daemon("slurmctld")
+        try:
+            wait_until(lambda: "Failed to submit" in log.read_text(), LONG, "a submission that fails")
+        finally:
+            cluster.thaw_daemon("slurmctld")
+
+    with meanwhile(act):
+        result = experiment.launch(SLURM_CONF=str(impatient))
+    assert "Socket timed out" in result.text
+    check_made_once(launches, result, by_hand, made)
+    assert len(launches.jobs()) > len({job.folder for job in launches.jobs()}) == 6, "no job was submitted twice"
