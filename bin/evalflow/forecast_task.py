@@ -164,8 +164,12 @@ class _Team:
         try:
             if not _publish(self.spec, job.output):
                 self.twice[member.init_time] = seconds
-        except OSError as error:  # it is made: PUBLISH_FORECASTS tries again, and the launch fails where that does
-            _complain(self.spec, member.init_time, f"made, but not published: {describe_os_error(error)}")
+        except (
+            OSError,
+            UserError,
+        ) as error:  # it is made: PUBLISH_FORECASTS tries again, and fails the launch if it must
+            why = describe_os_error(error) if isinstance(error, OSError) else error
+            _complain(self.spec, member.init_time, f"made, but not published: {why}")
         return 0
 
 
@@ -208,7 +212,7 @@ def publish_forecasts(spec: dict, folders: list[Path], stub: bool = False) -> No
             _publish(spec, folder)
         except OSError as error:
             raise UserError(
-                f"{spec['run_id']} {folder.name}: {describe_os_error(error)} with -resume: the forecast is made, and only "
+                f"{spec['run_id']} {folder.name}: {describe_os_error(error)}; the forecast is made: with -resume, it only "
                 "has to be published"
             ) from None
 

@@ -145,8 +145,8 @@ def test_the_store_is_full_when_forecasts_are_published(quick, whole):
         lines = {re.sub(r"\S+ \d{12}: /\S+: ", "…: ", line) for line in error_lines(result.text)}
         (line,) = {line for line in lines if "warning: the summary is not kept" not in line}
         assert line == (
-            "evalflow: …: No space left on device; free some space (or choose another folder) and launch again with "
-            "-resume: the forecast is made, and only has to be published"
+            "evalflow: …: No space left on device; free some space (or choose another folder) and launch again; the "
+            "forecast is made: with -resume, it only has to be published"
         )
         check_no_half_things(quick)
         made = sum(line[0] == "end" for line in killed.journal(quick))

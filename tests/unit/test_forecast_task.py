@@ -5,7 +5,7 @@ import shutil
 import signal
 
 import pytest
-from environments import end, is_running, needs_root, run, small_disk, start, wait_for
+from environments import end, is_running, needs_root, one_line, run, small_disk, start, wait_for
 from evalflow.errors import UserError
 from evalflow.forecast import SEAL, check_forecast
 from evalflow.forecast_task import MADE_TWICE, UNFINISHED, share_gpus
@@ -296,3 +296,54 @@ def test_sigterm_ends_all_members(model):
             end(pid)
     assert (model.output / UNFINISHED).read_text() == f"{TIMES[0]} 143\n{TIMES[1]} 143\n"
     assert published(model) == {TIMES[2]}
+
+
+# --- what a task could not publish ------------------------------------------------------------------------------------
+
+
+def publish(model, *names: str, **options):
+    script = ["publish_forecasts.py", *names]
+    return run(*script, spec=model.spec, cwd=model.output, **options)
+
+
+def test_forecasts_are_published_from_work(model):
+    assert model.run(*TIMES[:2]) == 0
+    shutil.rmtree(model.store)
+    assert publish(model, *TIMES[:2]).returncode == 0
+    assert published(model) == set(TIMES[:2])
+    before = (model.store / TIMES[0] / SEAL).stat().st_ino
+    assert publish(model, *TIMES[:2]).returncode == 0, "what is there stays"
+    assert (model.store / TIMES[0] / SEAL).stat().st_ino == before
+
+
+@pytest.mark.parametrize("harm", ["a byte", "a file"])
+def test_what_is_damaged_in_work_is_not_published(model, harm):
+    """Parallel file systems are purged file by file."""
+    assert model.run(TIMES[0]) == 0
+    shutil.rmtree(model.store)
+    file = model.output / TIMES[0] / "lead-6.grib"
+    content = file.read_bytes()
+    file.unlink()
+    if harm == "a byte":
+        file.write_bytes(content[:-1] + b"x")
+    line = one_line(publish(model, TIMES[0]))
+    assert "lead-6.grib" in line and line.endswith("; launch without -resume to make this forecast again")
+    assert not model.store.exists()
+
+
+@needs_root
+def test_a_store_that_is_full_is_said_and_nothing_is_left_in_it(model, tmp_path):
+    assert model.run(TIMES[0]) == 0
+    with small_disk(tmp_path / "other", "64k") as other:
+        model.spec["folder"] = str(other / "runs" / RUN_ID)
+        (other / "large").write_bytes(bytes(60_000))
+        line = one_line(publish(model, TIMES[0]))
+        assert "No space left on device" in line and line.endswith("with -resume, it only has to be published")
+        assert list(model.store.iterdir()) == []
+
+
+def test_stubs_are_published_as_they_are(model):
+    (model.output / TIMES[0]).mkdir(parents=True)
+    (model.output / TIMES[0] / SEAL).touch()
+    assert publish(model, "--stub", TIMES[0]).returncode == 0
+    assert (model.store / TIMES[0] / SEAL).exists()
