@@ -11,7 +11,9 @@ _MS_PER_HOUR = 3_600_000
 
 
 def _milliseconds(row: dict[str, str]) -> int:
-    """Return how long a task ran; of one that was killed, how long Nextflow took it to run."""
+    """Return how long a task ran; of one that left no status, how long Nextflow took it to run (`exitReadTimeout` too long)."""
+    if not row["exit"].isdigit() and not (Path(row["workdir"]) / ".command.begin").exists():
+        return 0  # cancelled while it waited
     if row["realtime"].isdigit():
         return int(row["realtime"])
     if row["start"].isdigit() and row["complete"].isdigit():

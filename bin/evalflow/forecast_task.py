@@ -123,6 +123,8 @@ class _Team:
                 command = runner_named(self.spec["runner"]).command(job)
                 log = stack.enter_context(open(job.output / LOG, "w", encoding="utf-8", errors="replace"))
                 print(f"$ {shlex.join(command)}", file=log, flush=True)
+                # Said before, so that it is known of a task that is killed.
+                click.echo(f"{self.spec['run_id']} {init_time}: log: {job.output / LOG}")
             except OSError as error:  # a full disk, say: what is finished must not be lost with it
                 self.statuses[init_time] = 1
                 _complain(self.spec, init_time, describe_os_error(error))

@@ -222,6 +222,7 @@ def test_a_job_that_is_killed_each_time_is_named_with_its_log_and_made_later(clu
     assert re.search(rf"Error executing process > .*\({run_id} 199601151200\)", result.text), result.text
     folder = Path(re.search(r"Work dir:\s+(\S+)", result.text)[1])
     assert "CANCELLED" in (folder / ".command.log").read_text()
+    assert f"{run_id} 199601151200: log: 199601151200/forecast.log" in result.text.replace(f"{folder}/", "")
     assert "1996-01-15T12:00" in (folder / "199601151200" / "forecast.log").read_text()
     assert f"missing: {run_id}/199601151200" in result.text
 

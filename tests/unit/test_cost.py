@@ -17,7 +17,8 @@ HOUR = 3_600_000
 
 def write_trace(path, *rows: dict):
     base = {"tag": f"{RUN} 202401010000", "status": "COMPLETED", "start": "0", "complete": str(HOUR), "cpus": "3"}
-    base |= {"realtime": str(HOUR // 2)}
+    base |= {"realtime": str(HOUR // 2), "exit": "0", "workdir": str(path.parent)}
+    (path.parent / ".command.begin").touch()
     lines = ["\t".join(base)] + ["\t".join((base | row).values()) for row in rows]
     path.write_text("\n".join(lines) + "\n")
     return path
@@ -31,7 +32,8 @@ def write_trace(path, *rows: dict):
         ({"tag": f"{RUN} 202401010000+9"}, 1.5, 4.0, 0, 0),  # of ten, four at a time
         ({"status": "FAILED"}, 1.5, 1.0, 1.5, 1.0),
         ({"status": "ABORTED", "realtime": "-"}, 3.0, 2.0, 3.0, 2.0),  # killed: from its start to when that was seen
-        ({"status": "FAILED", "realtime": "-", "start": "-"}, 0, 0, 0, 0),  # cancelled while it waited
+        ({"status": "FAILED", "exit": "-", "realtime": "-"}, 3.0, 2.0, 3.0, 2.0),  # left no status
+        ({"status": "FAILED", "exit": "-", "workdir": "/nowhere"}, 0, 0, 0, 0),  # cancelled while it waited
         ({"status": "CACHED"}, 0, 0, 0, 0),
         ({"tag": "other/1 202401010000"}, 1.5, 0, 0, 0),
         ({"tag": "-"}, 1.5, 0, 0, 0),

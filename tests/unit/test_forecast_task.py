@@ -7,7 +7,7 @@ import signal
 import pytest
 from environments import end, is_running, needs_root, one_line, run, small_disk, start, wait_for
 from evalflow.errors import UserError
-from evalflow.forecast import SEAL, check_forecast
+from evalflow.forecast import LOG, SEAL, check_forecast
 from evalflow.forecast_task import MADE_TWICE, UNFINISHED, share_gpus
 from shell_model import RUN_ID, TIMES, WHOLE, Model
 
@@ -39,8 +39,11 @@ def test_one_that_fails_does_not_take_others_with_it(model, capfd):
     captured = capfd.readouterr()
     assert captured.out.splitlines() == [
         f"{RUN_ID}: environment by folder",
+        f"{RUN_ID} {TIMES[0]}: log: {model.output / TIMES[0] / LOG}",
         f"{RUN_ID} {TIMES[0]}: done (1 of 3)",
+        f"{RUN_ID} {TIMES[1]}: log: {model.output / TIMES[1] / LOG}",
         f"{RUN_ID} {TIMES[1]}: FAILED with status 3 (2 of 3)",
+        f"{RUN_ID} {TIMES[2]}: log: {model.output / TIMES[2] / LOG}",
         f"{RUN_ID} {TIMES[2]}: done (3 of 3)",
     ]
     assert "status 3" in captured.err
