@@ -174,7 +174,7 @@ def test_work_is_full(quick, whole):
 
 @needs_root
 def test_scratch_is_full(quick, whole):
-    with small_disk(quick.root / "scratch", "64k") as disk:
+    with small_disk(quick.root / "scratch", "16k") as disk:
         result = killed.launch(quick)
         assert result.status != 0
         assert any("No space left on device" in line for line in error_lines(result.text)), result.text
