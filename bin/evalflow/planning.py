@@ -85,10 +85,10 @@ def output_folder(config: ConfigModel, lookup: Lookup, outdir: Path | None) -> P
 
 
 def _check_folder(folder: Path, key: str) -> None:
-    """Check that a folder is there or can be made: nothing on the way to it is a file. And that Nextflow can use it."""
-    if re.search(r"[*?{}]", str(folder)):
+    """Check that a folder is there or can be made, nothing on the way to it being a file, and that Nextflow can link to it."""
+    if re.search(r"\{.*(,|\.\.).*\}", str(folder)):
         raise UserError(
-            f"{key}: {show(str(folder))} holds *, ?, {{ or }}, which Nextflow takes for patterns; name another folder"
+            f"{key}: {show(str(folder))} holds braces, which Nextflow's scripts expand; name another folder"
         )
     there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
     if not os.path.isdir(there):

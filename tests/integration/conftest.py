@@ -70,8 +70,7 @@ class Experiment:
     ) -> Result:
         cwd = cwd or self.root / "launch"
         cwd.mkdir(exist_ok=True, parents=True)
-        trace = cwd / ".nextflow" / "evalflow-trace.txt"
-        trace.unlink(missing_ok=True)
+        (cwd / ".nextflow" / "evalflow-trace.txt").unlink(missing_ok=True)
         command = [
             "nextflow",
             "run",
@@ -93,12 +92,15 @@ class Experiment:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         tasks = Counter()
-        if trace.exists():
-            with open(trace) as file:
-                for row in csv.DictReader(file, delimiter="\t"):
-                    if row["status"] != "CACHED":
-                        tasks[row["process"].split(":")[-1]] += 1
+        for row in self.trace(cwd):
+            if row["status"] != "CACHED":
+                tasks[row["process"].split(":")[-1]] += 1
         return Result(done.returncode, done.stdout, tasks)
+
+    def trace(self, cwd: Path | None = None) -> list[dict[str, str]]:
+        """Return the trace of the last launch: a row per attempt."""
+        file = (cwd or self.root / "launch") / ".nextflow" / "evalflow-trace.txt"
+        return list(csv.DictReader(file.read_text().splitlines(), delimiter="\t")) if file.exists() else []
 
     def plan(self) -> dict:
         """Return the plan of a launch now."""

@@ -1,6 +1,5 @@
 """Launches on a real Slurm: see cluster.py for how it is started."""
 
-import csv
 import os
 import shutil
 import subprocess
@@ -42,11 +41,6 @@ def cluster() -> Iterator[Cluster]:
 
 class Launched(Experiment):
     """An experiment that is launched on the cluster."""
-
-    def trace(self) -> list[dict[str, str]]:
-        """Return the trace of the last launch: a row per attempt."""
-        with open(self.root / "launch" / ".nextflow" / "evalflow-trace.txt") as file:
-            return list(csv.DictReader(file, delimiter="\t"))
 
     def jobs(self, cluster: Cluster, process: str = "") -> list[Job]:
         """Return the jobs of the last launch, or those of one process."""
