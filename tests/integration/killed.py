@@ -156,7 +156,9 @@ def left_processes(experiment: Experiment) -> list[str]:
 def moments(seeds: int, tasks: int) -> list[tuple[int, float]]:
     """Return when to kill: after how many tasks and seconds; at random, and spread over the whole launch."""
     chance = random.Random(seeds)
-    return [(1 + int((seed + chance.random()) / seeds * tasks), chance.random() * 1.5) for seed in range(seeds)]
+    counts = [1 + int((seed + chance.random()) / seeds * tasks) for seed in range(seeds)]
+    # All forecasts begin at once, and are made and published in the seconds after that.
+    return [(count, chance.random() * (1.5 if count <= TASKS - 2 * INIT_TIMES else 6)) for count in counts]
 
 
 def check_killed(experiment: Experiment, expected: dict[str, bytes], moment: tuple[int, float], *arguments: str) -> str:
