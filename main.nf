@@ -50,7 +50,7 @@ workflow {
     }
     else {
         INFERENCE(runs, tasks, stored, ENVIRONMENT.out.ready)
-        INFERENCE.out.made_twice.subscribe { _run_id, file -> made_twice << file }
+        INFERENCE.out.made_twice.subscribe { file -> made_twice << file }
     }
 
     // Say at the end what there is now, from the store itself.

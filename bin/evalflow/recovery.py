@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -131,16 +132,12 @@ def _end_processes(work: Path) -> int:
     """End all processes of tasks below a folder. Return how many there were."""
     processes = [process for process in psutil.process_iter() if _is_task(process, work)]
     for process in processes:
-        try:
+        with suppress(psutil.NoSuchProcess):
             process.terminate()
-        except psutil.NoSuchProcess:
-            pass
     _, left = psutil.wait_procs(processes, timeout=_PROCESS_SECONDS)
     for process in left:
-        try:
+        with suppress(psutil.NoSuchProcess):
             process.kill()
-        except psutil.NoSuchProcess:
-            pass
     psutil.wait_procs(left, timeout=_PROCESS_SECONDS)
     return len(processes)
 

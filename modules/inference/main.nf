@@ -67,5 +67,5 @@ workflow INFERENCE {
 
     emit:
     forecasts = MAKE_FORECASTS.out.forecasts.mix(REFINE_FORECASTS.out.forecasts) // [ run_id, init_time, folder ]
-    made_twice = MAKE_FORECASTS.out.made_twice.mix(REFINE_FORECASTS.out.made_twice) // [ run_id, file ]: by another launch as well
+    made_twice = MAKE_FORECASTS.out.made_twice.mix(REFINE_FORECASTS.out.made_twice) // file: by another launch as well
 }

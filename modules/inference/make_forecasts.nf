@@ -38,9 +38,7 @@ workflow MAKE_FORECASTS {
     emit:
     forecasts = made // [ run_id, init_time, folder ]
         .flatMap { meta, folders -> [folders].flatten().collect { folder -> tuple(meta.run_id, folder.name, folder) } }
-    made_twice = RUN_FORECAST.out.made_twice // [ run_id, file ]
-        .mix(RUN_FORECAST_ALONE.out.made_twice)
-        .map { meta, file -> tuple(meta.run_id, file) }
+    made_twice = RUN_FORECAST.out.made_twice.mix(RUN_FORECAST_ALONE.out.made_twice) // file: by another launch as well
 }
 
 // Put the run and what it is to make together, for a process that also reads standard input.

@@ -15,7 +15,7 @@ process RUN_FORECAST {
     output:
     tuple val(meta), path('[0-9]*', type: 'dir'), emit: forecasts
     tuple val(meta), path('unfinished.txt'), emit: unfinished, optional: true
-    tuple val(meta), path('made_twice.txt'), emit: made_twice, optional: true
+    path 'made_twice.txt', emit: made_twice, optional: true
 
     script:
     def gpus = meta.resources.gpu ? "--gpus ${meta.resources.gpu}" : ''

@@ -65,28 +65,25 @@ class Experiment:
         change(config)
         self.config_file.write_text(yaml.safe_dump(config, sort_keys=False))
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables of a launch, or of a plan."""
+        own = {"NXF_ANSI_LOG": "false", "EVALFLOW_VENV": sys.prefix, "EVALFLOW_CACHE": str(self.root / "cache")}
+        return os.environ | own
+
+    def command(self, config: Path | None = None, *arguments: str) -> list[str]:
+        """Return the command line of a launch."""
+        command = ["nextflow", "run", str(self.project), "-profile", self.profile, *self.options]
+        return [*command, "--config", str(config or self.config_file), "--outdir", str(self.root / "out"), *arguments]
+
     def launch(
         self, *arguments: str, cwd: Path | None = None, timeout: int = 400, config=None, **variables: str
     ) -> Result:
         cwd = cwd or self.root / "launch"
         cwd.mkdir(exist_ok=True, parents=True)
         (cwd / ".nextflow" / "evalflow-trace.txt").unlink(missing_ok=True)
-        command = [
-            "nextflow",
-            "run",
-            str(self.project),
-            "-profile",
-            self.profile,
-            *self.options,
-        ]
-        command += ["--config", str(config or self.config_file), "--outdir", str(self.root / "out"), *arguments]
-        environment = {
-            **os.environ,
-            "NXF_ANSI_LOG": "false",
-            "EVALFLOW_VENV": sys.prefix,
-            "EVALFLOW_CACHE": str(self.root / "cache"),
-            **variables,
-        }
+        command = self.command(config, *arguments)
+        environment = self.environment | variables
         done = subprocess.run(
             command, cwd=cwd, env=environment, text=True, timeout=timeout, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -102,13 +99,12 @@ class Experiment:
         file = (cwd or self.root / "launch") / ".nextflow" / "evalflow-trace.txt"
         return list(csv.DictReader(file.read_text().splitlines(), delimiter="\t")) if file.exists() else []
 
-    def plan(self) -> dict:
+    def plan(self, *arguments: str) -> dict:
         """Return the plan of a launch now."""
         output = self.root / "plan.json"
         script = [sys.executable, str(self.project / "bin" / "plan.py"), "--config", str(self.config_file)]
-        script += ["--outdir", str(self.root / "out"), "--output", str(output)]
-        environment = {**os.environ, "EVALFLOW_VENV": sys.prefix, "EVALFLOW_CACHE": str(self.root / "cache")}
-        subprocess.run(script, check=True, env=environment)
+        script += ["--outdir", str(self.root / "out"), "--output", str(output), *arguments]
+        subprocess.run(script, check=True, env=self.environment)
         return json.loads(output.read_text())
 
     def tree(self) -> dict[str, bytes]:

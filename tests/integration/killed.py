@@ -1,10 +1,7 @@
 """Launches that are killed by SIGKILL at any moment, and launched again. On this machine, and on a Slurm (tests/slurm)."""
 
-import json
-import os
 import random
 import subprocess
-import sys
 import time
 from collections import Counter
 from contextlib import suppress
@@ -13,7 +10,7 @@ import psutil
 import yaml
 from shell_model import grib
 
-from .conftest import PROJECT, Experiment
+from .conftest import Experiment
 
 # The model writes down when it begins and ends, where, and whether another makes the same forecast at the time. In a launch
 # that is to be killed, all but the first forecast of a run take long: their jobs are still there when the next one begins.
@@ -82,14 +79,11 @@ def launch_and_kill(experiment: Experiment, tasks: int, seconds: float = 0) -> s
     """
     folder = experiment.root / "launch"
     folder.mkdir(exist_ok=True)
-    command = ["nextflow", "run", str(PROJECT), "-profile", experiment.profile, *experiment.options]
-    command += ["--config", str(experiment.config_file), "--outdir", str(experiment.root / "out")]
-    environment = {**os.environ, "NXF_ANSI_LOG": "false", "EVALFLOW_VENV": sys.prefix, **variables(experiment)}
-    environment |= {"EVALFLOW_CACHE": str(experiment.root / "cache"), "EVALFLOW_TEST_SLEEP": LONG[experiment.profile]}
+    environment = experiment.environment | variables(experiment) | {"EVALFLOW_TEST_SLEEP": LONG[experiment.profile]}
     output = experiment.root / "killed.txt"
     with open(output, "w") as file:
         process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
+            experiment.command(), cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
             start_new_session=True,
         )  # fmt: skip
     while len(submitted(output.read_text())) < tasks and process.poll() is None:
@@ -109,18 +103,7 @@ def submitted(text: str) -> list[str]:
 
 def whole(experiment: Experiment) -> set[str]:
     """Return `run_id/init_time` of all forecasts that are whole in the store, each byte compared."""
-    output = experiment.root / "plan.json"
-    script = [
-        sys.executable,
-        PROJECT / "bin" / "plan.py",
-        "--config",
-        experiment.config_file,
-        "--verify_store",
-        "--quiet",
-    ]
-    script += ["--outdir", experiment.root / "out", "--output", output]
-    subprocess.run(script, check=True, env={**os.environ, "EVALFLOW_VENV": sys.prefix}, stderr=subprocess.DEVNULL)
-    plan = json.loads(output.read_text())
+    plan = experiment.plan("--verify_store")
     return {f"{one['run_id']}/{one['init_time']}" for one in plan["forecasts"] if one["complete"]}
 
 
