@@ -6,7 +6,7 @@ from pathlib import Path
 
 import eccodes
 from evalflow.forecast import prepare_run
-from evalflow.forecast_task import run_forecasts
+from evalflow.forecast_task import UNFINISHED_FOLDER, run_forecasts
 
 SCRIPT = "run_forecast.py"
 TIMES = ["202401010000", "202401010600", "202401011200"]
@@ -62,6 +62,11 @@ class Model:
     def store(self) -> Path:
         """The run's folder in the store."""
         return Path(self.spec["folder"])
+
+    @property
+    def unfinished(self) -> Path:
+        """Where forecasts are made."""
+        return self.output / UNFINISHED_FOLDER
 
     def run(self, *init_times: str, **options) -> int:
         """Make forecasts here and return the exit status."""

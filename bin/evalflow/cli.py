@@ -13,6 +13,8 @@ import click
 
 from evalflow.errors import UserError
 
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Signals that end a script like an exit does: a time limit, Ctrl-C, a terminal that is closed."""
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -53,12 +55,12 @@ SPEC = click.option(
 def command(function: Callable[..., None]) -> click.Command:
     """Turn `function` into a click command whose user errors are one line each and exit with status 1.
 
-    SIGTERM and Ctrl-C end it like an exit does, so that context managers clean up.
+    The signals in ENDING end it like an exit does, so that context managers clean up.
     """
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in ENDING:
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, lambda number, _frame: sys.exit(128 + number))
         try:

@@ -76,8 +76,7 @@ def prepare_forecast(
 
     The parameters are those of `forecast_task.run_forecasts`.
     """
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.unlink(missing_ok=True)  # a link that a former try left
+    shutil.rmtree(folder, ignore_errors=True)  # of a former try
     folder.mkdir(parents=True)
     date = datetime.strptime(init_time, _TIME).strftime("%Y-%m-%dT%H:%M")
     if forecaster:

@@ -24,6 +24,8 @@ from evalflow.runners import Job, runner_named
 from evalflow.yamlio import read_yaml
 
 UNFINISHED = "unfinished.txt"
+UNFINISHED_FOLDER = "unfinished"
+"""Where forecasts are made. Only what is whole leaves it, so that no exit status has to be trusted for that."""
 MADE_TWICE = "made_twice.txt"
 _POLL_SECONDS = 0.05
 _VISIBLE_GPUS = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
@@ -78,13 +80,15 @@ class _Team:
 
     Attributes
     ----------
+    output : where forecasts that are whole go
     statuses : init time → exit status of the model, or 1 where what it made is not whole; 0 means whole
     twice : init time → seconds, of forecasts that another launch had published when ours were finished
     """
 
-    def __init__(self, spec: dict, environment: Environment, shares: list[dict[str, str]]) -> None:
+    def __init__(self, spec: dict, environment: Environment, shares: list[dict[str, str]], output: Path) -> None:
         self.spec = spec
         self.environment = environment
+        self.output = output
         self.statuses: dict[str, int] = {}
         self.twice: dict[str, float] = {}
         self.free = shares[::-1]
@@ -163,8 +167,9 @@ class _Team:
         except UserError as error:
             describe_failure(self.spec, job, str(error))
             return 1
+        forecast = job.output.rename(self.output / member.init_time)
         try:
-            if not _publish(self.spec, job.output):
+            if not _publish(self.spec, forecast):
                 self.twice[member.init_time] = seconds
         except (
             OSError,
@@ -220,16 +225,16 @@ def publish_forecasts(spec: dict, folders: list[Path], stub: bool = False) -> No
 
 
 def _take_stored(spec: dict, init_times: list[str], output: Path) -> list[str]:
-    """Link to the forecasts that the store has by now, and return their init times.
+    """Link to the forecasts that the store has by now, and return their init times; of others, remove what is there.
 
     They are of another launch, of one that was killed while its jobs went on, or of a former try of this task.
     """
     stored = []
     for init_time in init_times:
         final, link = Path(spec["folder"]) / init_time, output / init_time
+        shutil.rmtree(link, ignore_errors=True)
+        link.unlink(missing_ok=True)
         if check_forecast(final, spec["sha256"]) is None:
-            shutil.rmtree(link, ignore_errors=True)
-            link.unlink(missing_ok=True)
             link.symlink_to(final)
             stored.append(init_time)
             click.echo(f"{spec['run_id']} {init_time}: is in the store by now")
@@ -249,11 +254,12 @@ def run_forecasts(
 ) -> None:
     """Make the forecasts of one run for some init times, with one mount, and publish each as soon as it is whole.
 
-    A finished forecast is a complete folder `output/{init_time}`, and by links or copies `spec["folder"]/{init_time}`.
-    What the store has already is not made: there `output/{init_time}` is a link to it. Where some of several fail, the
-    script succeeds and lists them with their status in `output/unfinished.txt`; where none succeeds, it exits with the
-    first status. Forecasts that another launch had published while ours were made are listed, with the GPU seconds that
-    they took, in `output/made_twice.txt`. SIGTERM ends the models; what is undone then counts as failed.
+    A finished forecast is a complete folder `output/{init_time}`, and by links or copies `spec["folder"]/{init_time}`; one
+    that is not finished, or failed, is in `output/unfinished/`. What the store has already is not made: there
+    `output/{init_time}` is a link to it. Where some of several fail, the script succeeds and lists them with their status
+    in `output/unfinished.txt`; where none succeeds, it exits with the first status. Forecasts that another launch had
+    published while ours were made are listed, with the GPU seconds that they took, in `output/made_twice.txt`. A signal
+    ends the models; what is undone then counts as failed.
 
     Parameters
     ----------
@@ -273,15 +279,16 @@ def run_forecasts(
     statuses = dict.fromkeys(_take_stored(spec, init_times, output), 0)
     waiting = [init_time for init_time in init_times if init_time not in statuses]
     stopped = 0
+    making = output / UNFINISHED_FOLDER
     if waiting:
         shares = share_gpus(gpus, min(at_once, len(waiting)))
         with visible(image) as environment:
             click.echo(f"{spec['run_id']}: environment by {environment.method}")
-            team = _Team(spec, environment, shares)
+            team = _Team(spec, environment, shares, output)
             stopped = team.make(
                 waiting,
                 lambda init_time: prepare_forecast(
-                    spec, config, checkpoint, init_time, output / init_time, forecaster, gpus
+                    spec, config, checkpoint, init_time, making / init_time, forecaster, gpus
                 ),
             )
         statuses |= team.statuses
@@ -295,12 +302,10 @@ def run_forecasts(
     }
     if len(unfinished) in (0, len(init_times)):
         (output / UNFINISHED).unlink()
-        if unfinished:
+        if not unfinished:
+            shutil.rmtree(making, ignore_errors=True)
+        else:
             sys.exit(stopped or next(iter(unfinished.values())))
         return
     lines = [f"{init_time} {status}\n" for init_time, status in unfinished.items()]
     (output / UNFINISHED).write_text("".join(lines), encoding="utf-8")
-    for init_time in unfinished:
-        if (output / init_time).exists():
-            shutil.rmtree(output / f"failed-{init_time}", ignore_errors=True)
-            (output / init_time).rename(output / f"failed-{init_time}")

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evalflow import store
+from evalflow.cli import ENDING
 from evalflow.digests import file_digest
 from evalflow.environment import proof_of, scratch_folder
 from evalflow.errors import UserError
 
-_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 _MOUNT_SECONDS = 20
@@ -75,7 +75,7 @@ def _dismiss(guard: subprocess.Popen) -> None:
 @contextmanager
 def _held_signals() -> Iterator[None]:
     """Let signals that would end us wait until this block is left: between two steps that belong together."""
-    former = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         yield
     finally:
@@ -85,7 +85,7 @@ def _held_signals() -> Iterator[None]:
 def _begin_command() -> None:
     """Prepare the child process that becomes a command."""
     _die_with_parent(signal.SIGKILL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
 
 @contextmanager

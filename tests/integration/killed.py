@@ -1,16 +1,19 @@
-"""Launches that are killed by SIGKILL at any moment, and launched again. On this machine, and on a Slurm (tests/slurm)."""
+"""Launches that are killed at any moment, and launched again. On this machine, and on a Slurm (tests/slurm)."""
 
+import os
 import random
+import signal
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 
 import psutil
 import yaml
 from shell_model import grib
 
-from .conftest import Experiment
+from .conftest import Experiment, Result
 
 # The model writes down when it begins and ends, where, and whether another makes the same forecast at the time. In a launch
 # that is to be killed, all but the first forecast of a run take long: their jobs are still there when the next one begins.
@@ -72,8 +75,18 @@ def nextflow(process: subprocess.Popen) -> psutil.Process:
     raise AssertionError(f"no Nextflow in {process.args}")
 
 
-def launch_and_kill(experiment: Experiment, tasks: int, seconds: float = 0) -> str:
-    """Launch, kill the launch by SIGKILL some seconds after it has begun so many tasks, and return what it said.
+def kill(process: subprocess.Popen) -> None:
+    """Kill Nextflow alone, by SIGKILL: what it has started goes on."""
+    nextflow(process).kill()
+
+
+def hang_up(process: subprocess.Popen) -> None:
+    """Do what the kernel does when a terminal is closed: all that was started from it gets SIGHUP."""
+    os.killpg(process.pid, signal.SIGHUP)
+
+
+def launch_and_end(experiment: Experiment, tasks: int, seconds: float = 0, end: Callable = kill) -> str:
+    """Launch, end the launch some seconds after it has begun so many tasks, and return what it said.
 
     Return nothing where it ended before.
     """
@@ -91,7 +104,7 @@ def launch_and_kill(experiment: Experiment, tasks: int, seconds: float = 0) -> s
     with suppress(subprocess.TimeoutExpired):
         process.wait(timeout=seconds)
         return ""
-    nextflow(process).kill()  # Nextflow alone: what it has started goes on
+    end(process)
     process.wait()
     return output.read_text()
 
@@ -146,12 +159,20 @@ def moments(seeds: int, tasks: int) -> list[tuple[int, float]]:
 
 def check_killed(experiment: Experiment, expected: dict[str, bytes], moment: tuple[int, float], *arguments: str) -> str:
     """Kill a launch at a moment, launch again, and check all that a user may rely on. Return when it was killed."""
-    said = launch_and_kill(experiment, *moment)
+    said = launch_and_end(experiment, *moment)
     before = whole(experiment)
     result = launch(experiment, *arguments)
-    assert result.status == 0, result.text
     if said:
         assert " was killed: " in result.text, result.text
+    check_made_good(experiment, expected, result, before)
+    names = submitted(said)
+    when = f"after {len(names)} tasks, the last {names[-1]}" if said else "not: it had ended"
+    return f"{when}; {len(before)} of {2 * INIT_TIMES} forecasts were whole"
+
+
+def check_made_good(experiment: Experiment, expected: dict[str, bytes], result: Result, before: set[str]) -> None:
+    """Check a launch after one that was ended: all is there, and what was whole `before` it was not made again."""
+    assert result.status == 0, result.text
     assert experiment.tree() == expected, "the results of an undisturbed launch"
     assert len(whole(experiment)) == 2 * INIT_TIMES
     failed = [row for row in experiment.trace() if row["status"] != "COMPLETED" and row["status"] != "CACHED"]
@@ -163,6 +184,3 @@ def check_killed(experiment: Experiment, expected: dict[str, bytes], moment: tup
     check_journal(experiment)
     assert left_processes(experiment) == []
     assert not list((experiment.root / "launch" / "work" / "launches").glob("*"))
-    names = submitted(said)
-    when = f"after {len(names)} tasks, the last {names[-1]}" if said else "not: it had ended"
-    return f"{when}; {len(before)} of {2 * INIT_TIMES} forecasts were whole"

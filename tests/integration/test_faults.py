@@ -218,7 +218,7 @@ def test_damage_is_found_set_aside_and_made_good(whole, tmp_path, how):
 def test_an_interrupted_stub_run_leaves_nothing_that_a_real_run_takes_for_real(quick, whole):
     command = quick.options
     quick.options = (*command, "-stub-run")
-    assert killed.launch_and_kill(quick, 8, 0.5), "it ended before it was killed"
+    assert killed.launch_and_end(quick, 8, 0.5), "it ended before it was killed"
     quick.options = command
     result = killed.launch(quick, "-resume")
     assert result.status == 0, result.text

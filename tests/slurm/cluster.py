@@ -29,15 +29,19 @@ _PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 # Init: reaps what is orphaned, and ends when the tests do.
 _FIRST = "import signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); sys.stdin.read()"
 _SPACE = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "slave", "--"]
-# All are stopped before the first is killed: none can say how another ended. Slurm's own is the one named after the job.
+# All are stopped before the first is killed: none can say how another ended. Slurm's own, the one named after the job, goes
+# last: the kernel hangs up, and wakes, stopped processes that nobody is left to watch over.
 _KILL_JOB = r"""
 for folder in /proc/[0-9]*; do
-    if grep -qsz "^SLURM_JOB_ID=$1\$" $folder/environ || { [ "$2" ] && grep -qs "^slurmstepd: \[$1\." $folder/cmdline; }; then
-        all="$all ${folder#/proc/}"
+    if [ "$2" ] && grep -qs "^slurmstepd: \[$1\." $folder/cmdline; then
+        step="$step ${folder#/proc/}"
+    elif grep -qsz "^SLURM_JOB_ID=$1\$" $folder/environ; then
+        job="$job ${folder#/proc/}"
     fi
 done
-kill -STOP $all
-kill -KILL $all  # some were ending anyway
+kill -STOP $step $job
+kill -KILL $job  # some were ending anyway
+[ ! "$step" ] || kill -KILL $step
 true
 """
 

@@ -122,6 +122,8 @@ FAULTS = {
         (NO_STATUS, "0"), SAME_TIME, ("500M", "1000M"),
         "python -c 'import time; hog = bytearray(600 << 20); time.sleep(6)'", {"mem_mb_per_cpu": 500},
     ),
+    # Nextflow's own trap would leave 0.
+    "hung up": Fault(("129", "0"), SAME_TIME, SAME_MEMORY, WAIT),
     "model killed": Fault(("137", "0"), SAME_TIME, MORE_MEMORY, "{first} kill -KILL $$; }"),
     "all processes killed": Fault((NO_STATUS, "0"), SAME_TIME, MORE_MEMORY, WAIT),
     "killed while it wrote its status": Fault(
@@ -149,6 +151,7 @@ def strike(cluster: Cluster, launches: Launches, mark: Callable[[str], Path]) ->
         waiting = {label: launches.job(label, "PENDING") for label in FAULTS if FAULTS[label].resources == GPU}
         control("update", f"jobid={waiting['moved to another partition'].id}", "partition=normal")
         cluster.run("scancel", str(begun("cancelled while running").id))
+        cluster.run("scancel", "--batch", "--signal=HUP", str(begun("hung up").id))
         cluster.kill_job(begun("all processes killed"))
         cluster.kill_job(begun("killed while it wrote its status"))
         # The one to be cancelled while it waits must not start with the others when their node is back.
@@ -222,8 +225,8 @@ def test_a_job_that_is_killed_each_time_is_named_with_its_log_and_made_later(clu
     assert re.search(rf"Error executing process > .*\({run_id} 199601151200\)", result.text), result.text
     folder = Path(re.search(r"Work dir:\s+(\S+)", result.text)[1])
     assert "CANCELLED" in (folder / ".command.log").read_text()
-    assert f"{run_id} 199601151200: log: 199601151200/forecast.log" in result.text.replace(f"{folder}/", "")
-    assert "1996-01-15T12:00" in (folder / "199601151200" / "forecast.log").read_text()
+    assert f"{run_id} 199601151200: log: unfinished/199601151200/forecast.log" in result.text.replace(f"{folder}/", "")
+    assert "1996-01-15T12:00" in (folder / "unfinished" / "199601151200" / "forecast.log").read_text()
     assert f"missing: {run_id}/199601151200" in result.text
 
     mended.touch()

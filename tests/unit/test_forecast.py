@@ -11,7 +11,7 @@ import yaml
 from environments import needs_root, small_disk
 from evalflow.errors import UserError
 from evalflow.forecast import SEAL, check_forecast, read_fields
-from evalflow.forecast_task import UNFINISHED
+from evalflow.forecast_task import UNFINISHED, UNFINISHED_FOLDER
 from evalflow.runners import Job, runner_named
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -98,12 +98,12 @@ def test_forecast_that_is_not_whole_fails(model, capfd, script, status, reason):
     assert reason in captured
     last = captured.splitlines()[-1]
     assert last.startswith(f"evalflow: {RUN_ID} {TIMES[0]}: ") and last.endswith(
-        f"; log: {model.output / TIMES[0] / 'forecast.log'}"
+        f"; log: {model.unfinished / TIMES[0] / 'forecast.log'}"
     )
     if "last words" in script:
         assert "last words" in captured
-    assert not (model.output / TIMES[0] / SEAL).exists() and not (model.output / UNFINISHED).exists()
-    assert check_forecast(model.output / TIMES[0], "f" * 64) == "missing"
+    assert not (model.unfinished / TIMES[0] / SEAL).exists()
+    assert model.names() == {UNFINISHED_FOLDER}, "only what is whole has the name of a forecast"
 
 
 def test_several_leads_in_one_file_of_any_name(model):
@@ -124,12 +124,13 @@ def test_leads_are_hours_whatever_the_unit_and_the_type_of_step(tmp_path):
 
 
 def test_what_a_former_try_left_is_removed(model):
-    folder = model.output / TIMES[0]
-    folder.mkdir(parents=True)
-    (folder / "lead-6.grib").write_bytes(grib(6))
-    (folder / SEAL).write_text("{}")
+    for folder in (model.output / TIMES[0], model.unfinished / TIMES[0]):
+        folder.mkdir(parents=True)
+        (folder / "lead-6.grib").write_bytes(grib(6))
+        (folder / SEAL).write_text("{}")
     model.does(TIMES[0], 'cp "$samples/lead-0.grib" "$1"')
     assert model.run(TIMES[0]) == 1
+    assert model.names() == {UNFINISHED_FOLDER}
     assert not (folder / "lead-6.grib").exists() and not (folder / SEAL).exists()
 
 
@@ -141,7 +142,7 @@ def test_full_disk_fails_the_forecast_and_not_those_before_it(model, capfd):
         assert (model.output / UNFINISHED).read_text() == f"{TIMES[1]} 1\n{TIMES[2]} 1\n"
         assert "No space left on device" in capfd.readouterr().err
         assert check_forecast(model.output / TIMES[0], "f" * 64, verify=True) is None
-        assert check_forecast(model.output / TIMES[1], "f" * 64) == "missing"
+        assert not (model.output / TIMES[1]).exists()
 
 
 # --- command ----------------------------------------------------------------------------------------------------------
@@ -181,7 +182,7 @@ def test_text_of_a_command_is_data(model):
     assert model.run(TIMES[0]) == 0
     words = json.loads((model.output / TIMES[0] / "words").read_text())
     expected = [*HOSTILE, '{"json": [1, {"a": "0"}]}', "{", "}", "{}", "{6}", "{0}", "x0-6/6y"]
-    assert words == [str(model.output / TIMES[0]), str(model.samples), *expected]
+    assert words == [str(model.unfinished / TIMES[0]), str(model.samples), *expected]
     assert {path.name for path in (model.output / TIMES[0]).iterdir()} == {
         "words", "config.yaml", "forecast.log", "forecast.json", "lead-0.grib", "lead-6.grib",
     }  # fmt: skip

@@ -6,9 +6,10 @@ import signal
 
 import pytest
 from environments import end, is_running, needs_root, one_line, run, small_disk, start, wait_for
+from evalflow.cli import ENDING
 from evalflow.errors import UserError
 from evalflow.forecast import LOG, SEAL, check_forecast
-from evalflow.forecast_task import MADE_TWICE, UNFINISHED, share_gpus
+from evalflow.forecast_task import MADE_TWICE, UNFINISHED, UNFINISHED_FOLDER, share_gpus
 from shell_model import RUN_ID, TIMES, WHOLE, Model
 
 DIGEST = "f" * 64
@@ -30,7 +31,7 @@ def model(tmp_path):
 def test_one_that_fails_does_not_take_others_with_it(model, capfd):
     model.does(TIMES[1], "exit 3")
     assert model.run(*TIMES) == 0
-    assert model.names() == {TIMES[0], TIMES[2], f"failed-{TIMES[1]}", UNFINISHED}
+    assert model.names() == {TIMES[0], TIMES[2], UNFINISHED_FOLDER, UNFINISHED}
     assert (model.output / UNFINISHED).read_text() == f"{TIMES[1]} 3\n"
     for init_time in (TIMES[0], TIMES[2]):
         assert check_forecast(model.output / init_time, DIGEST, verify=True) is None
@@ -39,11 +40,11 @@ def test_one_that_fails_does_not_take_others_with_it(model, capfd):
     captured = capfd.readouterr()
     assert captured.out.splitlines() == [
         f"{RUN_ID}: environment by folder",
-        f"{RUN_ID} {TIMES[0]}: log: {model.output / TIMES[0] / LOG}",
+        f"{RUN_ID} {TIMES[0]}: log: {model.unfinished / TIMES[0] / LOG}",
         f"{RUN_ID} {TIMES[0]}: done (1 of 3)",
-        f"{RUN_ID} {TIMES[1]}: log: {model.output / TIMES[1] / LOG}",
+        f"{RUN_ID} {TIMES[1]}: log: {model.unfinished / TIMES[1] / LOG}",
         f"{RUN_ID} {TIMES[1]}: FAILED with status 3 (2 of 3)",
-        f"{RUN_ID} {TIMES[2]}: log: {model.output / TIMES[2] / LOG}",
+        f"{RUN_ID} {TIMES[2]}: log: {model.unfinished / TIMES[2] / LOG}",
         f"{RUN_ID} {TIMES[2]}: done (3 of 3)",
     ]
     assert "status 3" in captured.err
@@ -59,7 +60,7 @@ def test_none_succeeds(model):
 def test_second_try_in_the_same_folder(model):
     model.does(TIMES[1], "exit 3")
     assert model.run(*TIMES) == 0 and model.run(*TIMES) == 0
-    assert model.names() == {TIMES[0], TIMES[2], f"failed-{TIMES[1]}", UNFINISHED}
+    assert model.names() == {TIMES[0], TIMES[2], UNFINISHED_FOLDER, UNFINISHED}
     model.does(TIMES[1], WHOLE)
     assert model.run(*TIMES) == 0
     assert not (model.output / UNFINISHED).exists() and set(TIMES) <= model.names()
@@ -75,7 +76,7 @@ def stop(model, init_time: str, number: int, *init_times: str):
     model.does(init_time, HANG)
     script, *words = model.words(*init_times)
     process = start(script, *words, spec=model.spec)
-    path = model.output / init_time / "pids"
+    path = model.unfinished / init_time / "pids"
     wait_for(lambda: path.exists() or process.poll() is not None)
     pids = [int(word) for word in path.read_text().split()]
     process.send_signal(number)
@@ -91,15 +92,15 @@ def stop(model, init_time: str, number: int, *init_times: str):
 def test_sigterm_ends_the_model(model):
     status, _ = stop(model, TIMES[0], signal.SIGTERM, *TIMES)
     assert status == 143
-    assert model.names() == {TIMES[0]} and not (model.output / TIMES[0] / SEAL).exists()
+    assert model.names() == {UNFINISHED_FOLDER} and not (model.unfinished / TIMES[0] / SEAL).exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_sigterm_leaves_what_is_finished(model, number):
+@pytest.mark.parametrize("number", ENDING)
+def test_a_signal_leaves_what_is_finished(model, number):
     status, stderr = stop(model, TIMES[1], number, *TIMES)
     assert status == 0, stderr
     assert "stopped from outside; what is finished is kept" in stderr
-    assert model.names() == {TIMES[0], f"failed-{TIMES[1]}", UNFINISHED}
+    assert model.names() == {TIMES[0], UNFINISHED_FOLDER, UNFINISHED}
     assert (model.output / UNFINISHED).read_text() == f"{TIMES[1]} {128 + number}\n{TIMES[2]} {128 + number}\n"
     assert check_forecast(model.output / TIMES[0], DIGEST, verify=True) is None
 
@@ -108,7 +109,7 @@ def test_sigkill_leaves_what_is_finished_and_no_model(model):
     status, _ = stop(model, TIMES[1], signal.SIGKILL, *TIMES)
     assert status == -signal.SIGKILL
     assert check_forecast(model.output / TIMES[0], DIGEST, verify=True) is None
-    assert check_forecast(model.output / TIMES[1], DIGEST) == "missing"
+    assert not (model.output / TIMES[1]).exists(), "only what is whole has the name of a forecast"
 
 
 def test_script_passes_the_status_on(model):
@@ -262,7 +263,7 @@ def test_every_members_status_is_kept(model):
     assert model.run(*TIMES, at_once=3) == 0
     assert (model.output / UNFINISHED).read_text() == f"{TIMES[0]} 3\n{TIMES[2]} 137\n"
     assert published(model) == {TIMES[1]}
-    assert model.names() == {TIMES[1], f"failed-{TIMES[0]}", f"failed-{TIMES[2]}", UNFINISHED}
+    assert model.names() == {TIMES[1], UNFINISHED_FOLDER, UNFINISHED}
 
 
 def test_fewer_gpus_than_members_need(monkeypatch):
@@ -287,7 +288,7 @@ def test_sigterm_ends_all_members(model):
         model.does(init_time, HANG)
     script, *words = model.words(*TIMES, at_once=3)
     process = start(script, *words, spec=model.spec)
-    files = [model.output / init_time / "pids" for init_time in TIMES[:2]]
+    files = [model.unfinished / init_time / "pids" for init_time in TIMES[:2]]
     wait_for(lambda: all(path.exists() for path in files) and (model.store / TIMES[2]).exists())
     pids = [int(word) for path in files for word in path.read_text().split()]
     process.send_signal(signal.SIGTERM)

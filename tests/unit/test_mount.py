@@ -25,6 +25,7 @@ from environments import (
     start,
     wait_for,
 )
+from evalflow.cli import ENDING
 from evalflow.environment import proof_of, scratch_folder
 from evalflow.mount import visible
 
@@ -174,7 +175,7 @@ def test_two_at_once(images, method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [*ENDING, signal.SIGKILL])
 def test_command_and_its_children_end_with_the_wrapper(images, method, number, tmp_path):
     # A child in the background that ignores SIGTERM, and a command that cleans up.
     program = (
