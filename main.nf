@@ -59,11 +59,14 @@ workflow {
     def trace = file("${launchDir}/.nextflow/evalflow-trace.txt", glob: false)
     workflow.onComplete {
         summarize(planned, trace, made_twice)
-        mark.delete()
+        // After a signal, jobs are cancelled only now, and may outlive that: the next launch sees to them.
+        if (!is_ended_by_signal()) {
+            mark.delete()
+        }
     }
 }
 
-// End what a launch that was killed has left in the work folder. Return the file that says that this one uses it now.
+// End what a launch that ended early has left in the work folder. Return the file that says that this one uses it now.
 def recover() {
     if (run_script(["${projectDir}/bin/recover.py", '--work_dir', workflow.workDir, '--session', workflow.sessionId])) {
         error("the work folder ${workflow.workDir} cannot be used")
@@ -71,11 +74,15 @@ def recover() {
     return file("${workflow.workDir}/launches/${workflow.sessionId}.json", glob: false)
 }
 
+def is_ended_by_signal() {
+    return workflow.errorMessage ==~ /SIG[A-Z]+/
+}
+
 // The arguments of plan.py, each ended by a NUL.
 def plan_arguments() {
     def words = ['--config', params.config, '--launch_dir', workflow.launchDir, '--target', params.target, '--inits_per_task', params.inits_per_task, '--inits_at_once', params.inits_at_once]
     words += params.outdir ? ['--outdir', params.outdir] : []
-    words += params.max_gpus ? ['--max_gpus', params.max_gpus] : []
+    words += params.max_gpus != null ? ['--max_gpus', params.max_gpus] : []
     words += params.gpus ? ['--gpus', params.gpus] : []
     words += params.verify_store ? ['--verify_store'] : []
     return words.collect { word -> "${word}\0" }.join()

@@ -8,6 +8,7 @@ import click
 
 from evalflow.cli import SPEC, command, read_spec
 from evalflow.sandbox import create_sandbox
+from evalflow.store import replace_file
 
 
 @command
@@ -18,10 +19,14 @@ from evalflow.sandbox import create_sandbox
 @click.option(
     "--with_checkpoint/--link_checkpoint", default=False, help="Put the checkpoint's bytes into the zip, or a link."
 )
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="The zip to write.")
+@click.option(
+    "--output", required=True, type=click.Path(path_type=Path), help="The zip to write, here and in the store."
+)
 def main(spec, checkpoint, lock, init_time, with_checkpoint, output):
     """Write a zip that makes a forecast of one run by hand: checkpoint, lock, config, README and scripts."""
-    create_sandbox(read_spec(spec), checkpoint, lock, init_time, output, link=not with_checkpoint)
+    spec = read_spec(spec)
+    create_sandbox(spec, checkpoint, lock, init_time, output, link=not with_checkpoint)
+    replace_file(output, Path(spec["folder"]) / output.name)
 
 
 if __name__ == "__main__":

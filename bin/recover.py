@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""See to what a launch that was killed has left in a work folder."""
+"""See to what a launch that ended early has left in a work folder."""
 
 import os
 from pathlib import Path
@@ -8,22 +8,23 @@ import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
 from evalflow.cli import command
-from evalflow.recovery import recover, register
+from evalflow.recovery import alone, recover, register
 
 
 @command
-@click.option("--work_dir", required=True, type=click.Path(path_type=Path), help="Nextflow's work folder.")
+@click.option("--work_dir", required=True, type=click.Path(exists=True, path_type=Path), help="Nextflow's work folder.")
 @click.option("--dead", is_flag=True, help="Launches on other hosts are dead, too.")
 @click.option("--session", help="Register the launch that calls this, by its session.")
 def main(work_dir, dead, session):
-    """End the jobs and processes of launches that were killed, and remove the exit codes in their work folders.
+    """End the jobs and processes of launches that ended early, and remove the exit codes in their work folders.
 
     Every launch does this when it begins. What jobs had finished is in the store and stays there.
     """
-    for line in recover(work_dir, dead):
-        click.echo(f"evalflow: {line}")
-    if session:
-        register(work_dir, session, os.getppid())
+    with alone(work_dir):
+        for line in recover(work_dir, dead):
+            click.echo(f"evalflow: {line}")
+        if session:
+            register(work_dir, session, os.getppid())
 
 
 if __name__ == "__main__":

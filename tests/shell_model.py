@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import eccodes
+from evalflow.digests import file_digest
 from evalflow.forecast import prepare_run
 from evalflow.forecast_task import UNFINISHED_FOLDER, run_forecasts
 
@@ -46,7 +47,9 @@ class Model:
             "runner": "command",
             "sha256": "f" * 64,
             "identity": {"steps": [0, 6, 6]},
+            "checkpoint": file_digest(root / "checkpoint"),
             "files": {},
+            "digests": {},
             "leads": [0, 6],
             "step": 6,
             "command": ["sh", "-c", f'. "{root}/model.sh"', "sh", "{output}"],

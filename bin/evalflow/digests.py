@@ -41,6 +41,11 @@ def hash_file(path: Path) -> str:
     return sha256.hexdigest()
 
 
+def changed_since_planned(path: Path | str) -> UserError:
+    """Return the error of a file whose content is no longer what an id was computed from."""
+    return UserError(f"{os.path.realpath(path)}: has changed since the launch was planned; launch again")
+
+
 def _cache_folder() -> Path:
     base = os.environ.get("EVALFLOW_CACHE") or os.path.join(
         os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "evalflow"

@@ -14,7 +14,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ import click
 
 from evalflow import store
 from evalflow.config_fields import check_requirement, show
-from evalflow.digests import digest, file_digest
+from evalflow.digests import changed_since_planned, digest, file_digest
 from evalflow.errors import UserError
 from evalflow.pythons import find_python, this_platform
 from evalflow.requirements import merge_requirements, requirement_name
@@ -42,7 +41,6 @@ DEFINITIONS = "share/eccodes-cosmo-resources/definitions"
 LINKS = {True: "venv.squashfs", False: "venv"}
 """squash_venv → name of the link to the image in an environment's folder."""
 
-_STALE_SECONDS = 2 * 24 * 3600
 _MOST_METADATA = 256 * 1024 * 1024
 """Bytes up to which the metadata of a checkpoint is read: a small archive may hold any number of them."""
 _BLOCK = "1M"
@@ -63,12 +61,11 @@ def scratch_folder() -> Path:
 
 
 @contextmanager
-def _scratch() -> Iterator[Path]:
+def temporary_scratch(purpose: str) -> Iterator[Path]:
+    """Yield a new node-local folder; afterwards it is removed, at the latest by the next one for the same purpose."""
     base = scratch_folder()
-    for stale in base.glob("build-*"):  # of a build that was killed
-        if time.time() - stale.stat().st_mtime > _STALE_SECONDS:
-            shutil.rmtree(stale, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix="build-", dir=base))
+    store.remove_stale(base, f"{purpose}-*")
+    folder = Path(tempfile.mkdtemp(prefix=f"{purpose}-", dir=base))
     try:
         yield folder
     finally:
@@ -177,9 +174,7 @@ def get_checkpoint(spec: dict) -> None:
     with store.new_in_store(final) as temporary:
         source_of(checkpoint.uri, "checkpoint").fetch(checkpoint, temporary)
         if checkpoint.sha256 and file_digest(temporary) != checkpoint.sha256:
-            raise UserError(
-                f"{checkpoint.location}: the checkpoint has changed since the launch was planned; launch again"
-            )
+            raise changed_since_planned(checkpoint.location)
         metadata = read_metadata(temporary, checkpoint.uri)
     store.write_new(folder / METADATA, store.to_json(metadata))
 
@@ -241,7 +236,7 @@ def lock_requirements(spec: dict, metadata: Path) -> None:
     version, python = find_python(spec["python"] or runner.python(known), nearest=spec["python"] is None)
     for warning in _warnings(spec, known, version):
         click.echo(f"evalflow: {spec['env_id']}: warning: {warning}", err=True)
-    with _scratch() as scratch:
+    with temporary_scratch("build") as scratch:
         (scratch / "requirements.in").write_text("\n".join(wanted) + "\n", encoding="utf-8")
         body = _uv(
             ["pip", "compile", "requirements.in", "--python", python, "--no-python-downloads", "--generate-hashes",
@@ -425,7 +420,7 @@ def build_image(spec: dict, lock: Path) -> None:
         )
     version, python = find_python(locked["python"])
     image = Path(spec["images"]) / image_name(locked["image_id"], spec["squash_venv"])
-    with _scratch() as scratch:
+    with temporary_scratch("build") as scratch:
         venv = scratch / "venv"
         _make_venv(venv, lock, python, spec["env_id"], _torch_backend(spec))
         _check_imports(venv, runner_named(spec["runner"]).imports, spec["env_id"])
@@ -486,6 +481,8 @@ def seal_environment(spec: dict, image: Path) -> None:
     files = {name: store.describe_file(folder / name) for name in (METADATA, LOCK)}
     checkpoint = folder / CHECKPOINT
     files[CHECKPOINT] = {"size": checkpoint.stat().st_size, "sha256": file_digest(checkpoint)}
+    if Checkpoint(**spec["checkpoint"]).sha256 not in (None, files[CHECKPOINT]["sha256"]):
+        raise changed_since_planned(checkpoint)
     files[link.name] = {"size": proof["size"], "sha256": proof["sha256"]}
     document = {
         "env_id": spec["env_id"],

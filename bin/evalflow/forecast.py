@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 
 from evalflow import store
+from evalflow.digests import changed_since_planned, file_digest
 from evalflow.environment import read_task
 from evalflow.errors import UserError
 from evalflow.lookup import RESOURCES
@@ -50,6 +51,25 @@ def prepare_run(spec: dict, folder: Path) -> None:
     about = {name: spec[name] for name in ("run_id", "env_id", "model_type", "runner", "sha256", "identity", "files")}
     (folder / RUN).write_text(store.to_json(about), encoding="utf-8")
     (folder / INFERENCE).write_text(spec["config"], encoding="utf-8")
+
+
+def check_inputs(spec: dict, checkpoint: Path) -> None:
+    """Check that the files that a forecast is made from are still those that its run's id stands for.
+
+    Parameters
+    ----------
+    spec : the run as the plan has it
+    checkpoint : the run's checkpoint
+
+    Raises
+    ------
+    UserError
+        Where one has another content than when the launch was planned.
+    """
+    wanted = {**spec["digests"], str(checkpoint): spec["checkpoint"]}
+    for path, sha256 in wanted.items():
+        if sha256 and file_digest(Path(path)) != sha256:
+            raise changed_since_planned(path)
 
 
 def _link_forecaster(folder: Path, forecaster: Path) -> None:
@@ -174,6 +194,16 @@ def _check_output(folder: Path, wanted: list[int], same_fields: bool) -> tuple[l
     return files, {lead: counts.total() for lead, counts in fields.items()}
 
 
+def _make_links_relative(folder: Path) -> None:
+    """Let links within a forecast stay right where it is moved to."""
+    for link in list(folder.rglob("*")):
+        target = os.readlink(link) if link.is_symlink() else ""
+        for root in (folder, Path(os.path.realpath(folder))):
+            if os.path.isabs(target) and Path(target).is_relative_to(root):
+                store.replace_link(link, os.path.relpath(folder / Path(target).relative_to(root), link.parent))
+                break
+
+
 def seal_forecast(spec: dict, job: Job, method: str, seconds: float) -> None:
     """Check what a model wrote and write `forecast.json`, by which a forecast is complete.
 
@@ -187,9 +217,11 @@ def seal_forecast(spec: dict, job: Job, method: str, seconds: float) -> None:
     Raises
     ------
     UserError
-        Where the forecast is not whole.
+        Where the forecast is not whole, or what it was made from has changed meanwhile.
     """
     folder = job.output
+    check_inputs(spec, job.checkpoint)
+    _make_links_relative(folder)
     files, leads = _check_output(
         folder, spec["leads"], runner_named(spec["runner"]).same_fields(read_yaml(folder / CONFIG))
     )

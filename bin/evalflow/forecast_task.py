@@ -17,7 +17,15 @@ from evalflow import store
 from evalflow.cli import describe_os_error
 from evalflow.environment import DEFINITIONS
 from evalflow.errors import UserError
-from evalflow.forecast import FORECASTER, LOG, check_forecast, describe_failure, prepare_forecast, seal_forecast
+from evalflow.forecast import (
+    FORECASTER,
+    LOG,
+    check_forecast,
+    check_inputs,
+    describe_failure,
+    prepare_forecast,
+    seal_forecast,
+)
 from evalflow.lookup import RESOURCES
 from evalflow.mount import Environment, ask_to_end, exit_status, visible
 from evalflow.runners import Job, runner_named
@@ -168,15 +176,8 @@ class _Team:
             describe_failure(self.spec, job, str(error))
             return 1
         forecast = job.output.rename(self.output / member.init_time)
-        try:
-            if not _publish(self.spec, forecast):
-                self.twice[member.init_time] = seconds
-        except (
-            OSError,
-            UserError,
-        ) as error:  # it is made: PUBLISH_FORECASTS tries again, and fails the launch if it must
-            why = describe_os_error(error) if isinstance(error, OSError) else error
-            _complain(self.spec, member.init_time, f"made, but not published: {why}")
+        if not _try_to_publish(self.spec, forecast):
+            self.twice[member.init_time] = seconds
         return 0
 
 
@@ -190,6 +191,16 @@ def _publish(spec: dict, folder: Path) -> bool:
     if os.path.lexists(final) and check_forecast(final, spec["sha256"]) is not None:
         store.set_aside(final)
     return store.publish_folder(folder, final)
+
+
+def _try_to_publish(spec: dict, folder: Path) -> bool:
+    """Do what `_publish` does; where that fails, it is made all the same: PUBLISH_FORECASTS tries again, and may fail."""
+    try:
+        return _publish(spec, folder)
+    except (OSError, UserError) as error:
+        why = describe_os_error(error) if isinstance(error, OSError) else error
+        _complain(spec, folder.name, f"made, but not published: {why}")
+        return True
 
 
 def publish_forecasts(spec: dict, folders: list[Path], stub: bool = False) -> None:
@@ -224,21 +235,28 @@ def publish_forecasts(spec: dict, folders: list[Path], stub: bool = False) -> No
             ) from None
 
 
-def _take_stored(spec: dict, init_times: list[str], output: Path) -> list[str]:
-    """Link to the forecasts that the store has by now, and return their init times; of others, remove what is there.
+def _take_made(spec: dict, init_times: list[str], output: Path) -> list[str]:
+    """Take the forecasts that are made by now, and return their init times; of others, remove what is there.
 
-    They are of another launch, of one that was killed while its jobs went on, or of a former try of this task.
+    They are of another launch, of one that was killed while its jobs went on, or of a former try of this task. Of those in
+    the store, `output/{init_time}` becomes a link; one that is whole there, but not in the store, is published.
     """
-    stored = []
+    made = []
     for init_time in init_times:
-        final, link = Path(spec["folder"]) / init_time, output / init_time
-        shutil.rmtree(link, ignore_errors=True)
-        link.unlink(missing_ok=True)
-        if check_forecast(final, spec["sha256"]) is None:
-            link.symlink_to(final)
-            stored.append(init_time)
+        stored, here = Path(spec["folder"]) / init_time, output / init_time
+        in_store = check_forecast(stored, spec["sha256"]) is None
+        if in_store or here.is_symlink() or check_forecast(here, spec["sha256"], verify=True) is not None:
+            shutil.rmtree(here, ignore_errors=True)
+            here.unlink(missing_ok=True)
+        if in_store:
+            here.symlink_to(stored)
             click.echo(f"{spec['run_id']} {init_time}: is in the store by now")
-    return stored
+        elif here.exists():
+            _try_to_publish(spec, here)
+        else:
+            continue
+        made.append(init_time)
+    return made
 
 
 def run_forecasts(
@@ -276,11 +294,12 @@ def run_forecasts(
     checkpoint, output = Path(os.path.abspath(checkpoint)), Path(os.path.abspath(output))
     output.mkdir(parents=True, exist_ok=True)
     (output / UNFINISHED).write_text("\n".join(init_times) + "\n", encoding="utf-8")  # while the disk has room for it
-    statuses = dict.fromkeys(_take_stored(spec, init_times, output), 0)
+    statuses = dict.fromkeys(_take_made(spec, init_times, output), 0)
     waiting = [init_time for init_time in init_times if init_time not in statuses]
     stopped = 0
     making = output / UNFINISHED_FOLDER
     if waiting:
+        check_inputs(spec, checkpoint)
         shares = share_gpus(gpus, min(at_once, len(waiting)))
         with visible(image) as environment:
             click.echo(f"{spec['run_id']}: environment by {environment.method}")

@@ -29,7 +29,7 @@ from evalflow.identity import (
 from evalflow.jobs import assign_lanes, build_resources, describe_unused, run_resources
 from evalflow.lookup import PROJECT, Lookup
 from evalflow.sources.local import LocalFile
-from evalflow.yamlio import dump_yaml
+from evalflow.yamlio import dump_yaml, read_text
 
 TARGETS = ("environments", "forecasts", "experiment", "sandbox")
 _TIME = "%Y%m%d%H%M"
@@ -304,6 +304,12 @@ def _env_entry(env_id: str, runs: list[Run], data: Path, found: dict, needed: bo
     }
 
 
+def _file_digests(paths: list[str]) -> dict[str, str]:
+    """Return path → SHA-256 of those that are files (not Zarr stores, say)."""
+    files = sorted({path for path in paths if os.path.isfile(path) and os.path.getsize(path)})
+    return {path: file_digest(Path(path)) for path in files}
+
+
 def _run_entry(run: Run, data: Path, needed: bool, code: str, resources: dict) -> dict:
     return {
         "run_id": run.run_id,
@@ -327,7 +333,9 @@ def _run_entry(run: Run, data: Path, needed: bool, code: str, resources: dict) -
             "step": run.run_identity["steps"][2],
             "command": run.config.command or [],
             "config": dump_yaml(run.inference.located),  # as text: JSON would change keys that are numbers
+            "checkpoint": run.checkpoint.sha256,
             "files": run.inference.files,
+            "digests": _file_digests([*run.inference.files.values(), *run.inference.linked.values()]),
             "resources": {"linked": run.inference.linked, "rewritten": run.inference.rewritten},
             "disable_local_eccodes_definitions": run.config.disable_local_eccodes_definitions,
             "torch_backend": run.config.torch_backend,
@@ -475,9 +483,14 @@ def make_plan(config_path: Path, options: Options) -> dict:
         env_entries.append(entry | {"resources": build_resources(profile)})
 
     external = _external_runs(config, lookup, init_times, stored)
+    if options.inits_at_once > options.inits_per_task:
+        stored.warnings.append(
+            f"--inits_at_once {options.inits_at_once}: no task has more than --inits_per_task {options.inits_per_task}"
+        )
     return {
         "experiment_id": _name_experiment(label, master_hash(config, runs, lookup)),
         "config": str(config_path),
+        "config_text": read_text(config_path),
         "target": options.target,
         "stub": options.stub,
         "outdir": str(outdir),

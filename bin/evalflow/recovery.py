@@ -1,16 +1,19 @@
-"""What a launch that was killed has left: jobs and processes that still run, and work folders that must not be believed.
+"""What a launch that ended early has left: jobs and processes that still run, and work folders that must not be believed.
 
-Every launch writes who it is to `{work}/launches/{session}.json` and removes that when it ends, however it ends; only
-SIGKILL, or the end of its host, leaves it there. Nextflow itself does not notice: with `-resume` it gives unfinished tasks
-the folders that they had, in which the jobs of the launch before may still write, and believes the exit codes in them.
+Every launch writes who it is to `{work}/launches/{session}.json` and removes that when it ends with all its tasks. It stays
+after SIGKILL, or the end of its host; and after any other signal, as Nextflow then cancels jobs last, once, and does not look
+whether they end. Nextflow itself does not notice: with `-resume` it gives unfinished tasks the folders that they had, in
+which the jobs of the launch before may still write, and believes the exit codes in them.
 """
 
+import fcntl
 import os
 import shutil
 import socket
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +31,8 @@ _EVIDENCE = (".exitcode", ".command.begin", ".command.job")
 """Files by which Nextflow takes a task for ended or for begun, and by which one job leaves a folder to another."""
 _JOB_SECONDS = 180
 _PROCESS_SECONDS = 15
+_CLOCK_SECONDS = 60
+"""By how much the start of a process may seem to move: it is counted from the start of the host, which clocks correct."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Launch:
         """Return whether it still runs, or None where that cannot be seen from this host."""
         if self.host == socket.gethostname():
             try:
-                return abs(psutil.Process(self.pid).create_time() - self.started) < 1
+                return abs(psutil.Process(self.pid).create_time() - self.started) < _CLOCK_SECONDS
             except psutil.NoSuchProcess:
                 return False
         if self.job and shutil.which("squeue"):
@@ -87,20 +92,21 @@ def _slurm(*words: str) -> str:
         done, why = None, "not found"
     if done is None or done.returncode != 0:
         raise UserError(
-            f"{words[0]}: {why}; the launch before was killed, and its jobs cannot be seen to; try again later"
+            f"{words[0]}: {why}; the launch before ended early, and its jobs cannot be seen to; try again later"
         )
     return done.stdout
 
 
 def _jobs() -> list[tuple[str, Path]]:
-    """Return number and working folder of the user's jobs."""
-    lines = _slurm("squeue", "--noheader", f"--user={os.getuid()}", "--format=%i %Z").splitlines()
+    """Return number and working folder of the user's jobs; of array jobs, each task's own number, as the job itself sees it."""
+    lines = _slurm("squeue", "--noheader", f"--user={os.getuid()}", "--format=%A %Z").splitlines()
     pairs = (line.strip().partition(" ") for line in lines)
     return [(number, Path(os.path.realpath(folder))) for number, _, folder in pairs]
 
 
 def _orphaned_jobs(work: Path) -> list[str]:
-    return [number for number, folder in _jobs() if folder.is_relative_to(work)]
+    ours = os.environ.get("SLURM_JOB_ID")  # of a launch that was submitted from there
+    return [number for number, folder in _jobs() if folder.is_relative_to(work) and number != ours]
 
 
 def _cancel_jobs(work: Path) -> int:
@@ -111,7 +117,7 @@ def _cancel_jobs(work: Path) -> int:
     deadline = time.monotonic() + _JOB_SECONDS
     while left := _orphaned_jobs(work):
         if time.monotonic() > deadline:
-            raise UserError(f"{work}: jobs of a launch that was killed do not end: {', '.join(left)}; try again later")
+            raise UserError(f"{work}: jobs of a launch that ended early do not end: {', '.join(left)}; try again later")
         time.sleep(1)
     return len(jobs)
 
@@ -155,11 +161,21 @@ def _used_folders(work: Path, since: float) -> tuple[list[Path], bool]:
     return used, slurm
 
 
+@contextmanager
+def alone(work: Path) -> Iterator[None]:
+    """Let no two launches `recover` and `register` at the same time: one would take the other's jobs for a dead one's."""
+    (work / LAUNCHES).mkdir(parents=True, exist_ok=True)
+    with open(work / LAUNCHES / ".lock", "w") as lock:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def recover(work: Path, dead: bool = False) -> list[str]:
-    """End what launches that were killed have left below a work folder, so that another launch can use it.
+    """End what launches that ended early have left below a work folder, so that another launch can use it.
 
     Their jobs are cancelled and their processes ended; what these had finished is in the store. Exit codes in their task
-    folders are removed; nothing else is. Where no launch was killed, nothing is done.
+    folders are removed; nothing else is. Where no launch ended early, nothing is done.
 
     Parameters
     ----------
@@ -168,7 +184,7 @@ def recover(work: Path, dead: bool = False) -> list[str]:
 
     Returns
     -------
-    What was done, a line for each launch that was killed.
+    What was done, a line for each launch that ended early.
 
     Raises
     ------
@@ -185,22 +201,22 @@ def recover(work: Path, dead: bool = False) -> list[str]:
             f"{work}: used by the launch of {unknown[0]}, of which cannot be seen from here whether it still runs; end it, "
             f"or, where it is dead: bin/recover.py --dead --work_dir {work}"
         )
-    killed = [file for file, runs in states.items() if not runs]
-    if not killed:
+    early = [file for file, runs in states.items() if not runs]
+    if not early:
         return []
     alive = [launches[file] for file, runs in states.items() if runs]
     if alive:
         raise UserError(
-            f"{work}: a launch was killed here, and that of {alive[0]} still runs: their jobs cannot be told apart; wait "
+            f"{work}: a launch ended early here, and that of {alive[0]} still runs: their jobs cannot be told apart; wait "
             "for its end, or use another work folder (-w)"
         )
-    folders, slurm = _used_folders(work, min(launches[file].began for file in killed))
+    folders, slurm = _used_folders(work, min(launches[file].began for file in early))
     jobs = _cancel_jobs(work) if slurm else 0
     processes = _end_processes(work)
     for folder in folders:
         for name in _EVIDENCE:
             (folder / name).unlink(missing_ok=True)
-    for file in killed:
+    for file in early:
         file.unlink(missing_ok=True)
     counts = f"{jobs} jobs cancelled, {processes} processes ended, {len(folders)} task folders cleared"
-    return [f"the launch of {launches[file]} was killed: {counts}" for file in killed]
+    return [f"the launch of {launches[file]} ended early: {counts}" for file in early]

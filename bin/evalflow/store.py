@@ -62,6 +62,16 @@ def _settle(temporary: Path, final: Path) -> None:
             temporary.rename(final)  # a file system without hard links
 
 
+def remove_stale(folder: Path, pattern: str) -> None:
+    """Remove what matches `pattern` in a folder and is two days old: left by a process that was killed."""
+    for stale in folder.glob(pattern):
+        try:
+            if time.time() - stale.lstat().st_mtime > _STALE_SECONDS:
+                _remove(stale)
+        except OSError:  # its writer, or another process, was faster
+            pass
+
+
 @contextmanager
 def new_in_store(final: Path) -> Iterator[Path]:
     """Yield a temporary path beside `final` to write a file, link or folder to; afterwards it has its final name.
@@ -69,14 +79,8 @@ def new_in_store(final: Path) -> Iterator[Path]:
     Where `final` exists already, it stays and what was written is dropped. On any failure nothing is left.
     """
     final.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{final.name}."
-    for stale in final.parent.glob(f"{prefix}*.tmp"):
-        try:
-            if time.time() - stale.lstat().st_mtime > _STALE_SECONDS:
-                _remove(stale)
-        except OSError:  # its writer, or another process, was faster
-            pass
-    temporary = final.with_name(f"{prefix}{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
+    remove_stale(final.parent, ".*.tmp")
+    temporary = final.with_name(f".{final.name}.{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         yield temporary
         _flush(temporary)
@@ -119,8 +123,21 @@ def publish_folder(source: Path, final: Path) -> bool:
             shutil.copytree(source, temporary, symlinks=True, copy_function=link_or_copy)
         except shutil.Error as error:  # which lists texts, without the number of the error
             raise (problems or [error])[0] from None
+        os.utime(temporary)  # it has its source's time, by which it might be stale
         made = temporary.stat().st_ino
     return final.stat().st_ino == made
+
+
+def replace_file(source: Path, final: Path) -> None:
+    """Make `final` equal to the file `source`, whole or not at all, whatever was there before."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary = final.with_name(f".{final.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        _link_or_copy(str(source), str(temporary))
+        _flush(temporary)
+        temporary.replace(final)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_new(final: Path, text: str) -> None:

@@ -1,6 +1,5 @@
 """What a launch has done: the plan it began with, compared with the store as it is now."""
 
-import shutil
 from pathlib import Path
 
 from evalflow import environment, forecast, store
@@ -146,6 +145,5 @@ def write_summary(plan_file: Path, plan: dict, summary: dict) -> Path:
     folder = Path(plan["outdir"]) / "results" / plan["experiment_id"]
     store.write_over(folder / "summary.json", store.to_json(summary))
     store.write_over(folder / "plan.json", plan_file.read_text(encoding="utf-8"))
-    if Path(plan["config"]).is_file():
-        shutil.copyfile(plan["config"], folder / "config.yaml")
+    store.write_over(folder / "config.yaml", plan["config_text"])
     return folder

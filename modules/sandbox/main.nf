@@ -5,7 +5,6 @@
 process CREATE_SANDBOX {
     tag "${meta.run_id}"
     label 'launch'
-    publishDir "${meta.store}/runs/${meta.run_id}", mode: 'copy', overwrite: true, failOnError: true
 
     input:
     tuple val(meta), val(init_time), path(checkpoint), path(lock)

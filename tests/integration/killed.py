@@ -163,7 +163,7 @@ def check_killed(experiment: Experiment, expected: dict[str, bytes], moment: tup
     before = whole(experiment)
     result = launch(experiment, *arguments)
     if said:
-        assert " was killed: " in result.text, result.text
+        assert " ended early: " in result.text, result.text
     check_made_good(experiment, expected, result, before)
     names = submitted(said)
     when = f"after {len(names)} tasks, the last {names[-1]}" if said else "not: it had ended"
@@ -183,4 +183,4 @@ def check_made_good(experiment: Experiment, expected: dict[str, bytes], result: 
     assert made.total() <= 2 * INIT_TIMES - len(before) and set(made.values()) <= {1}, "what was whole is made again"
     check_journal(experiment)
     assert left_processes(experiment) == []
-    assert not list((experiment.root / "launch" / "work" / "launches").glob("*"))
+    assert not list((experiment.root / "launch" / "work" / "launches").glob("*.json"))

@@ -36,4 +36,6 @@ def test_its_terminal_is_closed(undisturbed, tmp_path):
     statuses = [folder.parents[1] / ".exitcode" for folder in unfinished]
     assert unfinished and {file.read_text() for file in statuses if file.exists()} <= {"129"}
     before = killed.whole(experiment)
-    killed.check_made_good(experiment, undisturbed, killed.launch(experiment, "-resume"), before)
+    result = killed.launch(experiment, "-resume")
+    assert " ended early: 0 jobs cancelled, 0 processes ended" in result.text, result.text
+    killed.check_made_good(experiment, undisturbed, result, before)

@@ -19,6 +19,8 @@ LONG = 120
 """Seconds that may pass until something is seen, on a machine that has other things to do."""
 NO_STATUS = "-"
 """What the trace shows where a job left no exit status."""
+KILLED = "137 or -"
+"""Of a job whose processes are killed one after the other, some may still tell."""
 
 
 @contextmanager
@@ -119,7 +121,7 @@ FAULTS = {
     "time limit": Fault(("140", "0"), MORE_TIME, SAME_MEMORY, WAIT, {"runtime": "1m"}),
     # Slurm kills the whole job, the kernel only the process that has most. Needs 600 MB, always.
     "memory limit": Fault(
-        (NO_STATUS, "0"), SAME_TIME, ("500M", "1000M"),
+        (KILLED, "0"), SAME_TIME, ("500M", "1000M"),
         "python -c 'import time; hog = bytearray(600 << 20); time.sleep(6)'", {"mem_mb_per_cpu": 500},
     ),
     # Nextflow's own trap would leave 0.
@@ -186,6 +188,7 @@ def struck(cluster, built, tmp_path_factory) -> tuple[Launches, Result]:
         first = f"[ -e {mark(label)} ] || {{ touch {mark(label)};"
         runs[label] = (fault.script.replace("{first}", first), fault.resources)
     launches = Launches(cluster, on_slurm(copy_experiment(built, root)), runs, 1)
+    launches.experiment.options += ("--slurm_partition", "short")  # jobs of other faults not on the node that is lost
     cluster.run("scontrol", "update", "nodename=gpus", "state=drain", "reason=test")
     with meanwhile(lambda: strike(cluster, launches, mark)):
         result = launches.experiment.launch()
@@ -203,7 +206,9 @@ def test_a_launch_survives_faults_of_jobs_and_nodes(struck):
 def test_a_fault_costs_one_attempt_and_the_next_asks_for_more_of_what_lacked(struck, by_hand, label):
     launches, _ = struck
     fault = FAULTS[label]
-    assert tuple(launches.exits(label)) == fault.exits
+    exits = launches.exits(label)
+    assert len(exits) == len(fault.exits)
+    assert all(status in wanted.split(" or ") for status, wanted in zip(exits, fault.exits, strict=True)), exits
     jobs = launches.jobs(label)
     assert tuple(job["TimeLimit"] for job in jobs) == fault.time
     assert tuple(job["MinMemoryCPU"] for job in jobs) == fault.memory

@@ -692,6 +692,14 @@ def test_first_seal_stays(copy):
     assert (Path(spec["folder"]) / SEAL).read_bytes() == before
 
 
+def test_a_checkpoint_that_has_changed_since_the_plan_is_not_sealed(copy):
+    spec, image = copy
+    planned = {**spec["checkpoint"], "sha256": "0" * 64}
+    with pytest.raises(UserError, match="inference-last.ckpt: has changed since the launch was planned; launch again"):
+        seal_environment({**spec, "checkpoint": planned}, image)
+    assert not (Path(spec["folder"]) / SEAL).exists()
+
+
 def test_seal_of_a_store_behind_a_link(copy, tmp_path):
     spec, image = copy
     (tmp_path / "deep" / "down").mkdir(parents=True)

@@ -9,6 +9,7 @@ import eccodes
 import pytest
 import yaml
 from environments import needs_root, small_disk
+from evalflow.digests import file_digest
 from evalflow.errors import UserError
 from evalflow.forecast import SEAL, check_forecast, read_fields
 from evalflow.forecast_task import UNFINISHED, UNFINISHED_FOLDER
@@ -143,6 +144,35 @@ def test_full_disk_fails_the_forecast_and_not_those_before_it(model, capfd):
         assert "No space left on device" in capfd.readouterr().err
         assert check_forecast(model.output / TIMES[0], "f" * 64, verify=True) is None
         assert not (model.output / TIMES[1]).exists()
+
+
+# --- what it is made from ---------------------------------------------------------------------------------------------
+
+
+def overwrite(file: Path) -> None:
+    """Do what a training does with its last checkpoint."""
+    file.with_name("new").write_text("others")
+    file.with_name("new").replace(file)
+
+
+@pytest.mark.parametrize("name", ["checkpoint", "grid"])
+def test_what_has_changed_since_the_plan_is_not_run(model, capfd, name):
+    (model.root / "grid").write_text("points")
+    model.spec["digests"] = {str(model.root / "grid"): file_digest(model.root / "grid")}
+    overwrite(model.root / name)
+    with pytest.raises(UserError, match=f"{model.root / name}: has changed since the launch was planned; launch again"):
+        model.run(*TIMES)
+    assert "log:" not in capfd.readouterr().out
+
+
+def test_what_changes_while_a_forecast_is_made_makes_it_nobodys(model, capfd):
+    overwriting = f'echo others > "{model.root}/new"; mv "{model.root}/new" "{model.root}/checkpoint"'
+    model.does(TIMES[1], f"{WHOLE}; {overwriting}")
+    assert model.run(*TIMES[:2]) == 0
+    assert {path.name for path in model.store.iterdir()} == {TIMES[0]}
+    assert (
+        f"{TIMES[1]}: {model.root / 'checkpoint'}: has changed since the launch was planned" in capfd.readouterr().err
+    )
 
 
 # --- command ----------------------------------------------------------------------------------------------------------

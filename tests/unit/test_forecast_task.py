@@ -10,7 +10,7 @@ from evalflow.cli import ENDING
 from evalflow.errors import UserError
 from evalflow.forecast import LOG, SEAL, check_forecast
 from evalflow.forecast_task import MADE_TWICE, UNFINISHED, UNFINISHED_FOLDER, share_gpus
-from shell_model import RUN_ID, TIMES, WHOLE, Model
+from shell_model import RUN_ID, TIMES, WHOLE, Model, grib
 
 DIGEST = "f" * 64
 
@@ -219,6 +219,28 @@ def test_what_cannot_be_published_is_kept(model, tmp_path, capfd):
         )
         assert check_forecast(model.output / TIMES[0], DIGEST, verify=True) is None
         assert list(model.store.iterdir()) == []
+
+
+def test_what_is_whole_in_work_is_published_and_not_made_again(model):
+    """Another try in the same folder: of a job that was lost while it published, say."""
+    assert model.run(*TIMES[:2]) == 0
+    shutil.rmtree(model.store)
+    (model.output / TIMES[1] / "lead-0.grib").unlink()
+    model.does(TIMES[0], "exit 3")
+    assert model.run(*TIMES[:2]) == 0
+    assert published(model) == set(TIMES[:2])
+
+
+def test_links_within_a_forecast_stay_right(model, tmp_path):
+    (tmp_path / "grid").write_text("the model's grid")
+    script = f'{WHOLE}; mkdir "$1/more"; ln -s "$1/lead-6.grib" "$1/more/latest"; ln -s "$1/more" "$1/folder"'
+    model.does(TIMES[0], f'{script}; ln -s lead-0.grib "$1/first"; ln -s "{tmp_path}/grid" "$1/grid"')
+    assert model.run(TIMES[0]) == 0
+    assert published(model) == {TIMES[0]}
+    shutil.rmtree(model.output)
+    assert published(model) == {TIMES[0]}
+    assert (model.store / TIMES[0] / "folder" / "latest").read_bytes() == grib(6)
+    assert os.readlink(model.store / TIMES[0] / "grid") == str(tmp_path / "grid"), "of no concern to us"
 
 
 # --- several at a time ------------------------------------------------------------------------------------------------

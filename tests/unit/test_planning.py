@@ -12,8 +12,10 @@ import pytest
 import yaml
 from evalflow import environment, forecast, planning, store
 from evalflow import lookup as lookup_module
+from evalflow.digests import hash_file
 from evalflow.errors import UserError
 from evalflow.planning import Options, describe_plan, output_folder
+from evalflow.summary import write_summary
 
 BIN = Path(__file__).parents[2] / "bin"
 
@@ -1000,3 +1002,31 @@ def test_where_nothing_is_missing_nothing_has_to_be_written(shared, stored):
     whole = {**plan, "tasks": [], "runs": [run | {"needed": False} for run in plan["runs"]]}
     whole["envs"] = [env | {"needed": False} for env in plan["envs"]]
     assert as_somebody_else(lambda: planning.check_writable(whole)) == "nothing"
+
+
+# --- what the launch leaves -------------------------------------------------------------------------------------------
+
+
+def test_the_config_that_is_kept_is_the_one_that_was_planned(experiment, tmp_path):
+    """A launch takes days, and the file may be edited for the next one meanwhile."""
+    plan = experiment.plan()
+    file = Path(plan["config"])
+    before = file.read_text()
+    planning.write_plan(plan, tmp_path / "plan.json")
+    file.write_text("for: the next experiment")
+    assert (write_summary(tmp_path / "plan.json", plan, {}) / "config.yaml").read_text() == before
+
+
+@pytest.mark.parametrize(("per_task", "at_once", "warned"), [(1, 4, True), (4, 4, False), (1, 1, False)])
+def test_more_at_once_than_a_task_has(experiment, per_task, at_once, warned):
+    plan = experiment.plan(inits_per_task=per_task, inits_at_once=at_once)
+    assert any("--inits_at_once 4: no task has more than" in text for text in plan["warnings"]) == warned
+
+
+def test_what_forecasts_are_made_from_is_in_the_plan_with_its_digest(experiment):
+    plan = experiment.plan()
+    checkpoints = {env["env_id"]: env["spec"]["checkpoint"] for env in plan["envs"]}
+    for run in plan["runs"]:
+        spec, checkpoint = run["spec"], checkpoints[run["env_id"]]
+        assert spec["checkpoint"] == hash_file(Path(checkpoint["location"]))
+        assert spec["digests"] == {path: hash_file(Path(path)) for path in spec["files"].values()} != {}

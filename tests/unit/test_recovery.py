@@ -68,7 +68,9 @@ def slurm(tmp_path, monkeypatch):
     jobs, cancelled = tmp_path / "jobs", tmp_path / "cancelled"
     jobs.write_text("")
     tools = tmp_path / "tools"
-    make_tool(tools, "squeue", f'[ "$2" = "--user={os.getuid()}" ] || exit 3; cat "{jobs}"')
+    # %A: of a task of a job array, the number that SLURM_JOB_ID has in it. (%i has another.)
+    asked = f"--user={os.getuid()} --format=%A %Z"
+    make_tool(tools, "squeue", f'[ "$2 $3" = "{asked}" ] || exit 3; cat "{jobs}"')
     script = f'for id in "$@"; do echo "$id" >> "{cancelled}"; sed -i "/^$id /d" "{jobs}"; done'
     monkeypatch.setenv("PATH", make_tool(tools, "scancel", script)["PATH"])
     return jobs, cancelled
@@ -95,6 +97,33 @@ def test_jobs_of_a_killed_launch_are_cancelled_and_no_others(work, slurm, tmp_pa
     assert recovery.recover(work) == []
 
 
+def test_a_launch_that_was_submitted_from_the_work_folder_does_not_cancel_itself(work, slurm, monkeypatch):
+    folder = make_task(work, slurm=True)
+    slurm[0].write_text(f"7 {folder}\n8 {work}\n")
+    monkeypatch.setenv("SLURM_JOB_ID", "8")
+    write_launch(work)
+    assert "1 jobs cancelled" in recovery.recover(work)[0]
+    assert slurm[0].read_text() == f"8 {work}\n"
+
+
+def test_a_clock_that_is_corrected_makes_no_launch_dead(work):
+    about = alive()
+    file = write_launch(work, **about | {"started": about["started"] + 1.5})
+    assert recovery.recover(work) == [] and file.exists()
+
+
+def test_two_launches_do_not_recover_at_the_same_time(work):
+    """The second waits for the first, and finds that it runs."""
+    with recovery.alone(work):
+        words = [sys.executable, BIN / "recover.py", "--work_dir", work, "--session", "second"]
+        process = subprocess.Popen(words, env={**os.environ, "EVALFLOW_VENV": sys.prefix})
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=2)
+        assert not (work / recovery.LAUNCHES / "second.json").exists()
+    assert process.wait(timeout=20) == 0
+    assert (work / recovery.LAUNCHES / "second.json").exists()
+
+
 def test_what_makes_nextflow_believe_a_folder_is_removed_and_nothing_else(work):
     used, former = make_task(work), make_task(work, "12/3456", age=5000)
     write_launch(work, began=time.time() - 1000)
@@ -118,7 +147,7 @@ def test_a_slurm_that_does_not_answer_stops_the_launch(work, monkeypatch, tmp_pa
     monkeypatch.setenv("PATH", tools if there else str(tmp_path))
     file = write_launch(work)
     with pytest.raises(
-        UserError, match="^squeue: (Unable to contact slurm controller|not found); the launch before was killed"
+        UserError, match="^squeue: (Unable to contact slurm controller|not found); the launch before ended early"
     ):
         recovery.recover(work)
     assert file.exists() and (folder / ".exitcode").exists()
@@ -202,7 +231,7 @@ def test_beside_a_launch_that_runs_nothing_can_be_told_apart(work, slurm):
     slurm[0].write_text(f"7 {folder}\n")
     write_launch(work)
     write_launch(work, "other", **alive())
-    with pytest.raises(UserError, match="a launch was killed here, and that of .* still runs"):
+    with pytest.raises(UserError, match="a launch ended early here, and that of .* still runs"):
         recovery.recover(work)
     assert not slurm[1].exists() and (folder / ".exitcode").exists()
 
@@ -230,6 +259,6 @@ def test_the_script_registers_who_calls_it(work):
     process.wait()
     assert not is_running(process.pid)
     (line,) = recovery.recover(work)
-    assert f"(process {process.pid}) was killed" in line
+    assert f"(process {process.pid}) ended early" in line
     process.stdin.close()
     process.stdout.close()

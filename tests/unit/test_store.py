@@ -87,7 +87,33 @@ def test_temporaries_of_killed_processes_go_after_two_days(tmp_path):
         os.utime(path, (two_days - 60, two_days - 60))
     os.utime(new, (two_days + 600, two_days + 600))
     store.write_new(tmp_path / "final", "text")
-    assert set(tmp_path.iterdir()) == {new, of_others, tmp_path / "final"}
+    assert set(tmp_path.iterdir()) == {new, tmp_path / "final"}
+
+
+def test_the_age_of_a_temporary_is_not_that_of_its_source(tmp_path, monkeypatch):
+    """Else another launch that publishes at this moment would take it for left behind."""
+    source = tmp_path / "source"
+    write_folder(source, "made long ago")
+    os.utime(source, (1, 1))
+    ages = []
+    flush = store._flush
+    monkeypatch.setattr(store, "_flush", lambda path: (ages.append(time.time() - path.stat().st_mtime), flush(path)))
+    assert store.publish_folder(source, tmp_path / "final")
+    assert ages and max(ages) < 60
+
+
+def test_a_file_is_replaced_in_one_step(tmp_path):
+    source, final = tmp_path / "source", tmp_path / "store" / "final"
+    for text in ("one", "two"):
+        source.unlink(missing_ok=True)
+        source.write_text(text)
+        store.replace_file(source, final)
+        assert final.read_text() == text
+        assert list(final.parent.iterdir()) == [final]
+    source.unlink()
+    with pytest.raises(FileNotFoundError):
+        store.replace_file(source, final)
+    assert final.read_text() == "two" and list(final.parent.iterdir()) == [final]
 
 
 def test_a_temporary_that_its_writer_removes_at_this_moment_does_not_matter(tmp_path, monkeypatch):

@@ -14,17 +14,15 @@ import socket
 import ssl
 import sys
 import tempfile
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from evalflow.errors import UserError
 
 _CHUNK = 1 << 22
-_STALE_SECONDS = 2 * 24 * 3600
 _LOCAL_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 _NO_WAY = {errno.ECONNREFUSED, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}
 _SECRETS = (
@@ -239,23 +237,11 @@ def _reason(error: Exception, server: str, login: str, missing: str) -> str:
 # --- downloads --------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def download_folder() -> Iterator[Path]:
+def download_folder() -> AbstractContextManager[Path]:
     """Yield a node-local folder to download to: what is not finished must never lie in the store."""
-    from evalflow.environment import scratch_folder  # which imports the sources
+    from evalflow.environment import temporary_scratch  # which imports the sources
 
-    base = scratch_folder()
-    for stale in base.glob("download-*"):  # of a download that was killed
-        try:
-            if time.time() - stale.stat().st_mtime > _STALE_SECONDS:
-                shutil.rmtree(stale, ignore_errors=True)
-        except OSError:
-            pass
-    folder = Path(tempfile.mkdtemp(prefix="download-", dir=base))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    return temporary_scratch("download")
 
 
 def check_space(folder: Path, size: int | None) -> None:
