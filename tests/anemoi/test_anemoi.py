@@ -22,6 +22,7 @@ from environments import BIN, lock, make_spec
 from evalflow import environment
 from evalflow.errors import UserError
 from evalflow.forecast import SEAL, prepare_run
+from evalflow.forecast_task import UNFINISHED_FOLDER
 from evalflow.lookup import PROJECT
 from evalflow.planning import Options, make_plan
 from evalflow.pythons import find_python
@@ -275,7 +276,7 @@ def test_a_model_that_fails_half_way(forecast, tmp_path):
     (tmp_path / "model.yaml").write_text(yaml.safe_dump(config))
     made = forecast({"config": "model.yaml", "steps": "0/240/6"}, limit=150_000)
     assert made.status == 1 and not made.complete
-    assert (made.folder / "all.grib").stat().st_size > 50_000
+    assert (made.folder.parent / UNFINISHED_FOLDER / TIMES[0] / "all.grib").stat().st_size > 50_000
     assert "the model ended with status 1 (OSError: [Errno 27] File too large" in made.line
 
 
