@@ -196,12 +196,12 @@ def _check_output(folder: Path, wanted: list[int], same_fields: bool) -> tuple[l
 
 def _make_links_relative(folder: Path) -> None:
     """Let links within a forecast stay right where it is moved to."""
-    for link in list(folder.rglob("*")):
-        target = os.readlink(link) if link.is_symlink() else ""
-        for root in (folder, Path(os.path.realpath(folder))):
-            if os.path.isabs(target) and Path(target).is_relative_to(root):
-                store.replace_link(link, os.path.relpath(folder / Path(target).relative_to(root), link.parent))
-                break
+    roots = (folder, Path(os.path.realpath(folder)))
+    for link in [path for path in folder.rglob("*") if path.is_symlink()]:
+        target = link.readlink()
+        root = next((root for root in roots if target.is_relative_to(root)), None)
+        if root:
+            store.replace_link(link, os.path.relpath(folder / target.relative_to(root), link.parent))
 
 
 def seal_forecast(spec: dict, job: Job, method: str, seconds: float) -> None:

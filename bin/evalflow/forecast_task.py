@@ -244,16 +244,14 @@ def _take_made(spec: dict, init_times: list[str], output: Path) -> list[str]:
     made = []
     for init_time in init_times:
         stored, here = Path(spec["folder"]) / init_time, output / init_time
-        in_store = check_forecast(stored, spec["sha256"]) is None
-        if in_store or here.is_symlink() or check_forecast(here, spec["sha256"], verify=True) is not None:
-            shutil.rmtree(here, ignore_errors=True)
-            here.unlink(missing_ok=True)
-        if in_store:
+        if check_forecast(stored, spec["sha256"]) is None:
+            store.remove(here)
             here.symlink_to(stored)
             click.echo(f"{spec['run_id']} {init_time}: is in the store by now")
-        elif here.exists():
+        elif not here.is_symlink() and check_forecast(here, spec["sha256"], verify=True) is None:
             _try_to_publish(spec, here)
         else:
+            store.remove(here)
             continue
         made.append(init_time)
     return made

@@ -22,7 +22,8 @@ _STALE_SECONDS = 2 * 24 * 3600
 _MANY_FILES = 1000
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder, where it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -67,7 +68,7 @@ def remove_stale(folder: Path, pattern: str) -> None:
     for stale in folder.glob(pattern):
         try:
             if time.time() - stale.lstat().st_mtime > _STALE_SECONDS:
-                _remove(stale)
+                remove(stale)
         except OSError:  # its writer, or another process, was faster
             pass
 
@@ -90,7 +91,7 @@ def new_in_store(final: Path) -> Iterator[Path]:
             error.filename = str(final)
         raise
     finally:
-        _remove(temporary)
+        remove(temporary)
 
 
 def _link_or_copy(source: str, target: str) -> None:
@@ -128,30 +129,19 @@ def publish_folder(source: Path, final: Path) -> bool:
     return final.stat().st_ino == made
 
 
-def replace_file(source: Path, final: Path) -> None:
-    """Make `final` equal to the file `source`, whole or not at all, whatever was there before."""
-    final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = final.with_name(f".{final.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        _link_or_copy(str(source), str(temporary))
-        _flush(temporary)
-        temporary.replace(final)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def write_new(final: Path, text: str) -> None:
     """Write `text` to `final`, whole or not at all; an existing file stays."""
     with new_in_store(final) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_over(path: Path, text: str) -> None:
-    """Make `path` hold `text`, whole or not at all, whatever was there before."""
+@contextmanager
+def _in_place_of(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` to write a file or link to, which then takes its place in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        yield temporary
         temporary.replace(path)
     except OSError as error:
         if error.filename is None:  # a failed write does not say of which file
@@ -161,11 +151,23 @@ def write_over(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def write_over(path: Path, text: str) -> None:
+    """Make `path` hold `text`, whole or not at all, whatever was there before."""
+    with _in_place_of(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def replace_file(source: Path, path: Path) -> None:
+    """Make `path` equal to the file `source`, whole or not at all, whatever was there before."""
+    with _in_place_of(path) as temporary:
+        _link_or_copy(str(source), str(temporary))
+        _flush(temporary)
+
+
 def replace_link(link: Path, target: str) -> None:
     """Point the symbolic link `link` at `target`, in one step."""
-    temporary = link.with_name(f".{link.name}.{uuid.uuid4().hex[:8]}.tmp")
-    os.symlink(target, temporary)
-    os.replace(temporary, link)
+    with _in_place_of(link) as temporary:
+        temporary.symlink_to(target)
 
 
 def to_json(data: object) -> str:
