@@ -7,7 +7,7 @@ import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
 from evalflow.cli import SPEC, command, read_spec
-from evalflow.environment import build_image
+from evalflow.environment.image import build_image
 
 
 @command

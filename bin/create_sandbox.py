@@ -7,8 +7,8 @@ import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
 from evalflow.cli import SPEC, command, read_spec
-from evalflow.sandbox import create_sandbox
-from evalflow.store import replace_file
+from evalflow.inference.sandbox import create_sandbox
+from evalflow.store.files import replace_file
 
 
 @command

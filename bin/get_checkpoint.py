@@ -4,7 +4,7 @@
 import evalflow  # noqa: F401 - finds the project's Python first
 
 from evalflow.cli import SPEC, command, read_spec
-from evalflow.environment import get_checkpoint
+from evalflow.environment.checkpoint import get_checkpoint
 
 
 @command

@@ -7,7 +7,7 @@ import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
 from evalflow.cli import SPEC, command, read_spec
-from evalflow.environment import lock_requirements
+from evalflow.environment.lock import lock_requirements
 
 
 @command

@@ -8,7 +8,10 @@ import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
 from evalflow.cli import command
-from evalflow.planning import TARGETS, Options, check_writable, describe_plan, make_plan, write_plan
+from evalflow.plan.describe import describe_plan
+from evalflow.plan.options import Options, TARGETS
+from evalflow.plan.plan import make_plan, write_plan
+from evalflow.plan.writable import check_writable
 
 
 @command

@@ -7,7 +7,7 @@ import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
 from evalflow.cli import SPEC, command, read_spec
-from evalflow.forecast_task import run_forecasts
+from evalflow.inference.task import run_forecasts
 
 
 @command

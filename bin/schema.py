@@ -7,11 +7,11 @@ import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
 from evalflow.cli import command
-from evalflow.config import config_schema
-from evalflow.config_docs import config_docs
+from evalflow.config.manual import config_docs
+from evalflow.config.model import config_schema
 from evalflow.errors import UserError
 from evalflow.lookup import PROJECT
-from evalflow.store import to_json, write_over
+from evalflow.store.files import to_json, write_over
 
 
 @command

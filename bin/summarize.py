@@ -7,9 +7,10 @@ from pathlib import Path
 import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
-from evalflow.cli import command, describe_os_error
-from evalflow.cost import read_cost, read_made_twice
-from evalflow.summary import describe_summary, make_summary, write_summary
+from evalflow.cli import command
+from evalflow.errors import describe_os_error
+from evalflow.launch.cost import read_cost, read_made_twice
+from evalflow.launch.summary import describe_summary, make_summary, write_summary
 from evalflow.yamlio import read_text
 
 

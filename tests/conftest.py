@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from evalflow.planning import Options, make_plan
+from evalflow.plan.options import Options
+from evalflow.plan.plan import make_plan
 from evalflow.yamlio import dump_yaml
 from hypothesis import settings
 

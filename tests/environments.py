@@ -15,8 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from evalflow import environment
-from evalflow.pythons import this_platform
+from evalflow.environment.image import build_image
+from evalflow.environment.lock import lock_requirements
+from evalflow.host import this_platform
+from evalflow.requirements import read_lock
+from evalflow.store.layout import LOCK, METADATA, image_name
 
 BIN = Path(__file__).resolve().parents[1] / "bin"
 ENV_ID = "forecaster-abcd-12345678"
@@ -65,7 +68,7 @@ def make_spec(root: Path, requirements: Iterable[str | Path] = (), **changes) ->
     """Return the spec of an environment in the store `root`, as a plan has it; its folder has an `anemoi.json`."""
     folder = root / "runs" / ENV_ID
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / environment.METADATA).write_text("{}")
+    (folder / METADATA).write_text("{}")
     spec = {
         "env_id": ENV_ID,
         "folder": str(folder),
@@ -88,15 +91,15 @@ def make_spec(root: Path, requirements: Iterable[str | Path] = (), **changes) ->
 def lock(spec: dict) -> Path:
     """Lock an environment and return the lock file."""
     folder = Path(spec["folder"])
-    environment.lock_requirements(spec, folder / environment.METADATA)
-    return folder / environment.LOCK
+    lock_requirements(spec, folder / METADATA)
+    return folder / LOCK
 
 
 def build(spec: dict) -> Path:
     """Lock and build an environment and return the image."""
     locked = lock(spec)
-    environment.build_image(spec, locked)
-    return Path(spec["images"]) / environment.image_name(environment.read_lock(locked)["image_id"], spec["squash_venv"])
+    build_image(spec, locked)
+    return Path(spec["images"]) / image_name(read_lock(locked)["image_id"], spec["squash_venv"])
 
 
 def tree(root: Path) -> dict[str, int]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import eccodes
 from evalflow.digests import file_digest
-from evalflow.forecast import prepare_run
-from evalflow.forecast_task import UNFINISHED_FOLDER, run_forecasts
+from evalflow.inference.prepare import prepare_run
+from evalflow.inference.task import UNFINISHED_FOLDER, run_forecasts
 
 SCRIPT = "run_forecast.py"
 TIMES = ["202401010000", "202401010600", "202401011200"]

@@ -1,9 +1,7 @@
 """What every script in `bin/` shares: the click command, error lines, signals."""
 
-import errno
 import functools
 import json
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -11,22 +9,8 @@ from typing import Any
 
 import click
 
-from evalflow.errors import UserError
-
-ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""Signals that end a script like an exit does: a time limit, Ctrl-C, a terminal that is closed."""
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
-
-
-def describe_os_error(error: OSError) -> str:
-    """Return one line for a failed file operation: the file, the reason and the cure."""
-    where = error.filename2 or error.filename or "file system"
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    if error.errno in _DISK_FULL:
-        return f"{where}: {reason}; free some space (or choose another folder) and launch again"
-    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return f"{where}: {reason}; check the permissions of the folder"
-    return f"{where}: {reason}"
+from evalflow.errors import UserError, describe_os_error
+from evalflow.processes import ENDING
 
 
 def read_spec(file: Any) -> dict:

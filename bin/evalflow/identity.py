@@ -10,24 +10,21 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from evalflow.config import BaselineConfig, ConfigModel, ForecastsConfig, RunConfig
+from evalflow.checkpoints.base import Checkpoint
+from evalflow.checkpoints.providers import provider_of
+from evalflow.config.inference import InferenceConfig, read_inference_config
+from evalflow.config.model import ConfigModel
+from evalflow.config.runs import BaselineConfig, ForecastsConfig, RunConfig
 from evalflow.digests import canonical, digest
 from evalflow.errors import UserError
-from evalflow.inference import InferenceConfig, read_inference_config
+from evalflow.host import target_platform
 from evalflow.lookup import Lookup
-from evalflow.pythons import this_platform
 from evalflow.requirements import identify_requirement
-from evalflow.runners import runner_named
-from evalflow.sources import Checkpoint, source_of
+from evalflow.runners.registry import runner_named
 
 ID_LENGTH = 8
 RECIPE_VERSION = 1
 """Version of how environments are built. Raise it when the same lock would give another environment."""
-
-
-def host_platform() -> str:
-    """Return the platform that environments are built for: `$EVALFLOW_PLATFORM` (`linux-aarch64`), else this host's."""
-    return os.environ.get("EVALFLOW_PLATFORM") or this_platform()
 
 
 @dataclass(frozen=True)
@@ -118,7 +115,7 @@ def register_run(
         registered = register_run("forecaster", config.forecaster, lookup, f"{key}.forecaster", as_candidate=False)
         forecaster = next(reversed(registered.values()))
 
-    checkpoint = source_of(config.checkpoint, f"{key}.checkpoint").resolve(
+    checkpoint = provider_of(config.checkpoint, f"{key}.checkpoint").resolve(
         config.checkpoint, lookup, f"{key}.checkpoint"
     )
     runner = runner_named(config.runner)
@@ -136,7 +133,7 @@ def register_run(
     env_identity = {
         "model_type": model_type,
         "checkpoint": checkpoint.identity,
-        "platform": host_platform(),
+        "platform": target_platform(),
         "recipe": RECIPE_VERSION,
         **env_fields,
     }

@@ -19,13 +19,15 @@ import numpy as np
 import pytest
 import yaml
 from environments import BIN, lock, make_spec
-from evalflow import environment
+from evalflow.checkpoints.metadata import read_metadata
+from evalflow.environment.pythons import find_python
 from evalflow.errors import UserError
-from evalflow.forecast import SEAL, prepare_run
-from evalflow.forecast_task import UNFINISHED_FOLDER
+from evalflow.inference.prepare import prepare_run
+from evalflow.inference.task import UNFINISHED_FOLDER
 from evalflow.lookup import PROJECT
-from evalflow.planning import Options, make_plan
-from evalflow.pythons import find_python
+from evalflow.plan.options import Options
+from evalflow.plan.plan import make_plan
+from evalflow.store.layout import ENVIRONMENT_SEAL, FORECAST_SEAL, LOCK, METADATA
 from integration.conftest import Experiment
 
 DEMO = PROJECT / "assets" / "demo"
@@ -112,12 +114,12 @@ def test_environments_are_built_once_and_share_an_image(launched):
 
 
 def test_the_lock_holds_what_the_checkpoint_was_trained_with(launched):
-    known = environment.read_metadata(DEMO / "tinycast.ckpt", "tinycast.ckpt")["provenance_training"]
+    known = read_metadata(DEMO / "tinycast.ckpt", "tinycast.ckpt")["provenance_training"]
     folder = launched.experiment.store / "runs" / launched.runs["tinycast (anemoi)"]["env_id"]
-    text = (folder / environment.LOCK).read_text()
+    text = (folder / LOCK).read_text()
     assert f"\ntorch=={known['module_versions']['torch']['version']} " in text
     assert "\nanemoi-inference==" in text and "\neccodes==" in text and "\ntinycast @ file:" in text
-    sealed = json.loads((folder / environment.SEAL).read_text())
+    sealed = json.loads((folder / ENVIRONMENT_SEAL).read_text())
     chosen = launched.experiment.config["runs"][0]["forecaster"].get("python")
     assert sealed["python"].rsplit(".", 1)[0] == known["python"].rsplit(".", 1)[0] or sealed["python"] == chosen
     assert bool(sealed["warnings"]) == (sealed["python"] != known["python"] and chosen is None)
@@ -168,7 +170,7 @@ class Forecast(NamedTuple):
 
     @property
     def complete(self) -> bool:
-        return (self.folder / SEAL).exists()
+        return (self.folder / FORECAST_SEAL).exists()
 
 
 @pytest.fixture
@@ -286,11 +288,11 @@ def test_a_model_that_fails_half_way(forecast, tmp_path):
 def refused(tmp_path: Path, checkpoint: Path = DEMO / "tinycast.ckpt", **changes) -> str:
     """Return the one line with which the lock of a checkpoint is refused."""
     spec = make_spec(tmp_path, runner="anemoi", **changes)
-    metadata = environment.read_metadata(checkpoint, checkpoint.name)
-    (Path(spec["folder"]) / environment.METADATA).write_text(json.dumps(metadata))
+    metadata = read_metadata(checkpoint, checkpoint.name)
+    (Path(spec["folder"]) / METADATA).write_text(json.dumps(metadata))
     with pytest.raises(UserError) as caught:
         lock(spec)
-    assert "\n" not in str(caught.value) and not (Path(spec["folder"]) / environment.LOCK).exists()
+    assert "\n" not in str(caught.value) and not (Path(spec["folder"]) / LOCK).exists()
     return str(caught.value)
 
 
@@ -311,8 +313,8 @@ def test_a_python_that_is_not_there(tmp_path):
 def test_a_build_of_pytorch_comes_from_its_own_index(tmp_path):
     """With the index in reach the lock has that build; without, one line says where uv looked."""
     spec = make_spec(tmp_path, runner="anemoi", torch_backend="cpu")
-    metadata = environment.read_metadata(DEMO / "tinycast.ckpt", "tinycast.ckpt")
-    (Path(spec["folder"]) / environment.METADATA).write_text(json.dumps(metadata))
+    metadata = read_metadata(DEMO / "tinycast.ckpt", "tinycast.ckpt")
+    (Path(spec["folder"]) / METADATA).write_text(json.dumps(metadata))
     try:
         text = lock(spec).read_text()
     except UserError as error:

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 from environments import lock, make_spec, needs_mksquashfs, needs_root, run
-from evalflow.environment import CHECKPOINT, check_image, read_lock, seal_environment
-from evalflow.planning import host_platform
-from evalflow.runners import runner_named
-from evalflow.store import read_json
+from evalflow.environment.image import check_image
+from evalflow.environment.seal import seal_environment
+from evalflow.host import target_platform
+from evalflow.requirements import read_lock
+from evalflow.runners.registry import runner_named
+from evalflow.store.files import read_json
+from evalflow.store.layout import CHECKPOINT
 
 DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo"
 
@@ -20,8 +23,8 @@ pytestmark = needs_mksquashfs
 def built(tmp_path_factory):
     """The demo's environment, built twice: by hosts that differ in whatever does not matter. (spec, image) of both."""
     root = tmp_path_factory.mktemp("builds")
-    first = make_spec(root / "first", runner="onnx", platform=host_platform())
-    second = make_spec(root / "a longer path" / "second", runner="onnx", platform=host_platform())
+    first = make_spec(root / "first", runner="onnx", platform=target_platform())
+    second = make_spec(root / "a longer path" / "second", runner="onnx", platform=target_platform())
     (root / "a longer path" / "launch").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EVALFLOW_SCRATCH", str(root / "scratch"))

@@ -15,11 +15,17 @@ import eccodes
 import pytest
 import yaml
 from environments import lock, make_spec, make_wheel
-from evalflow import environment
+from evalflow.environment.checkpoint import get_checkpoint
+from evalflow.environment.image import build_image
+from evalflow.environment.lock import lock_requirements
+from evalflow.environment.seal import seal_environment
 from evalflow.errors import UserError
-from evalflow.forecast import prepare_run
-from evalflow.planning import Options, make_plan, write_plan
-from evalflow.summary import write_summary
+from evalflow.inference.prepare import prepare_run
+from evalflow.launch.summary import write_summary
+from evalflow.plan.options import Options
+from evalflow.plan.plan import make_plan, write_plan
+from evalflow.requirements import read_lock
+from evalflow.store.layout import LOCK, METADATA, image_name
 
 from .conftest import PROJECT, Experiment, Result
 
@@ -215,7 +221,7 @@ def secretive(tmp_path, index) -> Secretive:
 
 
 def modes(folder: Path) -> dict[str, int]:
-    """Return path → mode of all that is below a folder, but for what is in images (see `environment._set_modes`)."""
+    """Return path → mode of all that is below a folder, but for what is in images (see `_set_modes`)."""
     paths = [path for path in folder.rglob("*") if not path.is_symlink()]
     inside = [path for path in paths if path.parent.name == "images" and path.is_dir()]
     paths = [path for path in paths if not any(image in (path, *path.parents) for image in inside)]
@@ -295,11 +301,11 @@ def test_files_have_the_modes_that_the_umask_asks_for(tmp_path, umask, monkeypat
     for squash in (True, False):
         spec = plan["envs"][0]["spec"] | {"squash_venv": squash}
         folder = Path(spec["folder"])
-        environment.get_checkpoint(spec)
-        environment.lock_requirements(spec, folder / environment.METADATA)
-        image_id = environment.read_lock(folder / environment.LOCK)["image_id"]
-        environment.build_image(spec, folder / environment.LOCK)
-        environment.seal_environment(spec, Path(spec["images"]) / environment.image_name(image_id, squash))
+        get_checkpoint(spec)
+        lock_requirements(spec, folder / METADATA)
+        image_id = read_lock(folder / LOCK)["image_id"]
+        build_image(spec, folder / LOCK)
+        seal_environment(spec, Path(spec["images"]) / image_name(image_id, squash))
     prepare_run(plan["runs"][0]["spec"], tmp_path / "out" / "run")
     write_summary(tmp_path / "out" / "plan.json", plan, {})
     found = modes(tmp_path / "out")

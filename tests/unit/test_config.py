@@ -9,22 +9,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from evalflow.config import (
-    BaselineConfig,
-    ConfigModel,
-    Dates,
-    ForecasterConfig,
-    InferenceResources,
-    RunConfig,
-    TemporalDownscalerConfig,
-    config_schema,
-    load_config,
-    parse_runtime,
-    parse_steps,
-    parse_time,
-)
-from evalflow.config_docs import EXAMPLE
-from evalflow.config_errors import problems
+from evalflow.config.fields import parse_runtime, parse_steps, parse_time
+from evalflow.config.manual import EXAMPLE
+from evalflow.config.messages import problems
+from evalflow.config.model import ConfigModel, Dates, config_schema, load_config
+from evalflow.config.resources import InferenceResources
+from evalflow.config.runs import BaselineConfig, ForecasterConfig, RunConfig, TemporalDownscalerConfig
 from evalflow.errors import UserError
 from evalflow.yamlio import dump_yaml, parse_yaml
 from hypothesis import given
@@ -90,11 +80,11 @@ def test_configs_in_the_style_of_evalml_are_accepted(path):
 
 
 def test_the_example_of_the_manual_is_accepted(tmp_path):
-    (tmp_path / "example.yaml").write_text(EXAMPLE)
+    (tmp_path / "example.yaml").write_text(EXAMPLE.read_text())
     config = load_config(tmp_path / "example.yaml")
     kinds = [kind for kind, _ in config.participants()]
     assert kinds == ["forecaster", "temporal_downscaler", "forecaster", "forecasts", "baseline"]
-    assert set(parse_yaml(EXAMPLE, "example")) | {"profile", "mec", "ffv2"} == set(ConfigModel.model_fields)
+    assert set(parse_yaml(EXAMPLE.read_text(), "example")) | {"profile", "mec", "ffv2"} == set(ConfigModel.model_fields)
 
 
 def test_a_config_needs_little():

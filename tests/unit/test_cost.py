@@ -1,7 +1,7 @@
 """What a launch has cost, from Nextflow's trace."""
 
 import pytest
-from evalflow.cost import read_cost, read_made_twice
+from evalflow.launch.cost import read_cost, read_made_twice
 
 RUN = "forecaster-abcd-12345678/87654321"
 PLAN = {

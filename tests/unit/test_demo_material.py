@@ -10,8 +10,9 @@ import eccodes
 import numpy as np
 import pytest
 import yaml
-from evalflow.environment import read_metadata
-from evalflow.runners import anemoi, onnx_forecast
+from evalflow.checkpoints.metadata import read_metadata
+from evalflow.runners import onnx_program
+from evalflow.runners.anemoi import python_version, requirements, warnings
 
 PROJECT = Path(__file__).parents[2]
 DEMO = PROJECT / "assets" / "demo"
@@ -68,8 +69,8 @@ def test_anemoi_checkpoints_say_what_they_need(name):
     metadata = read_metadata(path, path.name)
     assert path.stat().st_size < 100_000
     assert metadata["dataset"]["variables"] == ["msl", "2t", "10u", "10v", "u_500", "v_500"]
-    assert any(text.startswith("torch==") for text in anemoi.requirements(metadata, local_definitions=False))
-    assert anemoi.warnings(metadata) == [] and anemoi.python_version(metadata).startswith("3.")
+    assert any(text.startswith("torch==") for text in requirements(metadata, local_definitions=False))
+    assert warnings(metadata) == [] and python_version(metadata).startswith("3.")
 
 
 def test_notice_is_kept():
@@ -88,9 +89,9 @@ def test_inference_config_and_analyses_fit_together(name):
     path = PROJECT / "config" / "inference" / f"{name}.yaml"
     written = yaml.safe_load(path.read_text())
     assert not {"date", "lead_time", "steps", "checkpoint"} & set(written)
-    config = onnx_forecast.parse_config({**written, "date": "1996-01-14T18:00", "lead_time": 24}, path.parent)
+    config = onnx_program.parse_config({**written, "date": "1996-01-14T18:00", "lead_time": 24}, path.parent)
     times = [config["date"] - dt.timedelta(hours=6), config["date"]]
-    states, _ = onnx_forecast.read_states(config["files"], times, config["variables"])
+    states, _ = onnx_program.read_states(config["files"], times, config["variables"])
     assert states.shape == (1, config["multistep_input"], 726, 6)
 
 
@@ -104,7 +105,7 @@ def test_inference_configs_differ_in_the_increments_only():
 def test_runner_imports_nothing_of_evalflow():
     """The model's own environment runs it, which has neither evalflow nor what evalflow needs."""
     imported = set()
-    for node in ast.walk(ast.parse(Path(onnx_forecast.__file__).read_text())):
+    for node in ast.walk(ast.parse(Path(onnx_program.__file__).read_text())):
         if isinstance(node, ast.Import):
             imported |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

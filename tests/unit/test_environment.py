@@ -31,22 +31,19 @@ from environments import (
     tree,
     wait_for,
 )
-from evalflow import environment, store
-from evalflow.environment import (
-    CHECKPOINT,
-    LOCK,
-    METADATA,
-    SEAL,
-    build_image,
-    check_image,
-    get_checkpoint,
-    proof_of,
-    read_lock,
-    read_metadata,
-    scratch_folder,
-    seal_environment,
-)
+from evalflow.checkpoints import metadata as checkpoint_metadata
+from evalflow.checkpoints.metadata import read_metadata, read_task
+from evalflow.digests import digest
+from evalflow.environment import lock as locking
+from evalflow.environment.checkpoint import get_checkpoint
+from evalflow.environment.image import build_image, check_image
+from evalflow.environment.lock import training_warnings
+from evalflow.environment.seal import seal_environment
 from evalflow.errors import UserError
+from evalflow.host import scratch_folder
+from evalflow.requirements import read_lock
+from evalflow.store.files import read_json
+from evalflow.store.layout import CHECKPOINT, ENVIRONMENT_SEAL, LOCK, METADATA, proof_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -132,7 +129,7 @@ def test_checkpoint_is_linked_and_its_metadata_read(tmp_path):
     get_checkpoint(spec)
     folder = Path(spec["folder"])
     assert (folder / CHECKPOINT).resolve() == path
-    assert store.read_json(folder / METADATA) == {"version": "1.0"}
+    assert read_json(folder / METADATA) == {"version": "1.0"}
     assert not (tmp_path / "loaded").exists()
 
 
@@ -141,7 +138,7 @@ def test_checkpoint_of_another_format_is_described_by_it(tmp_path):
     path.write_bytes(b"weights")
     spec = checkpoint_spec(tmp_path / "store", path)
     get_checkpoint(spec)
-    assert store.read_json(Path(spec["folder"]) / METADATA) == {"format": "onnx"}
+    assert read_json(Path(spec["folder"]) / METADATA) == {"format": "onnx"}
 
 
 NAME = "archive/anemoi-metadata/ai-models.json"
@@ -191,7 +188,7 @@ def test_a_damaged_archive_is_refused_in_one_line_wherever_the_damage_is(tmp_pat
 
 @pytest.mark.parametrize("lie", [False, True], ids=["said", "not said"])
 def test_a_zip_bomb_does_not_fill_the_memory(tmp_path, monkeypatch, lie):
-    monkeypatch.setattr(environment, "_MOST_METADATA", 1_000_000)
+    monkeypatch.setattr(checkpoint_metadata, "_MOST_METADATA", 1_000_000)
     path = tmp_path / "model.ckpt"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(NAME, 50_000_000 * b" ")
@@ -217,7 +214,7 @@ def test_metadata_that_may_decompress_without_a_limit_is_refused(tmp_path, metho
 def test_a_task_is_text(tmp_path, task, read):
     with zipfile.ZipFile(tmp_path / "model.ckpt", "w") as archive:
         archive.writestr(NAME, json.dumps({"metadata_inference": {"task": task}}))
-    assert environment.read_task(tmp_path / "model.ckpt") == read
+    assert read_task(tmp_path / "model.ckpt") == read
 
 
 @pytest.mark.parametrize("change", ["changed", "gone"])
@@ -331,7 +328,7 @@ def anemoi_spec(root, source, **changes):
 
 @pytest.mark.parametrize("source", UNFIT.values(), ids=UNFIT)
 def test_what_a_checkpoint_says_is_no_option_of_uv(tmp_path, source, monkeypatch):
-    monkeypatch.setattr(environment, "_uv", lambda *_: pytest.fail("it reaches uv"))
+    monkeypatch.setattr(locking, "run_uv", lambda *_: pytest.fail("it reaches uv"))
     spec = anemoi_spec(tmp_path, source)
     with pytest.raises(UserError) as caught:
         lock(spec)
@@ -344,7 +341,7 @@ def test_what_a_checkpoint_says_is_no_option_of_uv(tmp_path, source, monkeypatch
 def test_extra_requirements_replace_what_a_checkpoint_says_wrongly(tmp_path, monkeypatch):
     given = []
     monkeypatch.setattr(
-        environment, "_uv", lambda _words, folder, _what: given.append((folder / "requirements.in").read_text()) or ""
+        locking, "run_uv", lambda _words, folder, _what: given.append((folder / "requirements.in").read_text()) or ""
     )
     lock(anemoi_spec(tmp_path, {"url": "ssh://e.org/${HF_TOKEN}"}, extra_requirements=["torch==2.5"]))
     assert given == ["anemoi-inference\neccodes\ntorch==2.5\n"]
@@ -353,7 +350,7 @@ def test_extra_requirements_replace_what_a_checkpoint_says_wrongly(tmp_path, mon
 def test_warnings_of_what_a_checkpoint_says_are_one_line(tmp_path):
     spec = anemoi_spec(tmp_path, {})
     known = {"provenance_training": {"module_versions": {"torch": "x\nevalflow: all is well\x1b[31m\ud800"}}}
-    (warning,) = environment._warnings(spec, known, "3.11.0")
+    (warning,) = training_warnings(spec, known, "3.11.0")
     assert warning.isprintable() and "(x\\nevalflow: all is well\\u001b[31m\\ud800)" in warning
 
 
@@ -465,7 +462,7 @@ def test_store_gets_one_image_and_a_few_small_files(tmp_path):
     run("seal_environment.py", "--image", image, spec=spec, cwd=launch).check_returncode()
     runs = f"runs/{spec['env_id']}/"
     files = tree(tmp_path / "store")
-    expected = {runs + name for name in (CHECKPOINT, METADATA, LOCK, SEAL, "venv.squashfs")}
+    expected = {runs + name for name in (CHECKPOINT, METADATA, LOCK, ENVIRONMENT_SEAL, "venv.squashfs")}
     assert set(files) == expected | {f"images/{image.name}", f"images/{image.name}.json"}
     assert all(size < 10_000 for name, size in files.items() if name != f"images/{image.name}")
     # Nothing beside the store but the cache of uv.
@@ -669,17 +666,17 @@ def test_scratch_of_killed_builds_is_removed_after_some_days(tmp_path):
 def test_seal_describes_every_file_and_is_written_last(copy):
     spec, image = copy
     folder = Path(spec["folder"])
-    assert not (folder / SEAL).exists()
+    assert not (folder / ENVIRONMENT_SEAL).exists()
     seal_environment(spec, image)
-    document = json.loads((folder / SEAL).read_text())
-    others = {path.name for path in folder.iterdir()} - {SEAL}
+    document = json.loads((folder / ENVIRONMENT_SEAL).read_text())
+    others = {path.name for path in folder.iterdir()} - {ENVIRONMENT_SEAL}
     assert set(document["files"]) == others == {CHECKPOINT, METADATA, LOCK, "venv.squashfs"}
     for name, proof in document["files"].items():
         content = (folder / name).read_bytes()
         assert proof == {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        assert (folder / name).lstat().st_mtime_ns <= (folder / SEAL).stat().st_mtime_ns
+        assert (folder / name).lstat().st_mtime_ns <= (folder / ENVIRONMENT_SEAL).stat().st_mtime_ns
     assert document["env_id"] == spec["env_id"] and document["identity"] == spec["identity"]
-    assert document["sha256"] == environment.digest(spec["identity"])
+    assert document["sha256"] == digest(spec["identity"])
     assert document["image_id"] == image.stem == read_lock(folder / LOCK)["image_id"]
     assert os.readlink(folder / "venv.squashfs") == f"../../images/{image.name}"
 
@@ -687,9 +684,9 @@ def test_seal_describes_every_file_and_is_written_last(copy):
 def test_first_seal_stays(copy):
     spec, image = copy
     seal_environment(spec, image)
-    before = (Path(spec["folder"]) / SEAL).read_bytes()
+    before = (Path(spec["folder"]) / ENVIRONMENT_SEAL).read_bytes()
     seal_environment({**spec, "identity": {}}, image)
-    assert (Path(spec["folder"]) / SEAL).read_bytes() == before
+    assert (Path(spec["folder"]) / ENVIRONMENT_SEAL).read_bytes() == before
 
 
 def test_a_checkpoint_that_has_changed_since_the_plan_is_not_sealed(copy):
@@ -697,7 +694,7 @@ def test_a_checkpoint_that_has_changed_since_the_plan_is_not_sealed(copy):
     planned = {**spec["checkpoint"], "sha256": "0" * 64}
     with pytest.raises(UserError, match="inference-last.ckpt: has changed since the launch was planned; launch again"):
         seal_environment({**spec, "checkpoint": planned}, image)
-    assert not (Path(spec["folder"]) / SEAL).exists()
+    assert not (Path(spec["folder"]) / ENVIRONMENT_SEAL).exists()
 
 
 def test_seal_of_a_store_behind_a_link(copy, tmp_path):
@@ -727,7 +724,7 @@ def test_damaged_environment_is_not_sealed(copy, damage, reason):
     spec, image = copy
     damage(Path(spec["folder"]), image)
     assert reason in one_line(run("seal_environment.py", "--image", image, spec=spec))
-    assert not (Path(spec["folder"]) / SEAL).exists()
+    assert not (Path(spec["folder"]) / ENVIRONMENT_SEAL).exists()
 
 
 def test_other_bytes_of_the_same_size_are_found_by_their_digest(copy):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from evalflow.errors import UserError
-from evalflow.explain import describe, differences, explain_new, read_identity
+from evalflow.plan.explain import describe, differences, explain_new, read_identity
 
 
 def store_run(folder, name: str, identity: dict):

@@ -11,9 +11,11 @@ import yaml
 from environments import needs_root, small_disk
 from evalflow.digests import file_digest
 from evalflow.errors import UserError
-from evalflow.forecast import SEAL, check_forecast, read_fields
-from evalflow.forecast_task import UNFINISHED, UNFINISHED_FOLDER
-from evalflow.runners import Job, runner_named
+from evalflow.inference.proof import check_forecast, read_fields
+from evalflow.inference.task import UNFINISHED, UNFINISHED_FOLDER
+from evalflow.runners.base import ForecastRequest
+from evalflow.runners.registry import runner_named
+from evalflow.store.layout import FORECAST_SEAL
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from shell_model import RUN_ID, TIMES, WHOLE, Model, grib
@@ -39,8 +41,8 @@ def test_forecast_lists_every_file_and_is_written_last(model):
     )
     assert model.run(TIMES[0]) == 0
     folder = model.output / TIMES[0]
-    document = json.loads((folder / SEAL).read_text())
-    others = [path for path in folder.rglob("*") if path.is_file() and path.name != SEAL]
+    document = json.loads((folder / FORECAST_SEAL).read_text())
+    others = [path for path in folder.rglob("*") if path.is_file() and path.name != FORECAST_SEAL]
     expected = {
         str(path.relative_to(folder)): {
             "size": len(path.read_bytes()),
@@ -57,7 +59,7 @@ def test_forecast_lists_every_file_and_is_written_last(model):
         "more/notes.txt",
         "more/again",
     }
-    assert all(path.stat().st_mtime_ns <= (folder / SEAL).stat().st_mtime_ns for path in others)
+    assert all(path.stat().st_mtime_ns <= (folder / FORECAST_SEAL).stat().st_mtime_ns for path in others)
     assert (document["run_id"], document["init_time"], document["sha256"]) == (RUN_ID, TIMES[0], "f" * 64)
     assert document["leads"] == {"0": 1, "6": 2} and document["environment"] == "folder"
     assert check_forecast(folder, "f" * 64, verify=True) is None
@@ -103,7 +105,7 @@ def test_forecast_that_is_not_whole_fails(model, capfd, script, status, reason):
     )
     if "last words" in script:
         assert "last words" in captured
-    assert not (model.unfinished / TIMES[0] / SEAL).exists()
+    assert not (model.unfinished / TIMES[0] / FORECAST_SEAL).exists()
     assert model.names() == {UNFINISHED_FOLDER}, "only what is whole has the name of a forecast"
 
 
@@ -111,7 +113,7 @@ def test_several_leads_in_one_file_of_any_name(model):
     (model.samples / "both").write_bytes(grib(6) + grib(0) + grib(6, dataTime=600))
     model.does(TIMES[0], 'cp "$samples/both" "$1/odd name"')
     assert model.run(TIMES[0]) == 0
-    assert json.loads((model.output / TIMES[0] / SEAL).read_text())["leads"] == {"0": 1, "6": 2}
+    assert json.loads((model.output / TIMES[0] / FORECAST_SEAL).read_text())["leads"] == {"0": 1, "6": 2}
 
 
 def test_leads_are_hours_whatever_the_unit_and_the_type_of_step(tmp_path):
@@ -128,11 +130,11 @@ def test_what_a_former_try_left_is_removed(model):
     for folder in (model.output / TIMES[0], model.unfinished / TIMES[0]):
         folder.mkdir(parents=True)
         (folder / "lead-6.grib").write_bytes(grib(6))
-        (folder / SEAL).write_text("{}")
+        (folder / FORECAST_SEAL).write_text("{}")
     model.does(TIMES[0], 'cp "$samples/lead-0.grib" "$1"')
     assert model.run(TIMES[0]) == 1
     assert model.names() == {UNFINISHED_FOLDER}
-    assert not (folder / "lead-6.grib").exists() and not (folder / SEAL).exists()
+    assert not (folder / "lead-6.grib").exists() and not (folder / FORECAST_SEAL).exists()
 
 
 @needs_root
@@ -219,7 +221,7 @@ def test_text_of_a_command_is_data(model):
 
 
 def test_placeholders_in_values_are_not_filled_in(tmp_path):
-    job = Job(
+    job = ForecastRequest(
         tmp_path / "{output}",
         tmp_path / "{step}",
         tmp_path / "$(x) {start}",
@@ -278,7 +280,7 @@ def put(folder: Path, files: dict[str, bytes]) -> Path:
 def test_complete_is_when_all_files_agree(whole, tmp_path, data):
     """With --verify_store every change of every file shows; without, every change of a size."""
     files = dict(whole)
-    for name in data.draw(st.lists(st.sampled_from(sorted(set(whole) - {SEAL})), max_size=2)):
+    for name in data.draw(st.lists(st.sampled_from(sorted(set(whole) - {FORECAST_SEAL})), max_size=2)):
         content = files.get(name, b"")
         place = data.draw(st.integers(0, max(0, len(content) - 1)))
         change = data.draw(st.sampled_from(["cut", "flip", "longer", "remove"]))
@@ -302,17 +304,19 @@ def test_complete_is_when_all_files_agree(whole, tmp_path, data):
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damaged_seal_never_counts_as_whole_what_it_does_not_describe(whole, tmp_path, data):
-    seal = whole[SEAL]
+    seal = whole[FORECAST_SEAL]
     place = data.draw(st.integers(0, len(seal) - 1))
     rest = data.draw(st.sampled_from([seal[place + 1 :], b""]))
-    folder = put(tmp_path / "forecast", {**whole, SEAL: seal[:place] + data.draw(st.binary(max_size=1)) + rest})
+    folder = put(
+        tmp_path / "forecast", {**whole, FORECAST_SEAL: seal[:place] + data.draw(st.binary(max_size=1)) + rest}
+    )
     try:
         problem = check_forecast(folder, "f" * 64, verify=True)
     except UserError as error:
         assert "another run" in str(error)
         return
     if problem is None:
-        assert json.loads((folder / SEAL).read_bytes())["files"] == json.loads(seal)["files"]
+        assert json.loads((folder / FORECAST_SEAL).read_bytes())["files"] == json.loads(seal)["files"]
 
 
 @pytest.mark.parametrize(
@@ -328,7 +332,10 @@ def test_damaged_seal_never_counts_as_whole_what_it_does_not_describe(whole, tmp
     ],
 )
 def test_seal_of_another_form(tmp_path, text):
-    assert check_forecast(put(tmp_path / "forecast", {SEAL: text.encode()}), "f") == f"{SEAL} is not whole"
+    assert (
+        check_forecast(put(tmp_path / "forecast", {FORECAST_SEAL: text.encode()}), "f")
+        == f"{FORECAST_SEAL} is not whole"
+    )
 
 
 def test_forecast_of_another_run_is_refused(whole, tmp_path):

@@ -6,10 +6,11 @@ import signal
 
 import pytest
 from environments import end, is_running, needs_root, one_line, run, small_disk, start, wait_for
-from evalflow.cli import ENDING
 from evalflow.errors import UserError
-from evalflow.forecast import LOG, SEAL, check_forecast
-from evalflow.forecast_task import MADE_TWICE, UNFINISHED, UNFINISHED_FOLDER, share_gpus
+from evalflow.inference.proof import check_forecast
+from evalflow.inference.task import MADE_TWICE, UNFINISHED, UNFINISHED_FOLDER, share_gpus
+from evalflow.processes import ENDING
+from evalflow.store.layout import FORECAST_SEAL, LOG
 from shell_model import RUN_ID, TIMES, WHOLE, Model, grib
 
 DIGEST = "f" * 64
@@ -92,7 +93,7 @@ def stop(model, init_time: str, number: int, *init_times: str):
 def test_sigterm_ends_the_model(model):
     status, _ = stop(model, TIMES[0], signal.SIGTERM, *TIMES)
     assert status == 143
-    assert model.names() == {UNFINISHED_FOLDER} and not (model.unfinished / TIMES[0] / SEAL).exists()
+    assert model.names() == {UNFINISHED_FOLDER} and not (model.unfinished / TIMES[0] / FORECAST_SEAL).exists()
 
 
 @pytest.mark.parametrize("number", ENDING)
@@ -129,7 +130,7 @@ def published(model) -> set[str]:
 
 
 def test_each_is_published_before_the_next_is_made(model):
-    model.does(TIMES[1], f'test -e "{model.store}/{TIMES[0]}/{SEAL}" && {WHOLE}')
+    model.does(TIMES[1], f'test -e "{model.store}/{TIMES[0]}/{FORECAST_SEAL}" && {WHOLE}')
     model.does(TIMES[2], "exit 3")
     assert model.run(*TIMES) == 0
     assert published(model) == {TIMES[0], TIMES[1]}
@@ -164,12 +165,12 @@ def test_a_group_that_the_store_gives_is_the_group_of_what_is_in_it(model):
 
 def test_what_the_store_has_by_now_is_not_made(model, capfd):
     assert model.run(TIMES[0]) == 0
-    before = (model.store / TIMES[0] / SEAL).read_bytes()
+    before = (model.store / TIMES[0] / FORECAST_SEAL).read_bytes()
     shutil.rmtree(model.output)
     model.does(TIMES[0], "exit 3")
     assert model.run(*TIMES) == 0
     assert "is in the store by now" in capfd.readouterr().out
-    assert published(model) == set(TIMES) and (model.store / TIMES[0] / SEAL).read_bytes() == before
+    assert published(model) == set(TIMES) and (model.store / TIMES[0] / FORECAST_SEAL).read_bytes() == before
     assert (model.output / TIMES[0]).readlink() == model.store / TIMES[0]
     assert model.run(*TIMES) == 0, "not even an environment is needed"
     assert "environment by" not in capfd.readouterr().out
@@ -184,7 +185,9 @@ def test_the_first_of_two_launches_that_make_a_forecast_wins(model):
     )
     assert model.run(TIMES[0], gpus=2) == 0
     assert published(model) == {TIMES[0]}
-    assert (model.store / TIMES[0] / SEAL).read_bytes() == (other.store / TIMES[0] / SEAL).read_bytes()
+    assert (model.store / TIMES[0] / FORECAST_SEAL).read_bytes() == (
+        other.store / TIMES[0] / FORECAST_SEAL
+    ).read_bytes()
     assert (model.output / MADE_TWICE).read_text() == f"{RUN_ID} {TIMES[0]} 1 2\n"
 
 
@@ -196,7 +199,7 @@ def test_what_is_not_whole_in_the_store_is_set_aside_and_replaced(model, damage)
     if damage == "cut":
         os.truncate(stored / "lead-0.grib", 10)
     elif damage == "no seal":
-        (stored / SEAL).unlink()
+        (stored / FORECAST_SEAL).unlink()
     else:
         shutil.rmtree(stored)
         stored.write_text("a file")
@@ -337,9 +340,9 @@ def test_forecasts_are_published_from_work(model):
     shutil.rmtree(model.store)
     assert publish(model, *TIMES[:2]).returncode == 0
     assert published(model) == set(TIMES[:2])
-    before = (model.store / TIMES[0] / SEAL).stat().st_ino
+    before = (model.store / TIMES[0] / FORECAST_SEAL).stat().st_ino
     assert publish(model, *TIMES[:2]).returncode == 0, "what is there stays"
-    assert (model.store / TIMES[0] / SEAL).stat().st_ino == before
+    assert (model.store / TIMES[0] / FORECAST_SEAL).stat().st_ino == before
 
 
 @pytest.mark.parametrize("harm", ["a byte", "a file"])
@@ -370,6 +373,6 @@ def test_a_store_that_is_full_is_said_and_nothing_is_left_in_it(model, tmp_path)
 
 def test_stubs_are_published_as_they_are(model):
     (model.output / TIMES[0]).mkdir(parents=True)
-    (model.output / TIMES[0] / SEAL).touch()
+    (model.output / TIMES[0] / FORECAST_SEAL).touch()
     assert publish(model, "--stub", TIMES[0]).returncode == 0
-    assert (model.store / TIMES[0] / SEAL).exists()
+    assert (model.store / TIMES[0] / FORECAST_SEAL).exists()

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 from evalflow.errors import UserError
-from evalflow.planning import Options, make_plan
+from evalflow.plan.options import Options
+from evalflow.plan.plan import make_plan
 
 
 def plan_of(folder: Path, **entry) -> dict:

@@ -21,14 +21,23 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 from environments import make_wheel
-from evalflow import config, environment, inference, planning, yamlio
-from evalflow.config_errors import alternatives, render, resolve
+from evalflow.checkpoints.metadata import read_task
+from evalflow.config import inference
+from evalflow.config import model as config
+from evalflow.config.inference import read_inference_config
+from evalflow.config.messages import alternatives, resolve
+from evalflow.config.model import ConfigModel, config_schema
+from evalflow.environment.checkpoint import get_checkpoint
 from evalflow.errors import UserError
-from evalflow.forecast import prepare_run
+from evalflow.inference.prepare import prepare_run
+from evalflow.inference.sandbox import create_sandbox
 from evalflow.lookup import Lookup
-from evalflow.planning import Options, describe_plan, make_plan
-from evalflow.sandbox import create_sandbox
-from evalflow.yamlio import dump_yaml, read_yaml
+from evalflow.plan import plan as planning
+from evalflow.plan.describe import describe_plan
+from evalflow.plan.options import Options
+from evalflow.plan.plan import make_plan
+from evalflow.texts import render
+from evalflow.yamlio import _Loader, dump_yaml, read_yaml
 
 BIN = Path(__file__).parents[2] / "bin"
 
@@ -286,7 +295,7 @@ _NAME = r"(?!\.+$)[A-Za-z0-9_][A-Za-z0-9._-]*"
 _ENV_ID = re.compile(rf"(forecaster|temporal_downscaler)-{_NAME}")
 _RUN_ID = re.compile(rf"{_NAME}/[0-9a-f]{{8}}|forecasts-[0-9a-f]{{8}}")
 _SLURM_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,@:+-]*")
-PLACES = list(dict.fromkeys(places(config.config_schema(), FULL, config.config_schema())))
+PLACES = list(dict.fromkeys(places(config_schema(), FULL, config_schema())))
 FILE = {"input": {"grib": "analyses.grib"}, "list": ["text", {"deep": "text"}]}
 
 
@@ -404,7 +413,7 @@ INFERENCE = ("runs", 0, "forecaster", "config")
 
 def test_the_config_without_hostile_text_is_planned(trial, given):
     """Else all would be refused."""
-    assert FULL.keys() == config.ConfigModel.model_fields.keys() and len(HOSTILE) >= 200
+    assert FULL.keys() == ConfigModel.model_fields.keys() and len(HOSTILE) >= 200
     given(experiment=FULL)
     assert len(trial.plan()["runs"]) == 4
     for key, value in FULL.items():
@@ -539,7 +548,7 @@ def test_credentials_in_a_named_file_that_is_rewritten_are_refused(experiment):
     experiment.write("sub/index.yaml", {"file": "a.grib", "url": "https://me:hush@example.org"})
     experiment.write("sub/a.grib", "GRIB")
     with pytest.raises(UserError, match=r"sub/index.yaml: url: a URL with a user name or password in it") as caught:
-        inference.read_inference_config(
+        read_inference_config(
             {"index": "sub/index.yaml"}, Lookup(experiment.folder, experiment.launch), "key", rewrite=True
         )
     assert "hush" not in str(caught.value)
@@ -574,8 +583,8 @@ def test_a_checkpoint_is_never_loaded(experiment, tmp_path, kind):
                 archive.writestr("archive/anemoi-metadata/x.pkl", bomb)
     plan = experiment.plan(experiment.changed({"runs.0.forecaster.checkpoint": "bomb.ckpt"}))
     (env,) = plan["envs"]
-    environment.get_checkpoint(env["spec"])
-    assert environment.read_task(checkpoint) is None
+    get_checkpoint(env["spec"])
+    assert read_task(checkpoint) is None
     folder = Path(env["spec"]["folder"])
     assert (folder / "inference-last.ckpt").read_bytes() == checkpoint.read_bytes() and (
         folder / "anemoi.json"
@@ -643,10 +652,8 @@ def test_no_helper_runs_text_or_loads_objects(path):
 
 
 def test_yaml_is_loaded_safely():
-    assert issubclass(yamlio._Loader, yaml.SafeLoader)
-    constructors = {tag for tag in yamlio._Loader.yaml_constructors if tag} | set(
-        yamlio._Loader.yaml_multi_constructors
-    )
+    assert issubclass(_Loader, yaml.SafeLoader)
+    constructors = {tag for tag in _Loader.yaml_constructors if tag} | set(_Loader.yaml_multi_constructors)
     assert all(tag.startswith("tag:yaml.org,2002:") and "python" not in tag for tag in constructors)
 
 

@@ -12,13 +12,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from evalflow import identity, runners
-from evalflow.config import ForecasterConfig, RunConfig
+from evalflow import identity
+from evalflow.config.runs import ForecasterConfig, RunConfig
 from evalflow.digests import canonical, digest, file_digest
 from evalflow.errors import UserError
-from evalflow.identity import flat_id, merge_runs, register_run
+from evalflow.identity import RECIPE_VERSION, flat_id, merge_runs, register_run
 from evalflow.lookup import Lookup
-from evalflow.store import to_json
+from evalflow.runners.base import ForecastRequest
+from evalflow.runners.registry import runner_named
+from evalflow.store.files import to_json
 from evalflow.yamlio import dump_yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -205,9 +207,9 @@ def test_these_ids_change_with_a_file(experiment, name, content, changed):
 @pytest.mark.parametrize("name", ["anemoi", "onnx", "command"])
 def test_what_evalflow_sets_itself_is_no_identity(experiment, name):
     """The keys that a runner sets for each forecast, and no others, have no effect where the config says them."""
-    job = runners.Job(Path("a"), Path("b"), Path("c"), "2024-01-01T00:00", [0, 6], 6)
-    overrides = runners.runner_named(name).overrides
-    assert overrides == runners.runner_named(name).settings(job).keys()
+    job = ForecastRequest(Path("a"), Path("b"), Path("c"), "2024-01-01T00:00", [0, 6], 6)
+    overrides = runner_named(name).overrides
+    assert overrides == runner_named(name).settings(job).keys()
 
     def ids(config):
         changes = {
@@ -337,7 +339,7 @@ def test_the_form_of_ids(experiment):
 
 def test_ids_stay_what_they_are_from_release_to_release(experiment, monkeypatch):
     """Whoever changes these ids on purpose: everybody's stores are built again."""
-    monkeypatch.setattr(identity, "host_platform", lambda: "linux-x86_64")
+    monkeypatch.setattr(identity, "target_platform", lambda: "linux-x86_64")
     ids = experiment.ids()
     assert (ids.runs, ids.experiment) == (["forecaster-ffef-801756de/6f331c11"], "experiment_c578f122")
 
@@ -350,7 +352,7 @@ def test_the_platform_is_part_of_the_environment(experiment, monkeypatch):
 
 def test_the_recipe_is_part_of_the_environment(experiment, monkeypatch):
     before = experiment.ids()
-    monkeypatch.setattr(identity, "RECIPE_VERSION", identity.RECIPE_VERSION + 1)
+    monkeypatch.setattr(identity, "RECIPE_VERSION", RECIPE_VERSION + 1)
     assert differences(before, experiment.ids()) == ENV
 
 

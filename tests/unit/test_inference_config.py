@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
+from evalflow.config.inference import read_inference_config
 from evalflow.errors import UserError
-from evalflow.inference import read_inference_config
 from evalflow.lookup import Lookup
 from evalflow.yamlio import dump_yaml
 

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 from evalflow.errors import UserError
-from evalflow.jobs import assign_lanes, lane_widths
+from evalflow.plan.resources import assign_lanes, lane_widths
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -3,7 +3,7 @@
 import eccodes
 import pytest
 from evalflow.errors import UserError
-from evalflow.forecast import _check_output, read_fields
+from evalflow.inference.proof import _check_output, read_fields
 
 
 def field(lead: int, name: str = "2t", level: int | None = None) -> bytes:

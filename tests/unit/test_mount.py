@@ -25,9 +25,10 @@ from environments import (
     start,
     wait_for,
 )
-from evalflow.cli import ENDING
-from evalflow.environment import proof_of, scratch_folder
-from evalflow.mount import visible
+from evalflow.environment.mount import mounted
+from evalflow.host import scratch_folder
+from evalflow.processes import ENDING
+from evalflow.store.layout import proof_of
 
 SCRIPT = "run_in_image.py"
 LOOP = pytest.param("loop", marks=needs_root)
@@ -114,7 +115,7 @@ def test_command_runs_on_the_environment_and_the_method_is_said(images, method):
 def test_exit_status_is_passed_on(images, method, monkeypatch):
     monkeypatch.setenv("EVALFLOW_MOUNT_METHODS", "" if method == "folder" else method)
     commands = {"exit 7": 7, "exec python -c 'raise SystemExit(255)'": 255, "kill -KILL $$": 137}
-    with visible(images[method]) as environment:
+    with mounted(images[method]) as environment:
         for text, status in commands.items():
             assert environment.run(["sh", "-c", text]) == status
         assert environment.run(["no-such-command"]) == 127
@@ -213,10 +214,11 @@ def test_what_a_command_leaves_in_the_background_ends_with_it(images, method, tm
 @pytest.mark.parametrize("method", METHODS)
 def test_command_that_ignores_sigterm_is_killed(images, method, tmp_path, monkeypatch):
     program = (
-        "import sys; sys.argv[0] = 'x'; from evalflow import mount; from pathlib import Path; import signal\n"
-        "mount._END_SECONDS = 0.5\n"
+        "import sys; sys.argv[0] = 'x'; import signal; from pathlib import Path\n"
+        "from evalflow import processes; from evalflow.environment import mount\n"
+        "processes._END_SECONDS = 0.5\n"
         "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n"
-        "with mount.visible(Path(sys.argv[1])) as found:\n"
+        "with mount.mounted(Path(sys.argv[1])) as found:\n"
         "    found.run(['sh', '-c', 'trap \"\" TERM; echo $$ > pid.tmp; mv pid.tmp pid; while :; do sleep 1; done'])\n"
     )
     env = {**os.environ, "EVALFLOW_MOUNT_METHODS": "" if method == "folder" else method}

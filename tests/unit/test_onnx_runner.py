@@ -10,7 +10,7 @@ import eccodes
 import numpy as np
 import pytest
 import yaml
-from evalflow.runners import onnx_forecast as runner
+from evalflow.runners import onnx_program as runner
 
 INIT = dt.datetime(1996, 1, 16)
 STEP = dt.timedelta(hours=6)

@@ -10,12 +10,26 @@ from pathlib import Path
 
 import pytest
 import yaml
-from evalflow import environment, forecast, planning, store
 from evalflow import lookup as lookup_module
 from evalflow.digests import hash_file
+from evalflow.environment import image
+from evalflow.environment import lock as locking
+from evalflow.environment.checkpoint import get_checkpoint
+from evalflow.environment.image import build_image
+from evalflow.environment.lock import lock_requirements
+from evalflow.environment.seal import seal_environment
 from evalflow.errors import UserError
-from evalflow.planning import Options, describe_plan, output_folder
-from evalflow.summary import write_summary
+from evalflow.inference.prepare import prepare_run
+from evalflow.launch.summary import write_summary
+from evalflow.plan import plan as planning
+from evalflow.plan.describe import describe_plan
+from evalflow.plan.options import Options
+from evalflow.plan.plan import code_digest, output_folder, write_plan
+from evalflow.plan.stored import Stored
+from evalflow.plan.writable import check_writable
+from evalflow.requirements import read_lock
+from evalflow.store.files import describe_file, to_json
+from evalflow.store.layout import ENVIRONMENT_SEAL, FORECAST_SEAL, LOCK, METADATA, RUN_FILE, image_name, proof_of
 
 BIN = Path(__file__).parents[2] / "bin"
 
@@ -26,18 +40,19 @@ BIN = Path(__file__).parents[2] / "bin"
 def store_environment(env: dict, patch: pytest.MonkeyPatch, seal: bool = True) -> None:
     """Make an environment of a plan with the functions that do so, but for what uv and mksquashfs would do."""
     spec, folder = env["spec"], Path(env["spec"]["folder"])
-    lock = folder / environment.LOCK
-    patch.setattr(environment, "find_python", lambda *_, **__: ("3.11.7", sys.executable))
-    patch.setattr(environment, "_uv", lambda *_, **__: f"{' '.join(spec['extra_requirements'])}\n")
-    patch.setattr(environment, "_make_venv", lambda *_, **__: None)
-    patch.setattr(environment, "_check_imports", lambda *_, **__: None)
-    patch.setattr(environment, "_squash", lambda venv, image: image.write_text("an image of a venv"))
-    environment.get_checkpoint(spec)
-    environment.lock_requirements(spec, folder / environment.METADATA)
-    environment.build_image(spec, lock)
+    lock = folder / LOCK
+    for module in (image, locking):
+        patch.setattr(module, "find_python", lambda *_, **__: ("3.11.7", sys.executable))
+    patch.setattr(locking, "run_uv", lambda *_, **__: f"{' '.join(spec['extra_requirements'])}\n")
+    patch.setattr(image, "_make_venv", lambda *_, **__: None)
+    patch.setattr(image, "_check_imports", lambda *_, **__: None)
+    patch.setattr(image, "_squash", lambda venv, image: image.write_text("an image of a venv"))
+    get_checkpoint(spec)
+    lock_requirements(spec, folder / METADATA)
+    build_image(spec, lock)
     if seal:
-        image_id = environment.read_lock(lock)["image_id"]
-        environment.seal_environment(spec, Path(spec["images"]) / environment.image_name(image_id, squash=True))
+        image_id = read_lock(lock)["image_id"]
+        seal_environment(spec, Path(spec["images"]) / image_name(image_id, squash=True))
 
 
 def store_forecast(
@@ -45,15 +60,15 @@ def store_forecast(
 ) -> Path:
     """Make a forecast of a plan, of files that are none, and return its folder."""
     base = Path(run["store"]) / "runs" / run["run_id"]
-    if not (base / forecast.RUN).exists():
-        forecast.prepare_run(run["spec"], base)
+    if not (base / RUN_FILE).exists():
+        prepare_run(run["spec"], base)
     for name in files:
         path = base / init_time / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{name} of {init_time}")
-    proofs = {name: store.describe_file(base / init_time / name) for name in files}
+    proofs = {name: describe_file(base / init_time / name) for name in files}
     about = {"run_id": run["run_id"], "init_time": init_time, "sha256": run["spec"]["sha256"], "files": proofs}
-    (base / init_time / forecast.SEAL).write_text(store.to_json(about))
+    (base / init_time / FORECAST_SEAL).write_text(to_json(about))
     return base / init_time
 
 
@@ -118,7 +133,7 @@ def states(plan: dict) -> dict[str, bool]:
 def test_plan_json_has_the_documented_shape(stored, tmp_path):
     """What the plan is read for outside: see docs/output.md."""
     stored.data["runs"] += [{"baseline": {"label": "EPS", "root": "/archive/EPS", "steps": "0/24/6"}}]
-    planning.write_plan(stored.plan(), tmp_path / "sub" / "plan.json")
+    write_plan(stored.plan(), tmp_path / "sub" / "plan.json")
     assert os.listdir(tmp_path / "sub") == ["plan.json"]
     plan = json.loads((tmp_path / "sub" / "plan.json").read_text())
     assert re.fullmatch(r"experiment_[0-9a-f]{8}", plan["experiment_id"])
@@ -320,8 +335,8 @@ def test_what_is_needed(stored, target, whole, expected, tmp_path):
 
 def test_a_run_whose_forecasts_are_all_stored_needs_no_environment(stored):
     plan = stored.plan()
-    (folder_of(plan) / environment.SEAL).unlink()
-    (Path(plan["store"]) / "runs" / plan["runs"][1]["run_id"] / plan["init_times"][0] / forecast.SEAL).unlink()
+    (folder_of(plan) / ENVIRONMENT_SEAL).unlink()
+    (Path(plan["store"]) / "runs" / plan["runs"][1]["run_id"] / plan["init_times"][0] / FORECAST_SEAL).unlink()
     plan = stored.plan()
     assert [(env["complete"], env["needed"]) for env in plan["envs"]] == [(False, False), (True, True)]
     assert [run["needed"] for run in plan["runs"]] == [False, True]
@@ -333,7 +348,7 @@ def test_a_forecaster_that_only_a_downscaler_needs_makes_what_that_one_lacks(sto
     source, refined = plan["runs"]
     first, second, _ = plan["init_times"]
     for run, init_time in ((source, first), (source, second), (refined, second)):
-        (Path(plan["store"]) / "runs" / run["run_id"] / init_time / forecast.SEAL).unlink()
+        (Path(plan["store"]) / "runs" / run["run_id"] / init_time / FORECAST_SEAL).unlink()
     tasks = [{"run_id": source["run_id"], "init_times": [second], "resources": {}}]
     about = {"forecaster": source["run_id"], "resources": {}}
     tasks += [{"run_id": refined["run_id"], "init_times": [second], **about}]
@@ -365,29 +380,29 @@ FORECAST_DAMAGE = {
     "a file emptied": (lambda folder: (folder / "grib/b.grib").write_text(""), "grib/b.grib has 0 bytes instead of"),
     "a file missing": (lambda folder: (folder / "grib/b.grib").unlink(), "grib/b.grib is missing"),
     "the log missing": (lambda folder: (folder / "forecast.log").unlink(), "forecast.log is missing"),
-    "forecast.json empty": (lambda folder: (folder / forecast.SEAL).write_text(""), "forecast.json is not whole"),
-    "forecast.json cut": (lambda folder: cut(folder / forecast.SEAL), "forecast.json is not whole"),
+    "forecast.json empty": (lambda folder: (folder / FORECAST_SEAL).write_text(""), "forecast.json is not whole"),
+    "forecast.json cut": (lambda folder: cut(folder / FORECAST_SEAL), "forecast.json is not whole"),
     "forecast.json garbage": (
-        lambda folder: (folder / forecast.SEAL).write_bytes(b"\xff\x00"),
+        lambda folder: (folder / FORECAST_SEAL).write_bytes(b"\xff\x00"),
         "forecast.json is not whole",
     ),
     "forecast.json another JSON": (
-        lambda folder: (folder / forecast.SEAL).write_text("[]"),
+        lambda folder: (folder / FORECAST_SEAL).write_text("[]"),
         "forecast.json is not whole",
     ),
     "no file listed": (
-        lambda folder: rewrite(folder / forecast.SEAL, lambda data: data.update(files={})),
+        lambda folder: rewrite(folder / FORECAST_SEAL, lambda data: data.update(files={})),
         "forecast.json is not whole",
     ),
     "files that are a list": (
-        lambda folder: rewrite(folder / forecast.SEAL, lambda data: data.update(files=["a.grib"])),
+        lambda folder: rewrite(folder / FORECAST_SEAL, lambda data: data.update(files=["a.grib"])),
         "forecast.json is not whole",
     ),
     "a proof without a size": (
-        lambda folder: rewrite(folder / forecast.SEAL, lambda data: data["files"]["a.grib"].pop("size")),
+        lambda folder: rewrite(folder / FORECAST_SEAL, lambda data: data["files"]["a.grib"].pop("size")),
         "forecast.json is not whole",
     ),
-    "forecast.json missing": (lambda folder: (folder / forecast.SEAL).unlink(), "forecast.json is missing"),
+    "forecast.json missing": (lambda folder: (folder / FORECAST_SEAL).unlink(), "forecast.json is missing"),
 }
 
 
@@ -455,7 +470,7 @@ def test_a_whole_environment_is_complete_even_by_its_digests(stored):
         assert {env["image_id"] for env in plan["envs"]} == {image_of(plan).stem}
 
 
-SEAL = environment.SEAL
+SEAL = ENVIRONMENT_SEAL
 ENVIRONMENT_DAMAGE = {
     # what happens to an environment (its folder, its image), and what is said of it
     "env.json empty": (lambda folder, image: (folder / SEAL).write_text(""), "env.json is not whole"),
@@ -486,11 +501,11 @@ ENVIRONMENT_DAMAGE = {
     "image emptied": (lambda folder, image: image.write_text(""), "has 0 bytes instead of 18"),
     "image missing": (lambda folder, image: image.unlink(), "squashfs is missing"),
     "proof of the image emptied": (
-        lambda folder, image: environment.proof_of(image).write_text(""),
+        lambda folder, image: proof_of(image).write_text(""),
         "squashfs.json is missing or not whole",
     ),
     "proof of another image": (
-        lambda folder, image: rewrite(environment.proof_of(image), lambda data: data.update(sha256=64 * "0")),
+        lambda folder, image: rewrite(proof_of(image), lambda data: data.update(sha256=64 * "0")),
         "is another one",
     ),
 }
@@ -533,7 +548,7 @@ def test_a_damaged_environment_is_set_aside_with_repair_and_nothing_is_deleted(s
     assert [path.name for path in folder.iterdir()] == [plan["runs"][0]["run_id"].split("/")[1]], "its runs stay"
     assert all(entry["complete"] for entry in plan["forecasts"]) and plan["tasks"] == []
     if name in OF_THE_IMAGE and "proof of another" not in name:
-        assert not image.exists() and not environment.proof_of(image).exists()
+        assert not image.exists() and not proof_of(image).exists()
 
     again = stored.plan(repair=True)
     assert again["warnings"] == [] and states(again) == states(plan)
@@ -617,7 +632,7 @@ def test_of_an_unsealed_environment_a_damaged_image_is_set_aside(experiment, mon
     cut(image)
     plan = experiment.plan(repair=True)
     assert any(warning.startswith(f"{image}: ") for warning in plan["warnings"])
-    assert not image.exists() and not environment.proof_of(image).exists()
+    assert not image.exists() and not proof_of(image).exists()
     store_environment(plan["envs"][0], monkeypatch)
     assert set(states(experiment.plan(verify_store=True)).values()) == {True}, "it can be built again"
 
@@ -626,7 +641,7 @@ def test_an_image_that_another_launch_is_finishing_is_left_alone(experiment, mon
     plan = experiment.plan()
     store_environment(plan["envs"][0], monkeypatch, seal=False)
     (image,) = (Path(plan["store"]) / "images").glob("*.squashfs")
-    environment.proof_of(image).unlink()
+    proof_of(image).unlink()
     plan = experiment.plan(repair=True)
     assert image.exists() and plan["warnings"] == []
 
@@ -684,13 +699,13 @@ def test_a_store_that_may_not_be_changed_is_said(stored, monkeypatch):
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(UserError, match="env.json is not whole, and it cannot be moved aside: Permission denied"):
-        planning._Store(Path(plan["store"]), Options(None, stored.launch, repair=True)).check_environment(
+        Stored(Path(plan["store"]), Options(None, stored.launch, repair=True)).check_environment(
             plan["envs"][0]["env_id"], *_run_and_squash(stored)
         )
 
 
 def _run_and_squash(experiment) -> tuple:
-    from evalflow.config import load_config
+    from evalflow.config.model import load_config
     from evalflow.identity import collect_all_runs
     from evalflow.lookup import Lookup
 
@@ -873,15 +888,15 @@ def test_a_missing_config_is_one_line(experiment):
 def test_the_code_digest_follows_the_code(tmp_path, monkeypatch):
     package = tmp_path / "evalflow"
     package.mkdir()
-    monkeypatch.setattr(planning, "__file__", str(package / "planning.py"))
+    monkeypatch.setattr(planning, "__file__", str(package / "plan" / "plan.py"))
     (package / "planning.py").write_text("a = 1")
-    one = planning.code_digest()
-    assert one == planning.code_digest()
+    one = code_digest()
+    assert one == code_digest()
     (package / "planning.py").write_text("a = 2")
-    two = planning.code_digest()
+    two = code_digest()
     (package / "sub").mkdir()
     (package / "sub" / "more.py").write_text("")
-    assert len({one, two, planning.code_digest()}) == 3
+    assert len({one, two, code_digest()}) == 3
 
 
 def test_output_folder_of_an_option_is_absolute(experiment):
@@ -984,7 +999,7 @@ def test_a_store_that_may_only_be_read_is_refused_before_anything_is_built(share
     for folder in folders:
         folder.chmod(0o555)
     run = Path(plan["store"]) / "runs" / plan["tasks"][0]["run_id"]
-    said = as_somebody_else(lambda: planning.check_writable(plan))
+    said = as_somebody_else(lambda: check_writable(plan))
     missing = sum(len(task["init_times"]) for task in plan["tasks"])
     assert said.startswith(
         f"{run}: may only be read, and 0 environments and {missing} forecasts are missing in this store; "
@@ -992,7 +1007,7 @@ def test_a_store_that_may_only_be_read_is_refused_before_anything_is_built(share
     assert missing > 0 and "--outdir" in said
     for folder in folders:
         folder.chmod(0o777)
-    assert as_somebody_else(lambda: planning.check_writable(plan)) == "nothing"
+    assert as_somebody_else(lambda: check_writable(plan)) == "nothing"
 
 
 def test_where_nothing_is_missing_nothing_has_to_be_written(shared, stored):
@@ -1001,7 +1016,7 @@ def test_where_nothing_is_missing_nothing_has_to_be_written(shared, stored):
         folder.chmod(0o555)
     whole = {**plan, "tasks": [], "runs": [run | {"needed": False} for run in plan["runs"]]}
     whole["envs"] = [env | {"needed": False} for env in plan["envs"]]
-    assert as_somebody_else(lambda: planning.check_writable(whole)) == "nothing"
+    assert as_somebody_else(lambda: check_writable(whole)) == "nothing"
 
 
 # --- what the launch leaves -------------------------------------------------------------------------------------------
@@ -1012,7 +1027,7 @@ def test_the_config_that_is_kept_is_the_one_that_was_planned(experiment, tmp_pat
     plan = experiment.plan()
     file = Path(plan["config"])
     before = file.read_text()
-    planning.write_plan(plan, tmp_path / "plan.json")
+    write_plan(plan, tmp_path / "plan.json")
     file.write_text("for: the next experiment")
     assert (write_summary(tmp_path / "plan.json", plan, {}) / "config.yaml").read_text() == before
 

@@ -1,14 +1,16 @@
 """The anemoi runner: from a checkpoint's training provenance to requirements, Python and warnings."""
 
 import json
+from pathlib import Path
 
 import pytest
 from environments import make_spec
-from evalflow import environment
+from evalflow.environment import lock
+from evalflow.environment.pythons import find_python
 from evalflow.errors import UserError
-from evalflow.pythons import find_python
 from evalflow.requirements import merge_requirements
 from evalflow.runners import anemoi
+from evalflow.store.layout import LOCK, METADATA
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
@@ -166,7 +168,7 @@ def test_a_checkpoint_that_says_too_little_is_refused(known, text, tmp_path):
     file = tmp_path / "anemoi.json"
     file.write_text(json.dumps(known))
     with pytest.raises(UserError) as caught:
-        environment.lock_requirements(spec, file)
+        lock.lock_requirements(spec, file)
     assert str(caught.value).startswith("model.pt: ") and text in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -275,35 +277,35 @@ def test_another_minor_version_is_never_taken(host):
         find_python("3.7.4", nearest=True)
 
 
-def lock(spec: dict, known: dict, monkeypatch) -> str:
+def lock_of(spec: dict, known: dict, monkeypatch) -> str:
     """Lock without a solver and return the first line of the lock."""
-    monkeypatch.setattr(environment, "_uv", lambda arguments, cwd, what: (cwd / "requirements.in").read_text())
-    folder = environment.Path(spec["folder"])
-    (folder / environment.METADATA).write_text(json.dumps(known))
-    environment.lock_requirements(spec, folder / environment.METADATA)
-    return (folder / environment.LOCK).read_text()
+    monkeypatch.setattr(lock, "run_uv", lambda arguments, cwd, what: (cwd / "requirements.in").read_text())
+    folder = Path(spec["folder"])
+    (folder / METADATA).write_text(json.dumps(known))
+    lock.lock_requirements(spec, folder / METADATA)
+    return (folder / LOCK).read_text()
 
 
 def test_another_python_than_in_training_is_warned_of_and_recorded(host, tmp_path, monkeypatch, capsys):
     host("3.8.6")
     spec = make_spec(tmp_path, runner="anemoi")
-    assert lock(spec, metadata(python="3.8.7"), monkeypatch).startswith("# Locked by evalflow for Python 3.8.6 ")
+    assert lock_of(spec, metadata(python="3.8.7"), monkeypatch).startswith("# Locked by evalflow for Python 3.8.6 ")
     warning = "Python 3.8.7 of the training is not on this host; Python 3.8.6 is used"
     assert capsys.readouterr().err == f"evalflow: {spec['env_id']}: warning: {warning}\n"
-    assert environment._warnings(spec, metadata(python="3.8.7"), "3.8.6") == [warning]
+    assert lock.training_warnings(spec, metadata(python="3.8.7"), "3.8.6") == [warning]
 
 
 def test_the_python_of_the_run_wins(host, tmp_path, monkeypatch, capsys):
     host("3.8.6", "3.9.1")
     spec = make_spec(tmp_path, runner="anemoi", python="3.9")
-    assert "Python 3.9.1 " in lock(spec, metadata(python="3.8.6"), monkeypatch)
+    assert "Python 3.9.1 " in lock_of(spec, metadata(python="3.8.6"), monkeypatch)
     assert capsys.readouterr().err == ""
 
 
 def test_a_chosen_python_is_exact(host, tmp_path, monkeypatch):
     host("3.8.6")
     with pytest.raises(UserError, match=r"Python 3\.8\.7 is not on this host"):
-        lock(make_spec(tmp_path, runner="anemoi", python="3.8.7"), metadata(), monkeypatch)
+        lock_of(make_spec(tmp_path, runner="anemoi", python="3.8.7"), metadata(), monkeypatch)
 
 
 def test_what_a_run_chooses_is_locked_and_not_warned_of(host, tmp_path, monkeypatch, capsys):
@@ -312,7 +314,7 @@ def test_what_a_run_chooses_is_locked_and_not_warned_of(host, tmp_path, monkeypa
     spec = make_spec(
         tmp_path, runner="anemoi", extra_requirements=["torch>=2.7,<3"], disable_local_eccodes_definitions=True
     )
-    assert lock(spec, known, monkeypatch).splitlines()[3:] == [
+    assert lock_of(spec, known, monkeypatch).splitlines()[3:] == [
         "anemoi-inference",
         "anemoi-models==0.5.0",
         "eccodes",
@@ -327,10 +329,10 @@ def test_what_a_run_chooses_is_locked_and_not_warned_of(host, tmp_path, monkeypa
 def test_a_build_of_pytorch_is_asked_for_only_where_the_run_does(backend, options, host, tmp_path, monkeypatch):
     host("3.8.6")
     asked = []
-    monkeypatch.setattr(environment, "_uv", lambda arguments, cwd, what: asked.append(arguments) or "")
+    monkeypatch.setattr(lock, "run_uv", lambda arguments, cwd, what: asked.append(arguments) or "")
     spec = make_spec(tmp_path, runner="anemoi", torch_backend=backend)
     (tmp_path / "known.json").write_text(json.dumps(metadata(python="3.8.6")))
-    environment.lock_requirements(spec, tmp_path / "known.json")
+    lock.lock_requirements(spec, tmp_path / "known.json")
     ((*_, last_but_one, last),) = asked
     assert ([last_but_one, last] if options else []) == options and ("--torch-backend" in asked[0]) == bool(options)
 

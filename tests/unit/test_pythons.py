@@ -4,9 +4,9 @@ import os
 import sys
 
 import pytest
-from evalflow import pythons
+from evalflow.environment import pythons
+from evalflow.environment.pythons import find_python
 from evalflow.errors import UserError
-from evalflow.pythons import find_python
 
 OWN = "{}.{}.{}".format(*sys.version_info)
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 from environments import BIN, is_running, make_tool
-from evalflow import recovery
 from evalflow.errors import UserError
+from evalflow.launch import recovery
+from evalflow.launch.recovery import LAUNCHES, alone, recover
 
 LONG_AGO = 1_000_000_000
 
@@ -34,7 +35,7 @@ def write_launch(work: Path, name: str = "killed", **changes) -> Path:
         "job": None,
         "began": LONG_AGO,
     }
-    file = work / recovery.LAUNCHES / f"{name}.json"
+    file = work / LAUNCHES / f"{name}.json"
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(about | changes))
     return file
@@ -79,9 +80,9 @@ def slurm(tmp_path, monkeypatch):
 def test_nothing_is_done_where_no_launch_was_killed(work, slurm):
     folder = make_task(work, slurm=True)
     slurm[0].write_text(f"7 {folder}\n")
-    assert recovery.recover(work) == []
+    assert recover(work) == []
     file = write_launch(work, **alive())
-    assert recovery.recover(work) == []
+    assert recover(work) == []
     assert file.exists() and (folder / ".exitcode").exists() and not slurm[1].exists()
 
 
@@ -90,11 +91,11 @@ def test_jobs_of_a_killed_launch_are_cancelled_and_no_others(work, slurm, tmp_pa
     (tmp_path / "link").symlink_to(work)
     slurm[0].write_text(f"7 {folder}\n8 {work}-2/ab/cdef\n9 {tmp_path}\n10 {tmp_path}/link/ab/cdef\n")
     file = write_launch(work)
-    (line,) = recovery.recover(work)
+    (line,) = recover(work)
     assert "2 jobs cancelled, 0 processes ended, 1 task folders cleared" in line
     assert slurm[1].read_text().split() == ["7", "10"]
     assert not file.exists()
-    assert recovery.recover(work) == []
+    assert recover(work) == []
 
 
 def test_a_launch_that_was_submitted_from_the_work_folder_does_not_cancel_itself(work, slurm, monkeypatch):
@@ -102,32 +103,32 @@ def test_a_launch_that_was_submitted_from_the_work_folder_does_not_cancel_itself
     slurm[0].write_text(f"7 {folder}\n8 {work}\n")
     monkeypatch.setenv("SLURM_JOB_ID", "8")
     write_launch(work)
-    assert "1 jobs cancelled" in recovery.recover(work)[0]
+    assert "1 jobs cancelled" in recover(work)[0]
     assert slurm[0].read_text() == f"8 {work}\n"
 
 
 def test_a_clock_that_is_corrected_makes_no_launch_dead(work):
     about = alive()
     file = write_launch(work, **about | {"started": about["started"] + 1.5})
-    assert recovery.recover(work) == [] and file.exists()
+    assert recover(work) == [] and file.exists()
 
 
 def test_two_launches_do_not_recover_at_the_same_time(work):
     """The second waits for the first, and finds that it runs."""
-    with recovery.alone(work):
+    with alone(work):
         words = [sys.executable, BIN / "recover.py", "--work_dir", work, "--session", "second"]
         process = subprocess.Popen(words, env={**os.environ, "EVALFLOW_VENV": sys.prefix})
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(timeout=2)
-        assert not (work / recovery.LAUNCHES / "second.json").exists()
+        assert not (work / LAUNCHES / "second.json").exists()
     assert process.wait(timeout=20) == 0
-    assert (work / recovery.LAUNCHES / "second.json").exists()
+    assert (work / LAUNCHES / "second.json").exists()
 
 
 def test_what_makes_nextflow_believe_a_folder_is_removed_and_nothing_else(work):
     used, former = make_task(work), make_task(work, "12/3456", age=5000)
     write_launch(work, began=time.time() - 1000)
-    recovery.recover(work)
+    recover(work)
     assert sorted(path.name for path in used.iterdir()) == [".command.run", "result.grib"]
     assert (former / ".exitcode").exists(), "of a launch before that one, which ended well"
 
@@ -136,7 +137,7 @@ def test_a_launch_without_jobs_needs_no_slurm(work, monkeypatch, tmp_path):
     make_task(work)
     monkeypatch.setenv("PATH", make_tool(tmp_path / "tools", "squeue", "echo no cluster >&2; exit 1")["PATH"])
     write_launch(work)
-    assert len(recovery.recover(work)) == 1
+    assert len(recover(work)) == 1
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -149,7 +150,7 @@ def test_a_slurm_that_does_not_answer_stops_the_launch(work, monkeypatch, tmp_pa
     with pytest.raises(
         UserError, match="^squeue: (Unable to contact slurm controller|not found); the launch before ended early"
     ):
-        recovery.recover(work)
+        recover(work)
     assert file.exists() and (folder / ".exitcode").exists()
 
 
@@ -160,7 +161,7 @@ def test_jobs_that_do_not_end_stop_the_launch(work, slurm, monkeypatch, tmp_path
     make_tool(tmp_path / "tools", "scancel", "exit 0")
     file = write_launch(work)
     with pytest.raises(UserError, match="do not end: 7; try again later"):
-        recovery.recover(work)
+        recover(work)
     assert file.exists() and (folder / ".exitcode").exists()
 
 
@@ -200,30 +201,30 @@ def test_processes_of_tasks_are_ended_and_no_others(work, processes, monkeypatch
     """Even those that do not listen to SIGTERM, or that work on node-local scratch."""
     monkeypatch.setattr(recovery, "_PROCESS_SECONDS", 1)
     write_launch(work)
-    (line,) = recovery.recover(work)
+    (line,) = recover(work)
     ended = {name for name, process in processes.items() if not is_running(process.pid)}
     assert ended == {"wrapper", "script"}, line
 
 
 def test_a_number_that_another_process_has_now_is_no_launch(work):
     file = write_launch(work, pid=os.getpid(), started=LONG_AGO)
-    assert len(recovery.recover(work)) == 1 and not file.exists()
+    assert len(recover(work)) == 1 and not file.exists()
 
 
 def test_a_launch_on_another_host_stops_ours_until_somebody_says_that_it_is_dead(work):
     file = write_launch(work, host="login2")
     with pytest.raises(UserError, match=r"used by the launch of .* on login2 .*: bin/recover.py --dead --work_dir "):
-        recovery.recover(work)
+        recover(work)
     assert file.exists()
-    assert len(recovery.recover(work, dead=True)) == 1 and not file.exists()
+    assert len(recover(work, dead=True)) == 1 and not file.exists()
 
 
 def test_a_launch_in_a_job_on_another_host_lives_as_long_as_the_job(work, slurm):
     file = write_launch(work, host="node7", job="55")
     slurm[0].write_text("55 /home\n")
-    assert recovery.recover(work) == [] and file.exists()
+    assert recover(work) == [] and file.exists()
     slurm[0].write_text("56 /home\n")
-    assert len(recovery.recover(work)) == 1 and not file.exists()
+    assert len(recover(work)) == 1 and not file.exists()
 
 
 def test_beside_a_launch_that_runs_nothing_can_be_told_apart(work, slurm):
@@ -232,14 +233,14 @@ def test_beside_a_launch_that_runs_nothing_can_be_told_apart(work, slurm):
     write_launch(work)
     write_launch(work, "other", **alive())
     with pytest.raises(UserError, match="a launch ended early here, and that of .* still runs"):
-        recovery.recover(work)
+        recover(work)
     assert not slurm[1].exists() and (folder / ".exitcode").exists()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"session": 1}', "\x00"])
 def test_a_file_that_is_no_launch_is_passed_over(work, text):
     write_launch(work).write_text(text)
-    assert recovery.recover(work) == []
+    assert recover(work) == []
 
 
 def test_the_script_registers_who_calls_it(work):
@@ -251,14 +252,14 @@ def test_the_script_registers_who_calls_it(work):
         env={**os.environ, "EVALFLOW_VENV": sys.prefix},
     )  # fmt: skip
     process.stdout.readline()
-    file = work / recovery.LAUNCHES / "abc.json"
+    file = work / LAUNCHES / "abc.json"
     about = json.loads(file.read_text())
     assert (about["session"], about["pid"], about["host"]) == ("abc", process.pid, socket.gethostname())
-    assert recovery.recover(work) == []
+    assert recover(work) == []
     process.kill()
     process.wait()
     assert not is_running(process.pid)
-    (line,) = recovery.recover(work)
+    (line,) = recover(work)
     assert f"(process {process.pid}) ended early" in line
     process.stdin.close()
     process.stdout.close()

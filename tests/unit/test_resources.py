@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from evalflow.forecast import place_resources
-from evalflow.inference import InferenceConfig, read_inference_config
+from evalflow.config.inference import InferenceConfig, read_inference_config
+from evalflow.inference.prepare import place_resources
 from evalflow.lookup import Lookup
 from evalflow.yamlio import read_yaml
 

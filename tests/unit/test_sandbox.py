@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 import yaml
-from evalflow.sandbox import create_sandbox
+from evalflow.inference.sandbox import create_sandbox
 from evalflow.yamlio import dump_yaml
 
 OWN = {

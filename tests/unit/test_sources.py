@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from evalflow.checkpoints import huggingface, mlflow, remote
+from evalflow.checkpoints.local import LocalFile
+from evalflow.checkpoints.providers import provider_of
 from evalflow.errors import UserError
 from evalflow.lookup import Lookup
-from evalflow.sources import huggingface, mlflow, remote, source_of
-from evalflow.sources.local import LocalFile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,7 +28,7 @@ def _the_public_hub(monkeypatch):
 
 
 def resolve(uri: str):
-    return source_of(uri, KEY).resolve(uri, LOOKUP, KEY)
+    return provider_of(uri, KEY).resolve(uri, LOOKUP, KEY)
 
 
 @pytest.mark.parametrize(
@@ -44,8 +45,8 @@ def resolve(uri: str):
         ("https://hf.co/ecmwf/aifs-single-1.1/blob/main/aifs.ckpt", huggingface.HuggingFace),
     ],
 )
-def test_the_source_of_a_checkpoint(uri, kind):
-    assert type(source_of(uri, KEY)) is kind
+def test_the_provider_of_a_checkpoint(uri, kind):
+    assert type(provider_of(uri, KEY)) is kind
 
 
 @pytest.mark.parametrize(
@@ -236,7 +237,7 @@ def test_a_mirror_serves_the_same_commits(monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "https://mirror.example.org/hub")
     mirrored = resolve(f"https://mirror.example.org/hub/org/repo/resolve/{COMMIT}/a.ckpt")
     assert mirrored.identity == public.identity
-    assert source_of(mirrored.location, KEY).resolve(mirrored.location, LOOKUP, KEY).location == mirrored.location
+    assert provider_of(mirrored.location, KEY).resolve(mirrored.location, LOOKUP, KEY).location == mirrored.location
 
 
 # --- clients --------------------------------------------------------------------------------------------------------
@@ -249,9 +250,9 @@ def test_planning_imports_no_client_where_it_needs_no_network():
         f"https://huggingface.co/org/repo/resolve/{COMMIT}/a.ckpt",
     ]
     program = (
-        "import sys; from evalflow.sources import source_of\n"
-        f"for uri in {uris}: source_of(uri, 'k').resolve(uri, None, 'k')\n"
-        "import evalflow.planning\n"
+        "import sys; from evalflow.checkpoints.providers import provider_of\n"
+        f"for uri in {uris}: provider_of(uri, 'k').resolve(uri, None, 'k')\n"
+        "import evalflow.plan.plan\n"
         "print(*{'mlflow', 'huggingface_hub', 'requests', 'httpx2', 'httpx'} & set(sys.modules))"
     )
     path = str(Path(remote.__file__).parents[2])

@@ -8,8 +8,21 @@ import time
 from pathlib import Path
 
 import pytest
-from evalflow import store
 from evalflow.errors import UserError
+from evalflow.store import files as store
+from evalflow.store.files import (
+    _flush,
+    compare_file,
+    describe_file,
+    new_in_store,
+    publish_folder,
+    read_json,
+    replace_file,
+    replace_link,
+    set_aside,
+    to_json,
+    write_new,
+)
 
 BIN = Path(__file__).parents[2] / "bin"
 
@@ -39,7 +52,7 @@ WRITERS = [write_file, write_folder, write_link]
 @pytest.mark.parametrize("write", WRITERS)
 def test_new_in_store_gives_the_final_name_at_the_end(write, tmp_path):
     final = tmp_path / "made" / "along" / "final"
-    with store.new_in_store(final) as temporary:
+    with new_in_store(final) as temporary:
         assert temporary.parent == final.parent, "on the same file system"
         write(temporary, "content")
         assert not os.path.lexists(final)
@@ -51,9 +64,9 @@ def test_new_in_store_gives_the_final_name_at_the_end(write, tmp_path):
 @pytest.mark.parametrize("second", WRITERS)
 def test_the_first_writer_wins(first, second, tmp_path):
     final = tmp_path / "final"
-    with store.new_in_store(final) as slow:
+    with new_in_store(final) as slow:
         second(slow, "second")
-        with store.new_in_store(final) as quick:
+        with new_in_store(final) as quick:
             first(quick, "first")
     assert read(final) == "first"
     assert list(tmp_path.iterdir()) == [final]
@@ -63,7 +76,7 @@ def test_the_first_writer_wins(first, second, tmp_path):
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, OSError(errno.EIO, "Input/output error")])
 def test_nothing_is_left_on_failure(write, error, tmp_path):
     with pytest.raises(error if isinstance(error, type) else OSError):
-        with store.new_in_store(tmp_path / "final") as temporary:
+        with new_in_store(tmp_path / "final") as temporary:
             write(temporary, "half")
             raise error
     assert list(tmp_path.iterdir()) == []
@@ -71,7 +84,7 @@ def test_nothing_is_left_on_failure(write, error, tmp_path):
 
 def test_nothing_is_left_where_nothing_was_written(tmp_path):
     with pytest.raises(FileNotFoundError):
-        with store.new_in_store(tmp_path / "final"):
+        with new_in_store(tmp_path / "final"):
             pass
     assert list(tmp_path.iterdir()) == []
 
@@ -86,7 +99,7 @@ def test_temporaries_of_killed_processes_go_after_two_days(tmp_path):
     for path in (old, old_folder, of_others):
         os.utime(path, (two_days - 60, two_days - 60))
     os.utime(new, (two_days + 600, two_days + 600))
-    store.write_new(tmp_path / "final", "text")
+    write_new(tmp_path / "final", "text")
     assert set(tmp_path.iterdir()) == {new, tmp_path / "final"}
 
 
@@ -96,9 +109,9 @@ def test_the_age_of_a_temporary_is_not_that_of_its_source(tmp_path, monkeypatch)
     write_folder(source, "made long ago")
     os.utime(source, (1, 1))
     ages = []
-    flush = store._flush
+    flush = _flush
     monkeypatch.setattr(store, "_flush", lambda path: (ages.append(time.time() - path.stat().st_mtime), flush(path)))
-    assert store.publish_folder(source, tmp_path / "final")
+    assert publish_folder(source, tmp_path / "final")
     assert ages and max(ages) < 60
 
 
@@ -107,31 +120,31 @@ def test_a_file_is_replaced_in_one_step(tmp_path):
     for text in ("one", "two"):
         source.unlink(missing_ok=True)
         source.write_text(text)
-        store.replace_file(source, final)
+        replace_file(source, final)
         assert final.read_text() == text
         assert list(final.parent.iterdir()) == [final]
     source.unlink()
     with pytest.raises(FileNotFoundError):
-        store.replace_file(source, final)
+        replace_file(source, final)
     assert final.read_text() == "two" and list(final.parent.iterdir()) == [final]
 
 
 def test_a_temporary_that_its_writer_removes_at_this_moment_does_not_matter(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "glob", lambda folder, pattern: iter([folder / ".final.gone.tmp"]))
-    store.write_new(tmp_path / "final", "text")
+    write_new(tmp_path / "final", "text")
     assert (tmp_path / "final").read_text() == "text"
 
 
 WRITE_MANY = """
 import sys
 from pathlib import Path
-from evalflow import store
+from evalflow.store.files import new_in_store
 me, folder = sys.argv[1], Path(sys.argv[2])
 while not (folder / "go").exists(): pass
 for number in range(150):
-    with store.new_in_store(folder / "store" / f"file-{number}") as temporary:
+    with new_in_store(folder / "store" / f"file-{number}") as temporary:
         temporary.write_text(me * 1000)
-    with store.new_in_store(folder / "store" / f"folder-{number}") as temporary:
+    with new_in_store(folder / "store" / f"folder-{number}") as temporary:
         temporary.mkdir()
         (temporary / "one").write_text(me)
         (temporary / "two").write_text(me)
@@ -156,15 +169,15 @@ def test_of_two_processes_at_once_both_succeed_and_what_is_there_is_whole(tmp_pa
 
 def test_write_new_keeps_what_exists(tmp_path):
     path = tmp_path / "file"
-    store.write_new(path, "ä\n")
-    store.write_new(path, "another")
+    write_new(path, "ä\n")
+    write_new(path, "another")
     assert path.read_bytes() == "ä\n".encode()
 
 
 def test_replace_link_points_elsewhere_in_one_step(tmp_path):
     link = tmp_path / "link"
     link.symlink_to("one")
-    store.replace_link(link, "two")
+    replace_link(link, "two")
     assert os.readlink(link) == "two"
     assert list(tmp_path.iterdir()) == [link]
 
@@ -174,11 +187,11 @@ def test_what_is_set_aside_keeps_its_content_and_never_replaces_anything(tmp_pat
     for number in range(3):
         path = tmp_path / "forecaster-0000"
         path.write_text(str(number))
-        moved.append(store.set_aside(path))
+        moved.append(set_aside(path))
         assert not path.exists()
     assert [path.read_text() for path in moved] == ["0", "1", "2"]
     assert all(path.name.startswith("forecaster-0000.bad-") for path in moved)
-    assert store.set_aside(tmp_path / "moved by another launch") and len(list(tmp_path.iterdir())) == 3
+    assert set_aside(tmp_path / "moved by another launch") and len(list(tmp_path.iterdir())) == 3
 
 
 def test_what_cannot_be_set_aside_is_said(tmp_path, monkeypatch):
@@ -189,25 +202,25 @@ def test_what_cannot_be_set_aside_is_said(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "rename", refuse)
     with pytest.raises(UserError, match="file: damaged, and it cannot be moved aside: Permission denied"):
-        store.set_aside(tmp_path / "file")
+        set_aside(tmp_path / "file")
 
 
 @pytest.mark.parametrize("text", ["", "{", "null", "[]", '"text"', "1", b"\xff\xfe", '{"a": 1'])
 def test_json_that_is_not_a_whole_mapping_is_none(text, tmp_path):
     path = tmp_path / "file.json"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    assert store.read_json(path) is None
+    assert read_json(path) is None
 
 
 def test_json_that_cannot_be_read_is_none(tmp_path):
-    assert store.read_json(tmp_path) is None
-    assert store.read_json(tmp_path / "missing") is None
+    assert read_json(tmp_path) is None
+    assert read_json(tmp_path / "missing") is None
 
 
 def test_json_comes_back(tmp_path):
     data = {"a": [1, 2.5, None, "ä"], "b": {}}
-    store.write_new(tmp_path / "file.json", store.to_json(data))
-    assert store.read_json(tmp_path / "file.json") == data
+    write_new(tmp_path / "file.json", to_json(data))
+    assert read_json(tmp_path / "file.json") == data
 
 
 COMPARISONS = {
@@ -225,28 +238,28 @@ COMPARISONS = {
 def test_compare_file_says_what_is_wrong(harm, by_size, by_digest, tmp_path):
     path = tmp_path / "file"
     path.write_text("content")
-    proof = store.describe_file(path)
+    proof = describe_file(path)
     harm(path)
     for verify, expected in ((False, by_size), (True, by_digest)):
-        problem = store.compare_file(path, proof, verify)
+        problem = compare_file(path, proof, verify)
         assert problem is None if expected is None else (problem.startswith("file ") and expected in problem)
 
 
 def test_compare_file_takes_a_proof_that_is_not_whole_for_a_difference(tmp_path):
     (tmp_path / "file").write_text("content")
-    assert store.compare_file(tmp_path / "file", {}, verify=False)
-    assert store.compare_file(tmp_path / "file", {"size": 7}, verify=True)
+    assert compare_file(tmp_path / "file", {}, verify=False)
+    assert compare_file(tmp_path / "file", {"size": 7}, verify=True)
 
 
 def test_compare_file_reports_a_file_that_cannot_be_read(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("content")
-    proof = store.describe_file(tmp_path / "file")
+    proof = describe_file(tmp_path / "file")
 
     def fail(path):
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(store, "hash_file", fail)
-    assert store.compare_file(tmp_path / "file", proof, verify=True) == "file cannot be read (Input/output error)"
+    assert compare_file(tmp_path / "file", proof, verify=True) == "file cannot be read (Input/output error)"
 
 
 @pytest.fixture
@@ -264,12 +277,12 @@ def small_disk(tmp_path):
 FILL_STORE = """
 import sys
 from pathlib import Path
-from evalflow import store
 from evalflow.cli import command
+from evalflow.store.files import write_new
 
 @command
 def main():
-    store.write_new(Path(sys.argv[1]), 1_000_000 * "a")
+    write_new(Path(sys.argv[1]), 1_000_000 * "a")
 
 main(args=[])
 """

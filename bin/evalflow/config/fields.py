@@ -1,0 +1,300 @@
+"""The kinds of values that the config is made of, and how a validator says what is wrong with one."""
+
+import re
+import shlex
+import unicodedata
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from evalflow.requirements import is_local_file
+from evalflow.texts import did_you_mean, show
+
+
+class Model(BaseModel):
+    """A section of the config: it refuses keys that it does not know, and never changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
+
+
+def refuse(problems: list[tuple[tuple[str | int, ...], str]]) -> PydanticCustomError:
+    """Return the error to raise in a model's validator: pairs of the keys below the model and what is wrong there.
+
+    A validator of one value raises a plain ValueError instead: its place is known.
+    """
+    text = "; ".join(f"{'.'.join(map(str, keys))}: {what}" for keys, what in problems)
+    # The text goes through the context because it may hold braces, which a message template would read as names.
+    return PydanticCustomError("config_problems", "{text}", {"text": text, "problems": problems})
+
+
+def _check_printable(text: str) -> str:
+    # Zl and Zp are line separators: they too would break a one-line message, a table or a file name.
+    if any(unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} for char in text):
+        raise ValueError(f"got {show(text)}; allowed: text without control characters and line breaks")
+    return text
+
+
+def _check_text(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is empty; allowed: text with at least one character")
+    _check_printable(text)
+    if len(text.encode()) > 4096:  # no path is longer
+        raise ValueError(f"got {show(text)}; allowed: text of up to 4096 bytes")
+    return text
+
+
+def _check_name(text: str) -> str:
+    _check_text(text)
+    # It becomes part of a file or folder name: 200 bytes leave room for what is put around it.
+    if "/" in text or text[0] in ".-" or len(text.encode()) > 200:
+        raise ValueError(f"got {show(text)}; allowed: text without '/', not starting with '.' or '-', up to 200 bytes")
+    return text
+
+
+def _check_number(value: Any) -> Any:
+    # Python counts True as 1.
+    if isinstance(value, bool):
+        raise ValueError(f"got {show(value)}; allowed: a number")
+    return value
+
+
+def unique(values: list) -> list:
+    """Return the values in their order, each once: two products must not share a file name."""
+    return list(dict.fromkeys(values))
+
+
+Text = Annotated[str, AfterValidator(_check_text)]
+Name = Annotated[str, AfterValidator(_check_name)]
+Names = Annotated[list[Name], AfterValidator(unique)]
+Natural = Annotated[int, Field(ge=0), BeforeValidator(_check_number)]
+Count = Annotated[int, Field(ge=1), BeforeValidator(_check_number)]
+Number = Annotated[float, BeforeValidator(_check_number)]
+
+
+def _folder(value: Any) -> Any:
+    if isinstance(value, str):
+        _check_text(value)
+        if len(value.encode()) > 2048 or any(len(part.encode()) > 255 for part in value.split("/")):
+            raise ValueError(f"got {show(value)}; allowed: a path of up to 2048 bytes, each name in it up to 255")
+    return value
+
+
+Folder = Annotated[Path, BeforeValidator(_folder)]
+_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:T([0-9]{2}:[0-9]{2})(?::([0-9]{2}))?Z?)?")
+
+
+def parse_time(text: str) -> datetime:
+    """Return the UTC time, without a time zone, that an ISO-8601 date or time of whole minutes means.
+
+    Raises
+    ------
+    ValueError
+        Where the text is anything else, names another time zone, or no such day or hour exists.
+    """
+    match = _TIME.fullmatch(text) if isinstance(text, str) else None
+    try:
+        if not match or (match[3] or "00") != "00":
+            raise ValueError
+        return datetime.fromisoformat(f"{match[1]}T{match[2] or '00:00'}")
+    except ValueError:
+        allowed = "an ISO-8601 date or time in UTC, in whole minutes, such as 2024-01-01 or 2024-01-01T06:00"
+        raise ValueError(f"got {show(text)}; allowed: {allowed}") from None
+
+
+def _canonical_time(value: Any) -> str:
+    return parse_time(value).isoformat(timespec="minutes")
+
+
+def _sorted_times(times: list[str]) -> list[str]:
+    if not times:
+        raise ValueError("no init time is left; allowed: at least one")
+    return sorted(set(times))
+
+
+Time = Annotated[
+    str, BeforeValidator(_canonical_time, json_schema_input_type=str), Field(examples=["2024-01-01T00:00"])
+]
+Times = Annotated[list[Time], AfterValidator(_sorted_times)]
+_STEPS = re.compile(r"\s*([0-9]{1,6})\s*/\s*([0-9]{1,6})\s*/\s*([0-9]{1,6})\s*")
+
+
+def parse_steps(text: str) -> range:
+    """Return the lead times in hours that `start/end/step` means, the end included where it is on the grid.
+
+    Raises
+    ------
+    ValueError
+        Where the text is not three whole numbers of at most six digits, start exceeds end, or step is 0.
+    """
+    match = _STEPS.fullmatch(text) if isinstance(text, str) else None
+    start, end, step = map(int, match.groups()) if match else (0, -1, 0)
+    if start > end or step == 0:
+        allowed = "start/end/step in whole hours with start <= end and step > 0, such as 0/120/6"
+        raise ValueError(f"got {show(text)}; allowed: {allowed}")
+    return range(start, end + 1, step)
+
+
+def _canonical_steps(value: Any) -> str:
+    steps = parse_steps(value)
+    return f"{steps.start}/{steps.stop - 1}/{steps.step}"
+
+
+Steps = Annotated[str, BeforeValidator(_canonical_steps, json_schema_input_type=str), Field(examples=["0/120/6"])]
+_UNITS = re.compile(r"(?:([0-9]{1,6})d)?\s*(?:([0-9]{1,6})h)?\s*(?:([0-9]{1,6})m)?\s*(?:([0-9]{1,6})s)?")
+_CLOCK = re.compile(r"(?:([0-9]{1,4})-)?([0-9]{1,3}):([0-5][0-9]):([0-5][0-9])")
+
+
+def parse_runtime(value: str | int) -> int:
+    """Return the seconds that a wall-clock time means: `90` (minutes), `1h30m`, `01:30:00` or `1-12:00:00`.
+
+    Raises
+    ------
+    ValueError
+        Where it is written in another way, or is no time at all.
+    """
+    text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    if re.fullmatch(r"[0-9]{1,6}", text):
+        seconds = 60 * int(text)
+    else:
+        match = _UNITS.fullmatch(text) or _CLOCK.fullmatch(text)
+        parts = [int(part or 0) for part in match.groups()] if match else [0, 0, 0, 0]
+        seconds = sum(part * unit for part, unit in zip(parts, (86400, 3600, 60, 1), strict=True))
+    if seconds == 0:
+        allowed = "a time such as 20m, 1h30m, 1d, 01:30:00, 1-00:00:00, or minutes as a whole number"
+        raise ValueError(f"got {show(value)}; allowed: {allowed}")
+    return seconds
+
+
+def _check_runtime(value: Any) -> str:
+    parse_runtime(value)
+    return str(value).strip()
+
+
+Runtime = Annotated[str, BeforeValidator(_check_runtime, json_schema_input_type=str | int), Field(examples=["1h30m"])]
+
+
+def _pad(value: Any, digits: int) -> Any:
+    # YAML reads 12 as a number; 012 and 00 stay text.
+    is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return f"{value:0{digits}d}" if is_number else value
+
+
+def _check_member(value: Any) -> str:
+    member = "000" if value == "control" else _pad(value, 3)
+    if not (isinstance(member, str) and re.fullmatch(r"mean|median|[0-9]{3}", member)):
+        raise ValueError(f"got {show(value)}; allowed: control, mean, median, or three digits such as 000")
+    return member
+
+
+def _check_init_hour(value: Any) -> str:
+    hour = _pad(value, 2)
+    if not (isinstance(hour, str) and re.fullmatch(r"all|[01][0-9]|2[0-3]", hour)):
+        raise ValueError(f"got {show(value)}; allowed: all, or an hour from 00 to 23")
+    return hour
+
+
+Member = Annotated[str, BeforeValidator(_check_member, json_schema_input_type=str | int), Field(examples=["000"])]
+InitHour = Annotated[str, BeforeValidator(_check_init_hour, json_schema_input_type=str | int), Field(examples=["00"])]
+_VARIABLE = re.compile(r"\w[\w.-]*(?::\w[\w.<>=-]*(?:,\w[\w.<>=-]*)*)?")
+
+
+def _check_variable(text: str) -> str:
+    packed = re.sub(r"\s*([:,])\s*", r"\1", text.strip())
+    if not _VARIABLE.fullmatch(packed):
+        raise ValueError(f"got {show(text)}; allowed: a param, or a param and its metrics such as T_2M:RMSE,R2")
+    return packed
+
+
+Variable = Annotated[str, AfterValidator(_check_variable), Field(examples=["T_2M:RMSE,R2"])]
+_URL = re.compile(r"(?:git\+)?(?:https?|ssh|file)://[^\s-]\S*")
+
+
+def check_requirement(text: str) -> str:
+    """Return the requirement, stripped, after a check that to uv it is one requirement and nothing else.
+
+    Raises
+    ------
+    ValueError
+        Where uv could take it for an option, for several lines, or for something to be filled in.
+    """
+    _check_text(text)
+    requirement = text.strip()
+    if is_local_file(requirement) and not requirement.startswith("-"):
+        return requirement
+    # uv fills ${NAME} in from the environment, which may be a secret, and takes a line that ends in \\ on to the next one.
+    if "${" in requirement or "\\" in requirement:
+        raise ValueError(f"got {show(text)}; allowed: a requirement without ${{…}} and \\, which uv would replace")
+    try:
+        url = Requirement(requirement).url
+    except InvalidRequirement:
+        url = requirement
+    if url and not _URL.fullmatch(url):
+        allowed = "name==1.2, a URL, git+https://…@revision, or the path of a .whl, .tar.gz or .zip without spaces"
+        raise ValueError(f"got {show(text)}; allowed: {allowed}")
+    return requirement
+
+
+RequirementText = Annotated[str, AfterValidator(check_requirement), Field(examples=["anemoi-inference==0.11.1"])]
+PLACEHOLDERS = (
+    "checkpoint",
+    "config",
+    "init_time",
+    "lead_time",
+    "start",
+    "end",
+    "step",
+    "output",
+    "python",
+    "forecaster",
+)
+
+
+def _split_command(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return shlex.split(value)
+    except ValueError as error:
+        raise ValueError(f"cannot be split into words: {error}; allowed: words quoted as in a shell") from None
+
+
+def _check_command(words: list[str]) -> list[str]:
+    allowed = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+    if not words or not words[0].strip():
+        raise ValueError("is empty; allowed: a program and its arguments")
+    if any("\0" in word for word in words):
+        raise ValueError("holds a NUL character; allowed: text")
+    # A letter after the brace tells a placeholder from JSON; {name:…} would reach the program as it stands.
+    for name, rest in re.findall(r"\{([A-Za-z_]\w*)([!:.\[][^{}]*)?\}", " ".join(words)):
+        if name not in PLACEHOLDERS or rest:
+            hint = did_you_mean(name, PLACEHOLDERS)
+            shown = show(f"{{{name}{rest}}}")[1:-1]
+            raise ValueError(f"unknown placeholder {shown}{hint}; allowed: {allowed}")
+    if not any("{output}" in word for word in words):
+        raise ValueError("does not use {output}, the folder that the forecast goes to; allowed: " + allowed)
+    return words
+
+
+Command = Annotated[
+    list[str],
+    BeforeValidator(_split_command, json_schema_input_type=list[str] | str),
+    AfterValidator(_check_command),
+    Field(examples=["model --from {init_time} --hours {lead_time} --to {output}"]),
+]
+
+
+def _check_inference_config(value: Any) -> Any:
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return value
+    if isinstance(value, str):
+        return _check_text(value)
+    if value is None:
+        return {}
+    raise ValueError(f"got {show(value)}; allowed: a mapping with text keys, or the path of a YAML file")
+
+
+InferenceSettings = Annotated[dict[str, Any] | str, BeforeValidator(_check_inference_config)]

@@ -1,0 +1,85 @@
+"""Where everything is below the output folder, and what it is called. No other place knows.
+
+{outdir}/data/images/{image_id}.squashfs     an image, and {image_id}.squashfs.json beside it: its proof
+{outdir}/data/runs/{env_id}/                 an environment: checkpoint, metadata, lock, link to the image, seal
+{outdir}/data/runs/{run_id}/                 a run; run_id is {env_id}/{config_hash}
+{outdir}/data/runs/{run_id}/{init_time}/     a forecast; init times are named YYYYmmddHHMM
+{outdir}/results/{experiment_id}/            what a launch reports
+"""
+
+from datetime import datetime
+from pathlib import Path
+
+CHECKPOINT = "inference-last.ckpt"
+METADATA = "anemoi.json"
+LOCK = "requirements.txt"
+ENVIRONMENT_SEAL = "env.json"
+IMAGE_LINKS = {True: "venv.squashfs", False: "venv"}
+"""squash_venv → name of the link to the image in an environment's folder."""
+ENVIRONMENT_FILES = (CHECKPOINT, METADATA, LOCK, *IMAGE_LINKS.values(), ENVIRONMENT_SEAL)
+
+RUN_FILE = "run.json"
+INFERENCE_FILE = "inference.yaml"
+SANDBOX = "sandbox.zip"
+
+FORECAST_SEAL = "forecast.json"
+CONFIG_FILE = "config.yaml"
+FORECASTER = "forecaster"
+LOG = "forecast.log"
+
+_INIT_TIME = "%Y%m%d%H%M"
+
+
+def init_time_name(time: datetime) -> str:
+    """Return the name of an init time (UTC): `YYYYmmddHHMM`."""
+    return time.strftime(_INIT_TIME)
+
+
+def init_time_of(name: str) -> datetime:
+    """Return the init time (UTC, without a time zone) that a name stands for."""
+    return datetime.strptime(name, _INIT_TIME)
+
+
+def data_folder(outdir: Path) -> Path:
+    """Return the store: what all launches with this output folder share."""
+    return outdir / "data"
+
+
+def runs_folder(data: Path) -> Path:
+    """Return the folder of all environments and of their runs."""
+    return data / "runs"
+
+
+def environment_folder(data: Path, env_id: str) -> Path:
+    """Return the folder of an environment."""
+    return runs_folder(data) / env_id
+
+
+def run_folder(data: Path, run_id: str) -> Path:
+    """Return the folder of a run, which is below that of its environment."""
+    return runs_folder(data) / run_id
+
+
+def forecast_folder(data: Path, run_id: str, init_time: str) -> Path:
+    """Return the folder of a forecast."""
+    return run_folder(data, run_id) / init_time
+
+
+def images_folder(data: Path) -> Path:
+    """Return the folder of all images."""
+    return data / "images"
+
+
+def image_name(image_id: str, squash: bool) -> str:
+    """Return the name of an image: a SquashFS file, or a folder for sites that cannot mount."""
+    return f"{image_id}.squashfs" if squash else image_id
+
+
+def proof_of(image: Path) -> Path:
+    """Return the path of the proof (size and digest) that lies beside an image."""
+    return image.with_name(f"{image.name}.json")
+
+
+def results_folder(outdir: Path, experiment_id: str) -> Path:
+    """Return the folder of what a launch reports of an experiment."""
+    return outdir / "results" / experiment_id
