@@ -6,7 +6,7 @@ from evalflow.plan.resources import assign_lanes
 
 
 def plan_tasks(runs: dict[str, Run], complete: dict[str, dict[str, bool]], options: Options) -> list[dict]:
-    """Return what is left to do: entries with `run_id`, `init_times` and, for a temporal downscaler, `forecaster`.
+    """Return what is left to do: entries with `id`, `run_id`, `init_times` and, for a downscaler, its `forecaster`.
 
     Of a forecaster that is there only for a downscaler, only those init times are made that the downscaler lacks.
 
@@ -25,12 +25,16 @@ def plan_tasks(runs: dict[str, Run], complete: dict[str, dict[str, bool]], optio
         left = [time for time in missing[run_id] if time in wanted[run_id]]
         about = {"run_id": run_id} | ({"forecaster": run.forecaster.run_id} if run.forecaster else {})
         size = options.inits_per_task
-        tasks += [{**about, "init_times": left[i : i + size]} for i in range(0, len(left), size)]
+        for i in range(0, len(left), size):
+            times = left[i : i + size]
+            more = f"+{len(times) - 1}" if len(times) > 1 else ""
+            # No number: with -resume, a task is the same whatever else is left to do.
+            tasks.append({"id": f"{run_id} {times[0]}{more}", **about, "init_times": times})
     return tasks
 
 
 def add_resources(tasks: list[dict], resources: dict[str, dict], max_gpus: int | None, at_once: int) -> None:
-    """Add to tasks the `resources` that their jobs ask for, for each forecast that they make at a time.
+    """Add to tasks how many forecasts they make `at_once`, and the `resources` that their jobs ask for each of these.
 
     Where there may be more GPUs in use than wanted, a `lane` is among them, in which jobs wait for each other.
 
@@ -44,7 +48,7 @@ def add_resources(tasks: list[dict], resources: dict[str, dict], max_gpus: int |
     jobs = []
     for task in tasks:
         wanted, number = resources[task["run_id"]], len(task["init_times"])
-        members = min(at_once, number)
-        jobs.append((wanted.get("gpu", 0) * members, wanted.get("runtime_seconds", 3600) * -(-number // members)))
+        width = task["at_once"] = min(at_once, number)
+        jobs.append((wanted.get("gpu", 0) * width, wanted.get("runtime_seconds", 3600) * -(-number // width)))
     for task, lane in zip(tasks, assign_lanes(jobs, max_gpus), strict=True):
         task["resources"] = resources[task["run_id"]] | ({"lane": lane} if lane else {})
