@@ -13,7 +13,9 @@ from evalflow.launch.parameters import check_parameters, usage
 
 @command
 @click.option("--given", default="{}", help="JSON: parameter → value, as Nextflow has them.")
-@click.option("--usage", "show_usage", is_flag=True, help="Print what `nextflow run . --help` shows, and check nothing.")
+@click.option(
+    "--usage", "show_usage", is_flag=True, help="Print what `nextflow run . --help` shows, and check nothing."
+)
 def main(given, show_usage):
     """Print the parameters of a launch as JSON, each of its type, or say which do not exist or do not fit."""
     if show_usage:

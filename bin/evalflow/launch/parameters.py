@@ -13,7 +13,9 @@ from evalflow.lookup import PROJECT
 from evalflow.texts import did_you_mean, show
 
 SCHEMA = PROJECT / "nextflow_schema.json"
-_BEGIN = "<!-- Parameters: written by `bin/schema.py` from `nextflow_schema.json`. Change that, then run it again. -->\n"
+_BEGIN = (
+    "<!-- Parameters: written by `bin/schema.py` from `nextflow_schema.json`. Change that, then run it again. -->\n"
+)
 _END = "<!-- End of the parameters. -->\n"
 _WORDS = {"integer": "N", "boolean": "", "file-path": "FILE", "directory-path": "FOLDER", "string": "TEXT"}
 _INTRO = """\
