@@ -31,5 +31,5 @@ test-slurm:  ## Run the tests that need a Slurm, on one of their own (as root; l
 lint: setup-dev  ## Check the style of the code
 	@tools/lint.sh
 
-schema: setup  ## Write config/config.schema.json and docs/config.md from the models
-	@bin/schema.py --output-schema config/config.schema.json --output-docs docs/config.md
+schema: setup  ## Write config/config.schema.json, docs/config.md and the parameters in docs/usage.md
+	@bin/schema.py
