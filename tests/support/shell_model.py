@@ -7,6 +7,7 @@ from pathlib import Path
 import eccodes
 from evalflow.digests import file_digest
 from evalflow.inference.prepare import prepare_run
+from evalflow.inference.spec import RunSpec
 from evalflow.inference.task import UNFINISHED_FOLDER, run_forecasts
 
 SCRIPT = "run_forecast.py"
@@ -50,13 +51,15 @@ class Model:
             "checkpoint": file_digest(root / "checkpoint"),
             "files": {},
             "digests": {},
-            "leads": [0, 6],
+            "lead_times": [0, 6],
             "step": 6,
             "command": ["sh", "-c", f'. "{root}/model.sh"', "sh", "{output}"],
             "config": "scale: 1.0\nname: $(x)\n",
             "disable_local_eccodes_definitions": False,
+            "torch_backend": "auto",
+            "code": "0" * 16,
         }
-        prepare_run(self.spec, root / "prepared")
+        prepare_run(RunSpec(**self.spec), root / "prepared")
 
     def does(self, init_time: str, script: str) -> None:
         (self.root / f"does-{init_time}").write_text(script)
@@ -75,7 +78,7 @@ class Model:
         """Make forecasts here and return the exit status."""
         files = (self.root / "prepared" / "inference.yaml", self.root / "checkpoint", self.image)
         try:
-            run_forecasts(self.spec, *files, list(init_times), self.output, **options)
+            run_forecasts(RunSpec(**self.spec), *files, list(init_times), self.output, **options)
         except SystemExit as end:
             return end.code
         return 0

@@ -47,7 +47,7 @@ class Experiment:
         return data_folder(self.outdir)
 
 
-def _output_folder(config: ConfigModel, lookup: Lookup, outdir: Path | None) -> Path:
+def output_folder(config: ConfigModel, lookup: Lookup, outdir: Path | None) -> Path:
     """Return the absolute root of all output.
 
     A relative `locations.output_root` that exists is looked up like any other path; a new one is made in the launch
@@ -88,7 +88,7 @@ def read_experiment(path: Path, options: Options) -> Experiment:
     path = Path(os.path.abspath(options.launch / path))
     config = load_config(path)
     lookup = Lookup(path.parent, options.launch)
-    outdir = _output_folder(config, lookup, options.outdir)
+    outdir = output_folder(config, lookup, options.outdir)
     if options.stub:
         outdir = outdir / "stub"
     _check_folder(runs_folder(data_folder(outdir)), "locations.output_root" if options.outdir is None else "--outdir")

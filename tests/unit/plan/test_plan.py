@@ -18,13 +18,17 @@ from evalflow.environment.checkpoint import get_checkpoint
 from evalflow.environment.image import build_image
 from evalflow.environment.lock import lock_requirements
 from evalflow.environment.seal import seal_environment
+from evalflow.environment.spec import EnvironmentSpec
 from evalflow.errors import UserError
 from evalflow.inference.prepare import prepare_run
+from evalflow.inference.spec import RunSpec
 from evalflow.launch.summary import write_summary
 from evalflow.plan import plan as planning
 from evalflow.plan.describe import describe_plan
+from evalflow.plan.experiment import output_folder
+from evalflow.plan.model import Plan
 from evalflow.plan.options import Options
-from evalflow.plan.plan import code_digest, output_folder, write_plan
+from evalflow.plan.plan import code_digest, write_plan
 from evalflow.plan.stored import Stored
 from evalflow.plan.writable import check_writable
 from evalflow.requirements import read_lock
@@ -47,12 +51,12 @@ def store_environment(env: dict, patch: pytest.MonkeyPatch, seal: bool = True) -
     patch.setattr(image, "_make_venv", lambda *_, **__: None)
     patch.setattr(image, "_check_imports", lambda *_, **__: None)
     patch.setattr(image, "_squash", lambda venv, image: image.write_text("an image of a venv"))
-    get_checkpoint(spec)
-    lock_requirements(spec, folder / METADATA)
-    build_image(spec, lock)
+    get_checkpoint(EnvironmentSpec(**spec))
+    lock_requirements(EnvironmentSpec(**spec), folder / METADATA)
+    build_image(EnvironmentSpec(**spec), lock)
     if seal:
         image_id = read_lock(lock)["image_id"]
-        seal_environment(spec, Path(spec["images"]) / image_name(image_id, squash=True))
+        seal_environment(EnvironmentSpec(**spec), Path(spec["images"]) / image_name(image_id, squash=True))
 
 
 def store_forecast(
@@ -61,7 +65,7 @@ def store_forecast(
     """Make a forecast of a plan, of files that are none, and return its folder."""
     base = Path(run["store"]) / "runs" / run["run_id"]
     if not (base / RUN_FILE).exists():
-        prepare_run(run["spec"], base)
+        prepare_run(RunSpec(**run["spec"]), base)
     for name in files:
         path = base / init_time / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -133,7 +137,7 @@ def states(plan: dict) -> dict[str, bool]:
 def test_plan_json_has_the_documented_shape(stored, tmp_path):
     """What the plan is read for outside: see docs/output.md."""
     stored.data["runs"] += [{"baseline": {"label": "EPS", "root": "/archive/EPS", "steps": "0/24/6"}}]
-    write_plan(stored.plan(), tmp_path / "sub" / "plan.json")
+    write_plan(Plan(**stored.plan()), tmp_path / "sub" / "plan.json")
     assert os.listdir(tmp_path / "sub") == ["plan.json"]
     plan = json.loads((tmp_path / "sub" / "plan.json").read_text())
     assert re.fullmatch(r"experiment_[0-9a-f]{8}", plan["experiment_id"])
@@ -781,7 +785,7 @@ def test_without_an_output_the_table_is_printed(stored):
     plan = stored.plan()
     result = plan_script("--config", stored.folder / "experiment.yaml", cwd=stored.launch)
     assert result.returncode == 0
-    assert result.stdout == describe_plan(plan) + "\n"
+    assert result.stdout == describe_plan(Plan(**plan)) + "\n"
     assert plan["experiment_id"] in result.stdout and "3 of 3" in result.stdout
     assert re.search(rf"{plan['envs'][0]['env_id']} +stored", result.stdout)
 
@@ -801,7 +805,7 @@ def test_on_a_terminal_the_table_is_printed_too(experiment):
             pass
     os.close(ours)
     assert process.returncode == 0 and (experiment.launch / "plan.json").exists()
-    assert text.decode().replace("\r\n", "\n") == describe_plan(experiment.plan()) + "\n"
+    assert text.decode().replace("\r\n", "\n") == describe_plan(Plan(**experiment.plan())) + "\n"
 
 
 def test_warnings_go_to_the_error_stream_once(stored):
@@ -816,10 +820,10 @@ def test_warnings_go_to_the_error_stream_once(stored):
 def test_the_table_says_what_is_stored_to_build_and_not_needed(stored):
     plan = stored.plan()
     (folder_of(plan) / SEAL).unlink()
-    text = describe_plan(stored.plan())
+    text = describe_plan(Plan(**stored.plan()))
     assert re.search(rf"{plan['envs'][0]['env_id']} +not needed", text)
     stored.data["dates"]["end"] = "2024-01-03T00:00"
-    text = describe_plan(stored.plan())
+    text = describe_plan(Plan(**stored.plan()))
     assert re.search(rf"{plan['envs'][0]['env_id']} +to build", text) and "3 of 5" in text
 
 
@@ -999,7 +1003,7 @@ def test_a_store_that_may_only_be_read_is_refused_before_anything_is_built(share
     for folder in folders:
         folder.chmod(0o555)
     run = Path(plan["store"]) / "runs" / plan["tasks"][0]["run_id"]
-    said = as_somebody_else(lambda: check_writable(plan))
+    said = as_somebody_else(lambda: check_writable(Plan(**plan)))
     missing = sum(len(task["init_times"]) for task in plan["tasks"])
     assert said.startswith(
         f"{run}: may only be read, and 0 environments and {missing} forecasts are missing in this store; "
@@ -1007,7 +1011,7 @@ def test_a_store_that_may_only_be_read_is_refused_before_anything_is_built(share
     assert missing > 0 and "--outdir" in said
     for folder in folders:
         folder.chmod(0o777)
-    assert as_somebody_else(lambda: check_writable(plan)) == "nothing"
+    assert as_somebody_else(lambda: check_writable(Plan(**plan))) == "nothing"
 
 
 def test_where_nothing_is_missing_nothing_has_to_be_written(shared, stored):
@@ -1016,7 +1020,7 @@ def test_where_nothing_is_missing_nothing_has_to_be_written(shared, stored):
         folder.chmod(0o555)
     whole = {**plan, "tasks": [], "runs": [run | {"needed": False} for run in plan["runs"]]}
     whole["envs"] = [env | {"needed": False} for env in plan["envs"]]
-    assert as_somebody_else(lambda: check_writable(whole)) == "nothing"
+    assert as_somebody_else(lambda: check_writable(Plan(**whole))) == "nothing"
 
 
 # --- what the launch leaves -------------------------------------------------------------------------------------------
@@ -1027,9 +1031,9 @@ def test_the_config_that_is_kept_is_the_one_that_was_planned(experiment, tmp_pat
     plan = experiment.plan()
     file = Path(plan["config"])
     before = file.read_text()
-    write_plan(plan, tmp_path / "plan.json")
+    write_plan(Plan(**plan), tmp_path / "plan.json")
     file.write_text("for: the next experiment")
-    assert (write_summary(tmp_path / "plan.json", plan, {}) / "config.yaml").read_text() == before
+    assert (write_summary(tmp_path / "plan.json", Plan(**plan), {}) / "config.yaml").read_text() == before
 
 
 @pytest.mark.parametrize(("per_task", "at_once", "warned"), [(1, 4, True), (4, 4, False), (1, 1, False)])
