@@ -93,9 +93,11 @@ class ForecastEntry(Document):
 class Task(Document):
     """What one task makes."""
 
+    id: str = Field(description="Name of the task: the run, its first init time, how many more.")
     run_id: str = Field(description="The run.")
     init_times: list[str] = Field(description="`YYYYmmddHHMM`, UTC.")
     forecaster: str | None = Field(None, description="run_id of a downscaler's forecaster.")
+    at_once: int = Field(1, description="Forecasts that it makes at a time.")
     resources: JobResources = Field(JobResources(), description="What its job asks for, for each forecast at a time.")
 
 

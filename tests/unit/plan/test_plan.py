@@ -304,8 +304,22 @@ def test_tasks_hold_each_missing_forecast_once(experiment, size):
         expected = [time for time in plan["init_times"] if run is not plan["runs"][0] or time not in done]
         assert sum(tasks, []) == expected, "each once and in order"
         assert all(len(task) == size for task in tasks[:-1]) and 1 <= len(tasks[-1]) <= size
+    assert len({task["id"] for task in plan["tasks"]}) == len(plan["tasks"])
     complete = {entry["init_time"] for entry in plan["forecasts"] if entry["complete"]}
     assert complete == done
+
+
+def test_a_task_is_called_by_its_run_and_init_times_whatever_else_is_left_to_do(experiment):
+    """Its id is part of what Nextflow's cache knows it by."""
+    experiment.data["dates"] = {"start": "2024-01-01", "end": "2024-01-01T12:00", "frequency": "6h"}
+    plan = experiment.plan(inits_per_task=2, inits_at_once=4)
+    first, second = plan["tasks"]
+    run_id = plan["runs"][0]["run_id"]
+    assert (first["id"], first["at_once"]) == (f"{run_id} 202401010000+1", 2)
+    assert (second["id"], second["at_once"]) == (f"{run_id} 202401011200", 1)
+    for init_time in first["init_times"]:
+        store_forecast(plan["runs"][0], init_time)
+    assert experiment.plan(inits_per_task=2, inits_at_once=4)["tasks"] == [second]
 
 
 def test_adding_a_day_leaves_one_day_to_do(stored):
@@ -353,9 +367,11 @@ def test_a_forecaster_that_only_a_downscaler_needs_makes_what_that_one_lacks(sto
     first, second, _ = plan["init_times"]
     for run, init_time in ((source, first), (source, second), (refined, second)):
         (Path(plan["store"]) / "runs" / run["run_id"] / init_time / FORECAST_SEAL).unlink()
-    tasks = [{"run_id": source["run_id"], "init_times": [second], "resources": {}}]
-    about = {"forecaster": source["run_id"], "resources": {}}
-    tasks += [{"run_id": refined["run_id"], "init_times": [second], **about}]
+    about = {"init_times": [second], "at_once": 1, "resources": {}}
+    tasks = [
+        {"id": f"{run['run_id']} {second}", "run_id": run["run_id"], **about, **more}
+        for run, more in ((source, {}), (refined, {"forecaster": source["run_id"]}))
+    ]
     assert stored.plan(inits_per_task=5)["tasks"] == tasks
     stored.data["runs"].append(candidate)
     assert stored.plan(inits_per_task=5)["tasks"][0]["init_times"] == [first, second], (
@@ -422,7 +438,8 @@ def test_a_damaged_forecast_is_reported_and_set_aside(stored, harm, said):
     plan = stored.plan(repair=True)
     entries = [(entry["run_id"], entry["init_time"]) for entry in plan["forecasts"] if not entry["complete"]]
     assert entries == [(run["run_id"], init_time)]
-    assert plan["tasks"] == [{"run_id": run["run_id"], "init_times": [init_time], "resources": {}}]
+    about = {"init_times": [init_time], "at_once": 1, "resources": {}}
+    assert plan["tasks"] == [{"id": f"{run['run_id']} {init_time}", "run_id": run["run_id"], **about}]
     (aside,) = folder.parent.glob(f"{init_time}.bad-*")
     assert plan["warnings"] == [warning.replace("to be moved aside and", f"moved aside to {aside.name}, to be")]
     assert not folder.exists(), "a whole one can take its name"
