@@ -105,14 +105,12 @@ def describe_summary(plan: Plan, summary: dict) -> str:
     if plan.makes_forecasts:
         for run in summary["runs"]:
             counts = f"{run['made']} made, {run['reused']} reused, {len(run['missing'])} missing"
-            lines.append(f"  forecasts    {run['run_id']:<36} {counts}  ({run['label']})")
+            lines.append(f"  forecasts    {run.run_id:<36} {counts}  ({run.label})")
     if plan.target == "sandbox":
         for run in plan.runs:
             zipped = run_folder(plan.store, run.run_id) / SANDBOX
-            if run["needed"]:
-                lines.append(
-                    f"  sandbox      {zipped if zipped.exists() else run['run_id'] + '  MISSING'}  ({run['label']})"
-                )
+            if run.needed:
+                lines.append(f"  sandbox      {zipped if zipped.exists() else run.run_id + '  MISSING'}  ({run.label})")
     lines += _describe_cost(summary)
     lines += ["", f"results in {plan.outdir}"]
     lines += _tree(plan)
