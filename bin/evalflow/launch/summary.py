@@ -105,7 +105,7 @@ def describe_summary(plan: Plan, summary: dict) -> str:
     if plan.makes_forecasts:
         for run in summary["runs"]:
             counts = f"{run['made']} made, {run['reused']} reused, {len(run['missing'])} missing"
-            lines.append(f"  forecasts    {run.run_id:<36} {counts}  ({run.label})")
+            lines.append(f"  forecasts    {run['run_id']:<36} {counts}  ({run['label']})")
     if plan.target == "sandbox":
         for run in plan.runs:
             zipped = run_folder(plan.store, run.run_id) / SANDBOX
