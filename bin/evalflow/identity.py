@@ -349,7 +349,9 @@ def comparison_identity(truth: TruthConfig, experiment: ExperimentConfig, found:
     Not among it are labels, dates, params, thresholds, regions, the lapse-rate correction, and how far an archive reaches.
     """
     told = _differing(truth, include=("columns", "units"))
-    known = {"uuid": found.archive, **told} if found.archive else _truth_identity(truth, lookup)
+    # Of stations, the digest says which they are, wherever the table lies.
+    placed = truth.model_copy(update={"stations": None})
+    known = {"uuid": found.archive, **told} if found.archive else _truth_identity(placed, lookup)
     versions = {"reader": found.reader, "statistics": found.statistics}
     return {
         "truth": known,

@@ -9,6 +9,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, Valida
 from evalflow.config.fields import Count, Model, Text, refuse
 from evalflow.config.messages import describe, problems
 from evalflow.errors import UserError
+from evalflow.fields.specs import GridFile
+from evalflow.lookup import Lookup
 from evalflow.texts import check_texts, show
 from evalflow.yamlio import read_yaml
 
@@ -74,3 +76,25 @@ def load_grids(path: Path) -> list[GridConfig]:
         return _GRIDS.validate_python(data)
     except ValidationError as error:
         raise UserError("\n".join(f"{path}: {line}" for line in problems(error, schema, data))) from None
+
+
+def grid_files(own: list[GridConfig], lookup: Lookup, site: Path | None = None) -> tuple[GridFile, ...]:
+    """Return the grids of a config and of a site, with the absolute paths of their files.
+
+    Parameters
+    ----------
+    own : what the config says, which goes before what the site says of the same grid
+    lookup : where relative paths of the config are looked up
+    site : the site's list (`--grids`), in which relative paths are looked up beside it first
+
+    Raises
+    ------
+    UserError
+        Where a file is missing, or the site's list is wrong.
+    """
+    known = {grid.name for grid in own}
+    located = [(grid, lookup.require(grid.file, f"grids[{index}].file")) for index, grid in enumerate(own)]
+    for index, grid in enumerate(load_grids(site) if site else []):
+        if grid.name not in known:
+            located.append((grid, lookup.next_to(site).require(grid.file, f"{site}: [{index}].file")))
+    return tuple(GridFile(path.absolute(), grid.points, grid.uuid) for grid, path in located)
