@@ -17,7 +17,7 @@ ROUNDING = 1e-12
 def variance(mean: ArrayLike, mean_square: ArrayLike) -> NDArray:
     """Return the variance, 0 where nothing but rounding is left of it."""
     left = np.asarray(mean_square) - np.asarray(mean) ** 2
-    return np.where(np.real(left) > ROUNDING * np.real(mean_square), left, 0)
+    return np.where(np.real(left) <= ROUNDING * np.real(mean_square), 0, left)
 
 
 def ratio(numerator: ArrayLike, denominator: ArrayLike) -> NDArray:
@@ -65,7 +65,7 @@ def mse_corr(f: NDArray, o: NDArray, ff: NDArray, oo: NDArray, dd: NDArray) -> N
     """Return the part of MSE that comes from a correlation below 1."""
     # 2 σf σo (1 − r) is what the variance of the error holds beyond (σf − σo)². This form keeps its digits where r is near 1.
     left = variance(f - o, dd) - mse_spread(f, o, ff, oo)
-    return np.where(np.real(left) > 0, left, 0)
+    return np.where(np.real(left) < 0, 0, left)
 
 
 def correlation(f: NDArray, o: NDArray, ff: NDArray, oo: NDArray, dd: NDArray) -> NDArray:

@@ -265,6 +265,11 @@ class ParamSums:
         """The number of valid points per lead time, [leads]."""
         return self.moments[0].sum(axis=-1).astype(np.int64)
 
+    @property
+    def cells_per_lead(self) -> int:
+        """The number of cells of the joint histograms of one lead time."""
+        return cells_per_lead(self.moments.shape[-1], self.values)
+
 
 @dataclass(frozen=True)
 class Sums:
@@ -293,6 +298,11 @@ class Sums:
         if packed is None:
             return np.ones(self.size, bool)
         return np.unpackbits(packed, count=self.size).astype(bool)
+
+
+def cells_per_lead(atoms: int, values: Sequence[float]) -> int:
+    """Return the number of cells of the joint histograms of one lead time."""
+    return atoms * (2 * len(values) + 1) ** 2
 
 
 def mask_digest(valid: NDArray[np.bool_]) -> int:
@@ -324,7 +334,7 @@ def collect(fields: Mapping[timedelta, FieldSums], units: str, values: Sequence[
         anomalies=np.stack(anomalies, axis=1) if anomalies else None,
         boxes={scale: np.stack([one.boxes[scale] for one in sums]) for scale in sums[0].boxes},
         values=tuple(values),
-        cells=_stack_cells([one.cells for one in sums], sums[0].moments.shape[1] * (2 * len(values) + 1) ** 2),
+        cells=_stack_cells([one.cells for one in sums], cells_per_lead(sums[0].moments.shape[1], values)),
         digests=tuple(mask_digest(one.valid) for one in sums),
         masks=tuple(None if one.valid.all() else np.packbits(one.valid) for one in sums),
     )
