@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from evalflow.config.fields import parse_runtime, parse_steps, parse_time
+from evalflow.config.archives import ForecastsConfig
+from evalflow.config.fields import parse_runtime
 from evalflow.config.manual import EXAMPLE
 from evalflow.config.messages import problems
 from evalflow.config.model import ConfigModel, Dates, config_schema, load_config
 from evalflow.config.resources import InferenceResources
-from evalflow.config.runs import BaselineConfig, ForecasterConfig, RunConfig, TemporalDownscalerConfig
+from evalflow.config.runs import ForecasterConfig, RunConfig, TemporalDownscalerConfig
+from evalflow.config.times import parse_steps, parse_time
 from evalflow.errors import UserError
 from evalflow.yamlio import dump_yaml, parse_yaml
 from hypothesis import given
@@ -83,7 +85,7 @@ def test_the_example_of_the_manual_is_accepted(tmp_path):
     (tmp_path / "example.yaml").write_text(EXAMPLE.read_text())
     config = load_config(tmp_path / "example.yaml")
     kinds = [kind for kind, _ in config.participants()]
-    assert kinds == ["forecaster", "temporal_downscaler", "forecaster", "forecasts", "baseline"]
+    assert kinds == ["forecaster", "temporal_downscaler", "forecaster", "forecasts", *5 * ["baseline"]]
     assert set(parse_yaml(EXAMPLE.read_text(), "example")) | {"profile", "mec", "ffv2"} == set(ConfigModel.model_fields)
 
 
@@ -157,7 +159,7 @@ REFUSALS = [
     ({"dates": {"start": "2024-01-01", "end": "2024-01-02"}}, "dates.frequency", "missing; allowed: text such as 6h"),
     # wrong types
     ({"description": 5}, "description", "got 5; allowed: text in quotes"),
-    ({"lapse_rate_correction": "maybe"}, "lapse_rate_correction", 'got "maybe"; allowed: true or false'),
+    ({"lapse_rate_correction": "maybe"}, "lapse_rate_correction", 'got "maybe"; allowed: auto or true or false'),
     ({"experiment": None}, "experiment", "is empty; allowed: a mapping with the keys"),
     ({"experiment.params": "T_2M"}, "experiment.params", 'got "T_2M"; allowed: a list'),
     ({"truth": "x"}, "truth", 'got "x"; allowed: a mapping with the keys label, root'),
@@ -274,12 +276,12 @@ REFUSALS = [
     (
         {"experiment.scorecards.sections.a": CARD | {"baseline": "ESP"}},
         "experiment.scorecards.sections.a.baseline",
-        'no baseline in runs is labelled "ESP", did you mean EPS?; allowed: "EPS"',
+        'nothing in runs is labelled "ESP", did you mean EPS?; allowed: "EPS"',
     ),
     (
         {"experiment.scorecards.sections.a": CARD, "runs.1": BASE["runs"][0]},
         "experiment.scorecards.sections.a.baseline",
-        "runs holds no baseline",
+        "runs holds none",
     ),
     (
         {"experiment.scorecards.sections.a": CARD | {"lead_times": "all"}},
@@ -410,7 +412,8 @@ def test_lead_times_are_the_grid_from_start_to_end(start, length, step, zeros):
     assert hours[0] == start and end - step < hours[-1] <= end
     assert all(later - earlier == step for earlier, later in zip(hours, hours[1:], strict=False))
     assert (end in hours) == (length % step == 0)
-    assert hours == BaselineConfig(label="x", root="y", steps=text).lead_times() == list(parse_steps(text))
+    assert hours == ForecastsConfig(label="x", root="y", steps=text).lead_times()
+    assert [60 * hour for hour in hours] == list(parse_steps(text))
 
 
 def test_an_end_off_the_grid_is_left_out():
@@ -442,12 +445,13 @@ def test_all_spellings_of_a_time_are_one(text):
     assert parse_time(text) == datetime(2024, 1, 1)
 
 
-@pytest.mark.parametrize(("frequency", "hours"), [("6h", 6), ("1d", 24), ("24h", 24), ("10d", 240)])
+@pytest.mark.parametrize(("frequency", "hours"), [("6h", 6), ("1d", 24), ("24h", 24), ("10d", 240), ("30m", 0.5)])
 def test_frequencies(frequency, hours):
-    assert Dates(start="2024-01-01", end="2024-02-01", frequency=frequency).hours == hours
+    dates = Dates(start="2024-01-01", end="2024-02-01", frequency=frequency)
+    assert dates.interval == timedelta(hours=hours)
 
 
-@pytest.mark.parametrize("frequency", ["0h", "06h", "6", "6m", "h", "-6h", "1.5h", "6 h", "6h\n"])
+@pytest.mark.parametrize("frequency", ["0h", "06h", "6", "6s", "h", "-6h", "1.5h", "6 h", "6h\n"])
 def test_other_frequencies_are_refused(frequency, tmp_path):
     dates = {"start": "2024-01-01", "end": "2024-02-01", "frequency": frequency}
     assert refused(changed({"dates": dates}), tmp_path)[0].startswith("dates.frequency: got ")
