@@ -321,4 +321,4 @@ def _member_name(value: object) -> str:
 
 
 def _time_text(time: np.datetime64) -> str:
-    return f"{time.astype('datetime64[m]')} UTC".replace("T", " ")
+    return f"{time.astype(datetime):%Y-%m-%d %H:%M} UTC"
