@@ -63,7 +63,8 @@ def _plain_keys(header: bytes) -> dict[str, int | None] | None:
     identification = struct.unpack_from(">H5xHBBBBB", header, 16 + 5)
     product = header[_start_of_product(header) :]
     template = int.from_bytes(product[7:9], "big")
-    if _LENGTHS.get(template) != len(product):
+    coordinates = int.from_bytes(product[5:7], "big")  # of model levels, 4 bytes each, at the end
+    if template not in _LENGTHS or _LENGTHS[template] + 4 * coordinates != len(product):
         return None
     keys: dict[str, int | None] = dict(zip(_PRODUCT_KEYS, _PRODUCT.unpack_from(product, 7), strict=True))
     for name, (size, can_be_missing) in _SIGNED.items():
