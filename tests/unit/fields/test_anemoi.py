@@ -171,7 +171,8 @@ def inference_output(how, names):
             "coordinates": "forecast_reference_time forecast_period latitude longitude",
         }
     else:
-        times = {"time": (("time",), steps.astype("i4"), {"units": "seconds since 2025-01-31 18:00:00", "calendar": "gregorian"})}  # fmt: skip
+        attrs = {"units": "seconds since 2025-01-31 18:00:00", "calendar": "gregorian"}
+        times = {"time": (("time",), steps.astype("i4"), attrs)}
         own = {"param": "x"}
     points = {
         "latitude": (("values",), np.array([47.0, 46.5], "f4"), {"units": "degrees_north"}),
