@@ -18,7 +18,6 @@ import eccodes
 import numpy as np
 import pytest
 import yaml
-from environments import BIN, lock, make_spec
 from evalflow.checkpoints.metadata import read_metadata
 from evalflow.environment.pythons import find_python
 from evalflow.errors import UserError
@@ -28,7 +27,8 @@ from evalflow.lookup import PROJECT
 from evalflow.plan.options import Options
 from evalflow.plan.plan import make_plan
 from evalflow.store.layout import ENVIRONMENT_SEAL, FORECAST_SEAL, LOCK, METADATA
-from integration.conftest import Experiment
+from support.environments import BIN, lock, make_spec
+from support.launches import Experiment
 
 DEMO = PROJECT / "assets" / "demo"
 TIMES = ["199601150000", "199601161200"]
@@ -183,7 +183,7 @@ def forecast(launched, tmp_path):
         config = {"description": "one", "dates": ["1996-01-15"], "runs": [run]}
         (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
         plan = make_plan(tmp_path / "config.yaml", Options(outdir=tmp_path / "out", launch=tmp_path))
-        spec = plan["runs"][0]["spec"]
+        spec = plan.runs[0].spec
         prepare_run(spec, tmp_path / "prepared")
         command = [
             BIN / "run_forecast.py",
@@ -192,10 +192,10 @@ def forecast(launched, tmp_path):
             "--image",
             launched.image,
         ]
-        command += ["--checkpoint", plan["envs"][0]["spec"]["checkpoint"]["location"], "--init_times", TIMES[0], *words]
+        command += ["--checkpoint", plan.envs[0].spec.checkpoint.location, "--init_times", TIMES[0], *words]
         done = subprocess.run(
             [*map(str, command), "--output", str(tmp_path / "made")],
-            input=json.dumps(spec),
+            input=spec.to_json(),
             capture_output=True,
             text=True,
             timeout=300,

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from integration.conftest import Result, copy_experiment, run_entry
-
-from .cluster import Cluster, Job, wait_until
-from .conftest import Launched, make_by_hand, on_slurm, shell_first
+from support.cluster import Cluster, Job, wait_until
+from support.launches import Result, copy_experiment, run_entry
+from support.slurm import Launched, make_by_hand, on_slurm, shell_first
 
 DATES = {"199601150000": "1996-01-15T00:00", "199601151200": "1996-01-15T12:00"}
 LONG = 120
@@ -236,7 +235,7 @@ def test_a_job_that_is_killed_each_time_is_named_with_its_log_and_made_later(clu
 
     mended.touch()
     result = experiment.launch()
-    assert (result.status, result.tasks) == (0, {"PLAN": 1, "PREPARE_RUN": 1, "RUN_FORECAST": 1}), result.text
+    assert (result.status, result.tasks) == (0, {"MAKE_PLAN": 1, "PREPARE_RUN": 1, "RUN_FORECAST": 1}), result.text
     assert launches.forecasts("killed") == launches.forecasts("fine") == by_hand
 
 

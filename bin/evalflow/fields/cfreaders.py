@@ -54,12 +54,15 @@ class _Reader:
             self._add(arrays)
 
     def _add(self, arrays: Arrays) -> None:
-        told = Told(self._told.columns, {**output_units(arrays), **self._told.units})
-        fields, notes = find_fields(arrays, told, at_stations=at_stations(arrays))
+        fields, notes = find_fields(arrays, self._known(arrays), at_stations=at_stations(arrays))
         self.notes += notes
         for name, one in fields.items():
             if self._is_of_use(arrays, one):
                 self._sources.setdefault(name, []).append(_Source(arrays, one))
+
+    def _known(self, arrays: Arrays) -> Told:
+        """Return what is known of names and units: by the config, else by who wrote the file."""
+        return Told(self._told.columns, {**output_units(arrays), **self._told.units})
 
     def _is_of_use(self, arrays: Arrays, one: Field) -> bool:
         """Return whether a field has values of the times that are read here; constants have not."""
@@ -103,7 +106,8 @@ class _Reader:
         one = source.field
         key = (one.space, tuple(one.variable.shape[one.variable.dims.index(dim)] for dim in one.space))
         if key not in self._grids:
-            self._grids[key] = grid_of(source.arrays, one, self._find_grid)
+            told = self._known(source.arrays)
+            self._grids[key] = grid_of(source.arrays, one, told, self._find_grid, self.notes)
         return self._grids[key]
 
     def describe(self, param: str) -> str:
@@ -321,4 +325,4 @@ def _member_name(value: object) -> str:
 
 
 def _time_text(time: np.datetime64) -> str:
-    return f"{time.astype('datetime64[m]')} UTC".replace("T", " ")
+    return f"{time.astype(datetime):%Y-%m-%d %H:%M} UTC"

@@ -38,7 +38,7 @@ class NetcdfVariable:
         except (OSError, RuntimeError, IndexError) as error:
             raise UserError(f"{self.path}: {self.name} cannot be read: {error}") from None
         if isinstance(values, np.ma.MaskedArray):
-            if not np.any(values.mask):
+            if values.dtype.kind not in "iuf" or not np.any(values.mask):
                 return values.data
             return values.astype(values.dtype if values.dtype.kind == "f" else np.float64).filled(np.nan)
         return np.asarray(values)
