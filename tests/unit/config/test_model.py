@@ -13,10 +13,10 @@ from evalflow.config.archives import ForecastsConfig
 from evalflow.config.fields import parse_runtime
 from evalflow.config.manual import EXAMPLE
 from evalflow.config.messages import problems
-from evalflow.config.model import ConfigModel, Dates, config_schema, load_config
+from evalflow.config.model import ConfigModel, config_schema, load_config
 from evalflow.config.resources import InferenceResources
 from evalflow.config.runs import ForecasterConfig, RunConfig, TemporalDownscalerConfig
-from evalflow.config.times import parse_steps, parse_time
+from evalflow.config.times import Dates, parse_steps, parse_time
 from evalflow.errors import UserError
 from evalflow.yamlio import dump_yaml, parse_yaml
 from hypothesis import given
