@@ -147,6 +147,7 @@ def verification_spec(experiment: Experiment, options: Options) -> VerificationS
     regions = _regions(experiment)
     by_index = {index: source.source_id for source in sources.values() for index in source.indexes}
     settings = config.experiment
+    site = options.launch / options.grids if options.grids else None
     return VerificationSpec(
         experiment_id=experiment.experiment_id,
         store=experiment.data,
@@ -158,7 +159,7 @@ def verification_spec(experiment: Experiment, options: Options) -> VerificationS
         truths=[_truth_entry(truth, experiment) for truth in config.truths()],
         grids=[
             GridFileSpec(file=grid.file, points=grid.points, uuid=grid.uuid)
-            for grid in grid_files(config.grids, experiment.lookup, options.grids)
+            for grid in grid_files(config.grids, experiment.lookup, site)
         ],
         params=settings.verified_params(),
         named_params=settings.named_params(),
