@@ -590,7 +590,7 @@ def test_a_baseline_is_what_is_read_of_it(experiment, fields, differs):
 def test_a_trailing_slash_of_a_folder_changes_nothing(experiment, section, tmp_path):
     def ids(folder):
         data = experiment.changed({"truth": {"label": "A", "root": "/a"}})
-        data["experiment"] = {"stratification": {"regions": ["alps"], "root": "/b"}}
+        data["experiment"] = {"stratification": {"regions": ["alps"], "root": f"{tmp_path}/regions"}}
         data["baseline"] = {"label": "B", "root": "/c", "steps": "0/6/6"}
         *parents, last = section.split(".")
         node = data
@@ -600,8 +600,10 @@ def test_a_trailing_slash_of_a_folder_changes_nothing(experiment, section, tmp_p
         data["runs"] = [*data["runs"], {"baseline": data.pop("baseline")}]
         return experiment.ids(data)
 
-    (tmp_path / "there").mkdir()
-    for folder in (f"{tmp_path}/there", "/not/there"):
+    for folder in ("there", "regions"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "alps.shp").touch()
+    for folder in (f"{tmp_path}/there", *(["/not/there"] if "stratification" not in section else [])):
         assert ids(folder) == ids(f"{folder}/") == ids(folder.replace("/", "//").removeprefix("/"))
 
 
