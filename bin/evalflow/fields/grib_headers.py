@@ -61,7 +61,7 @@ def _key_of(handle: int, key: str) -> int | None:
 def _plain_keys(header: bytes) -> dict[str, int | None] | None:
     """Return the keys of a message of GRIB2 that is of one of the plain templates, else None."""
     identification = struct.unpack_from(">H5xHBBBBB", header, 16 + 5)
-    product = header[_start_of_product(header) :]
+    product = header[start_of_product(header) :]
     template = int.from_bytes(product[7:9], "big")
     coordinates = int.from_bytes(product[5:7], "big")  # of model levels, 4 bytes each, at the end
     if template not in _LENGTHS or _LENGTHS[template] + 4 * coordinates != len(product):
@@ -88,7 +88,7 @@ def _plain_keys(header: bytes) -> dict[str, int | None] | None:
     return keys
 
 
-def _start_of_product(header: bytes) -> int:
+def start_of_product(header: bytes) -> int:
     """Return where section 4, the last one of a header, starts."""
     start = 16
     while header[start + 4] != 4:
