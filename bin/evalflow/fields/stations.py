@@ -290,7 +290,9 @@ class StationArchive:
                 f"{where}: {int(differs.sum())} rows repeat a station and time with another value, the first: station "
                 f"{name}, {times[row].astype(datetime):%Y-%m-%d %H:%M} ({values[index]:g} and {there[index]:g}); keep one"
             )
-        repeated = values.size - np.unique(at[0] * target.shape[1] + at[1]).size
+        distinct = np.zeros(target.shape, dtype=bool)
+        distinct[at] = True
+        repeated = values.size - int(np.count_nonzero(distinct))
         if repeated:
             self._note(f"{where}: {repeated} rows repeat others and count once")
 
