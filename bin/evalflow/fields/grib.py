@@ -63,6 +63,9 @@ class _GribReader:
         self._params: dict[Field, tuple[Param, str] | None] = {}
         self._slots: dict[str, dict[Time, dict[int, Slot]]] = {}
         self._looked_into: set[Time] = set()
+        self._has_sample = False
+        self._firsts: dict[str, Message] = {}
+        self._members: dict[str, set[int]] = {}
         self._layouts: dict[str, dict[str, np.ndarray | None]] = {}
         self._grids: dict[str, Grid] = {}
         self._cache: OrderedDict[tuple, np.ndarray] = OrderedDict()
@@ -87,9 +90,9 @@ class _GribReader:
                 known = self._param(message.field)
                 if known is None:
                     continue
-                slot = (
-                    self._slots.setdefault(known[0].name, {}).setdefault(time, {}).setdefault(message.member or 0, {})
-                )
+                name, member = known[0].name, message.member or 0
+                self._members.setdefault(name, set()).add(member)
+                slot = self._slots.setdefault(name, {}).setdefault(time, {}).setdefault(member, {})
                 before = slot.get(message.grid)
                 if before is None or self._rank(message) <= self._rank(before):
                     slot[message.grid] = message
@@ -101,7 +104,9 @@ class _GribReader:
 
     def _known(self, param: str) -> dict[Time, dict[int, Slot]]:
         """Return the fields of a param by time and member, as far as they are known."""
-        self._look_into(self._catalogue.sample())
+        if not self._has_sample:
+            self._look_into(self._catalogue.sample())
+            self._has_sample = True
         return self._slots.get(param, {})
 
     def _known_slots(self, param: str) -> list[Slot]:
@@ -109,15 +114,17 @@ class _GribReader:
         return [slot for _, members in sorted(self._known(param).items()) for slot in members.values()]
 
     def _first(self, param: str) -> Message:
-        slots = self._known_slots(param)
-        if not slots:
-            there = ", ".join(sorted(self.params())) or "no param that is known"
-            raise UserError(f"{self._catalogue.where}: no {param}; there are {there}")
-        return next(iter(slots[0].values()))
+        if param not in self._firsts:
+            slots = self._known_slots(param)
+            if not slots:
+                there = ", ".join(sorted(self.params())) or "no param that is known"
+                raise UserError(f"{self._catalogue.where}: no {param}; there are {there}")
+            self._firsts[param] = next(iter(slots[0].values()))
+        return self._firsts[param]
 
     def params(self) -> set[str]:
         """Return the params that are held directly."""
-        self._look_into(self._catalogue.sample())
+        self._known("")
         return set(self._slots)
 
     def members(self, param: str) -> list[str]:
@@ -126,7 +133,8 @@ class _GribReader:
         return [] if numbers in ([], [0]) else [f"{number:03d}" for number in numbers]
 
     def _numbers(self, param: str) -> list[int]:
-        return sorted({member for members in self._known(param).values() for member in members})
+        self._known(param)
+        return sorted(self._members.get(param, ()))
 
     def describe(self, param: str) -> str:
         """Return file, message and units of a param."""
