@@ -1,11 +1,13 @@
-"""Files of archives: by a pattern with times in it, or all below a folder."""
+"""Files of archives: by a pattern with times in it, or all below a folder; and what they are."""
 
+import os
 import re
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
 from evalflow.errors import UserError
+from evalflow.fields.grib_scan import is_grib
 
 _DIGITS = {"Y": 4, "y": 2, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2, "j": 3}
 """Directives of strftime that a pattern may have → number of digits."""
@@ -46,14 +48,39 @@ def files_at(root: Path, pattern: str | None, time: datetime) -> list[Path]:
 
 
 def files_below(root: Path) -> list[Path]:
-    """Return a file itself, or all files below a folder, sorted. Hidden ones are left out."""
-    if root.is_file():
+    """Return a file itself, or all files below a folder, sorted. Hidden ones are left out; a Zarr store counts as a file."""
+    if root.is_file() or is_zarr(root):
         return [root]
-    return sorted(
-        path
-        for path in root.rglob("*")
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(root).parts)
-    )
+    found = []
+    for folder, folders, files in os.walk(root, followlinks=True):
+        here = Path(folder)
+        stores = [name for name in folders if is_zarr(here / name)]
+        found += [here / name for name in [*files, *stores] if not name.startswith(".")]
+        folders[:] = [name for name in folders if name not in stores and not name.startswith(".")]
+    return sorted(found)
+
+
+def is_zarr(path: Path) -> bool:
+    """Tell whether a folder is a Zarr store, of version 2 or 3."""
+    return path.is_dir() and any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zmetadata"))
+
+
+def is_icon_archive(root: Path) -> bool:
+    """Tell whether a folder is an archive of ICON's forecasts: `FCST{yy}/…`."""
+    return root.is_dir() and next(root.glob("FCST[0-9][0-9]"), None) is not None
+
+
+def format_of(path: Path) -> str | None:
+    """Return what a file is by its content: `grib`, `netcdf`, `zarr`, `table`; None: anything else."""
+    if path.is_dir():
+        return "zarr" if is_zarr(path) else None
+    with open(path, "rb") as file:
+        start = file.read(8)
+    if start.startswith((b"CDF", b"\x89HDF")):
+        return "netcdf"
+    if start.startswith(b"PAR1") or path.name.casefold().endswith((".csv", ".csv.gz")):
+        return "table"
+    return "grib" if is_grib(path) else None
 
 
 def files_by_time(root: Path, pattern: str | None) -> list[list[Path]]:
