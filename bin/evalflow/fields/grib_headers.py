@@ -5,6 +5,7 @@ of its messages in GRIB2 are of four templates (a moment or an interval, of an e
 (WMO Manual on Codes I.2, templates 4.0, 4.1, 4.8 and 4.11): their keys are unpacked here. Everything else is ecCodes' business.
 """
 
+import re
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,8 @@ Keys = Callable[[str], int | None]
 
 STEPS = ("startStep", "endStep")
 """Keys that ecCodes computes from all that a message says of its time: here in seconds."""
-_SECONDS = 13
+_STEP = re.compile(r"(-?\d+)([smh]?)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "": 3600}
 _PRODUCT = struct.Struct(">HBBBBBHBBIBBIBBI")  # octets 8 to 34
 _PRODUCT_KEYS = (
     "productDefinitionTemplateNumber", "parameterCategory", "parameterNumber", "", "", "", "", "",
@@ -54,7 +56,13 @@ def keys_of(header: bytes) -> Iterator[Keys]:
 
 def _key_of(handle: int, key: str) -> int | None:
     if key in STEPS:
-        eccodes.codes_set(handle, "stepUnits", _SECONDS)
+        # As text, because other ways fail where one of several time ranges has no unit.
+        number, unit = _STEP.fullmatch(codes.text(handle, key)).groups()
+        return int(number) * _SECONDS[unit]
+    if key == "typeOfStatisticalProcessing" and (codes.integer(handle, "numberOfTimeRanges") or 0) > 1:
+        return int(
+            eccodes.codes_get_array(handle, key)[0]
+        )  # the outermost; asked for one number, ecCodes says the last
     return codes.integer(handle, key)
 
 
