@@ -57,8 +57,10 @@ def keys_of(header: bytes) -> Iterator[Keys]:
 def _key_of(handle: int, key: str) -> int | None:
     if key in STEPS:
         # As text, because other ways fail where one of several time ranges has no unit.
-        number, unit = _STEP.fullmatch(codes.text(handle, key)).groups()
-        return int(number) * _SECONDS[unit]
+        match = _STEP.fullmatch(codes.text(handle, key))
+        if match is None:
+            raise ValueError(f"its {key} is no time: {codes.text(handle, key)}")
+        return int(match[1]) * _SECONDS[match[2]]
     if key == "typeOfStatisticalProcessing" and (codes.integer(handle, "numberOfTimeRanges") or 0) > 1:
         return int(
             eccodes.codes_get_array(handle, key)[0]
