@@ -21,6 +21,7 @@ from evalflow.errors import UserError
 from evalflow.fields.cf import Told
 from evalflow.fields.grids import Grid
 from evalflow.fields.jretrieve_service import PREFIX, Selection, Service, find_service, parse_selection
+from evalflow.fields.specs import TruthSpec
 from evalflow.fields.stations import StationArchive, are_places
 from evalflow.fields.table_command import last_line
 from evalflow.fields.table_files import month_of
@@ -213,6 +214,12 @@ def _write(path: Path, content: bytes) -> None:
         except BaseException:
             os.unlink(file.name)
             raise
+
+
+def archive(truth: TruthSpec) -> StationArchive:
+    """Return a reader of the observations that a config names."""
+    base = os.environ.get("EVALFLOW_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "evalflow"
+    return open_jretrieve(truth.root or "", truth.folders, truth.cache or Path(base).expanduser() / "jretrievedwh")
 
 
 def open_jretrieve(root: str, folders: Sequence[Path], cache: Path) -> StationArchive:
