@@ -88,9 +88,10 @@ class JretrieveSource:
         return [(month[0], month[-1]) for month in months]
 
     def around(self, time: datetime) -> tuple[datetime, datetime]:
-        """Return first and last instant of a time's month."""
+        """Return first and last instant of a time's month; of one that is not long over, what is before the time."""
         self.spans([time])
-        return month_of(time)
+        first, last = month_of(time)
+        return first, last if last + _SETTLED <= _now() else time
 
     def load(self, params: Collection[str], first: datetime, last: datetime) -> Iterator[tuple[str, Rows]]:
         """Yield the rows of some params; first and last are of one month, which is asked for as a whole."""

@@ -61,6 +61,10 @@ class _Loaded:
     times: dict[np.datetime64, int]
     values: dict[str, np.ndarray]
 
+    def has(self, params: Collection[str], first: datetime, last: datetime) -> bool:
+        """Return whether it has some params of a span of time."""
+        return self.first <= first and last <= self.last and set(params) <= self.values.keys()
+
 
 def station_key(name: str) -> str:
     """Return what two spellings of a station's id have in common: `06610` and `6610` are one."""
@@ -201,11 +205,9 @@ class StationArchive:
     def read(self, param: str, valid_time: datetime, member: str | None = None) -> np.ndarray:
         """Return the values (float32 [stations]) at a valid time; all missing where there are none."""
         self._check(param)
-        member_index([], member, self.describe(param))
-        loaded = self._loaded
-        if loaded is None or param not in loaded.values or not loaded.first <= valid_time <= loaded.last:
-            loaded = self._load([param], *self._source.around(valid_time))
-        return self._values(loaded, param, valid_time)
+        for _, _, values in self.read_many([param], [valid_time], member):
+            return values
+        return np.full(self._grid.size, np.nan, dtype=np.float32)
 
     def read_many(
         self, params: Iterable[str], valid_times: Iterable[datetime], member: str | None = None
@@ -214,19 +216,18 @@ class StationArchive:
         names = list(dict.fromkeys(params))
         for param in names:
             self._check(param)
+            member_index([], member, self.describe(param))
         times = sorted(set(valid_times))
         for first, last in self._source.spans(times) if times and names else []:
-            loaded = self._load(names, first, last)
+            loaded = self._loaded
+            if loaded is None or not loaded.has(names, first, last):
+                # A time alone is one of many that are asked for one after the other.
+                loaded = self._load(names, *(self._source.around(first) if len(times) == 1 else (first, last)))
             for time in times:
-                if first <= time <= last and np.datetime64(time, "us") in loaded.times:
+                row = loaded.times.get(np.datetime64(time, "us")) if first <= time <= last else None
+                if row is not None:
                     for param in names:
-                        yield param, time, self._values(loaded, param, time)
-
-    def _values(self, loaded: _Loaded, param: str, time: datetime) -> np.ndarray:
-        row = loaded.times.get(np.datetime64(time, "us"))
-        if row is None:
-            return np.full(self._grid.size, np.nan, dtype=np.float32)
-        return loaded.values[param][row].copy()
+                        yield param, time, loaded.values[param][row].copy()
 
     def _load(self, params: Sequence[str], first: datetime, last: datetime) -> _Loaded:
         made = [name for name in params if name in _WIND_PARTS and name not in self._source.params()]
