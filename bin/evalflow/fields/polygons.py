@@ -2,6 +2,7 @@
 
 import json
 import struct
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,8 @@ def read_polygons(path: Path) -> list[shapely.Polygon]:
     if suffix not in SUFFIXES:
         raise UserError(f"{path}: regions are read from GeoJSON (.geojson, .json) and shapefiles (.shp)")
     try:
-        geometries, crs = _read_shapefile(path) if suffix == ".shp" else _read_geojson(path)
+        with np.errstate(invalid="ignore"):  # coordinates that are no numbers are refused below
+            geometries, crs = _read_shapefile(path) if suffix == ".shp" else _read_geojson(path)
         polygons = [part for part in shapely.get_parts(shapely.force_2d(geometries)).tolist() if not part.is_empty]
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from None
@@ -60,8 +62,8 @@ def read_polygons(path: Path) -> list[shapely.Polygon]:
         RecursionError,
     ) as error:
         raise UserError(f"{path}: has a polygon that cannot be read: {_first_line(error)}") from None
-    except shapefile.ShapefileException as error:
-        raise UserError(f"{path}: is no shapefile: {_first_line(error)}") from None
+    except (shapefile.ShapefileException, shapefile.PossiblyCorruptFileHeader) as error:
+        raise UserError(f"{path}: is no whole shapefile: {_first_line(error)}") from None
     if not polygons:
         raise UserError(f"{path}: holds no polygon; a region needs at least one")
     return _in_degrees(polygons, crs, path)
@@ -72,7 +74,10 @@ def _first_line(error: BaseException) -> str:
 
 
 def _read_shapefile(path: Path) -> tuple[list[shapely.Geometry], CRS | None]:
-    with open(path, "rb") as file, shapefile.Reader(shp=file) as reader:
+    with open(path, "rb") as file, warnings.catch_warnings():
+        # A file that ends early would else be read without a word as far as it goes.
+        warnings.simplefilter("error", shapefile.PossiblyCorruptFileHeader)
+        reader = shapefile.Reader(shp=file)
         shapes = [one.__geo_interface__ for one in reader.iterShapes() if one.shapeType in _SHAPES]
     beside = [other for other in path.parent.iterdir() if other.stem == path.stem and other.suffix.lower() == ".prj"]
     crs = _crs(beside[0].read_text(errors="replace"), beside[0]) if beside else None
