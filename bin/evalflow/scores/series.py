@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,16 @@ class Wanted:
             set(self.lead_times)
         ):
             raise ValueError("init times and lead times must rise")
+
+    @cached_property
+    def inits(self) -> NDArray[np.datetime64]:
+        """The init times as an array."""
+        return np.array(self.init_times, "datetime64[s]")
+
+    @cached_property
+    def leads(self) -> NDArray[np.timedelta64]:
+        """The lead times as an array."""
+        return np.array(self.lead_times, "timedelta64[s]")
 
 
 @dataclass(frozen=True)
@@ -178,15 +189,22 @@ def _tables(
     cells: Cells, thresholds: Sequence[Threshold], values: tuple[float, ...], shape: tuple[int, ...]
 ) -> NDArray[np.float64]:
     """Return the contingency tables of some thresholds, [thresholds, 5, leads, atoms]."""
+    in_table, in_truth = _parts(tuple(thresholds), values)
     categories = 2 * len(values) + 1
-    counts, weights = np.zeros((2, np.prod(shape) * categories**2))
+    counts = np.zeros(int(np.prod(shape)) * categories**2)
     counts[cells.cell] = cells.count
-    weights = counts if cells.weight is None else weights
+    events = in_truth @ counts.reshape(-1, categories, categories).sum(axis=1).T
     if cells.weight is not None:
-        weights[cells.cell] = cells.weight
-    parts = np.concatenate([table_cells(threshold, values) for threshold in thresholds])
-    tables = (parts @ weights.reshape(-1, categories**2).T).reshape(len(thresholds), _TABLE - 1, *shape)
-    observed = np.stack([event_cells(threshold, values) for threshold in thresholds]).astype(np.float64)
-    by_truth = counts.reshape(-1, categories, categories).sum(axis=1)
-    events = (observed @ by_truth.T).reshape(len(thresholds), 1, *shape)
-    return np.concatenate([tables, events], axis=1)
+        counts[cells.cell] = cells.weight
+    tables = in_table @ counts.reshape(-1, categories**2).T
+    parts = tables.reshape(len(thresholds), _TABLE - 1, *shape), events.reshape(len(thresholds), 1, *shape)
+    return np.concatenate(parts, axis=1)
+
+
+@cache
+def _parts(
+    thresholds: tuple[Threshold, ...], values: tuple[float, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return which cells add up to the contingency tables, [4 × thresholds, cells], and to the observed events."""
+    in_table = np.concatenate([table_cells(threshold, values) for threshold in thresholds])
+    return in_table, np.stack([event_cells(threshold, values) for threshold in thresholds]).astype(np.float64)
