@@ -61,7 +61,9 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Series:
-    """The sums of one source and one param; 0 where there is no data.
+    """The sums of one source and one param.
+
+    Sums are 0 where there is no data; those of box averages are NaN where a file has none of their scale.
 
     Attributes
     ----------
@@ -146,6 +148,8 @@ def gather(statistics: Iterable[Sums], params: Sequence[str], wanted: Wanted) ->
     for sums in statistics:
         if sums.init_time not in place:
             continue
+        if missing := [name for name in wanted.regions if name not in sums.regions]:
+            raise ValueError(f"statistics of {sums.init_time} lack the regions {missing}")
         members = np.stack([sums.regions[name] for name in wanted.regions], axis=1).astype(np.float64)
         for name in params:
             if name in sums.params:
@@ -163,7 +167,7 @@ def _empty(param: str, units: str, wanted: Wanted) -> Series:
         wanted=wanted,
         moments=np.zeros((inits, len(MOMENTS), *shape)),
         anomalies=np.zeros((inits, len(ANOMALIES), *shape)),
-        boxes={scale: np.zeros((inits, *shape)) for scale in wanted.scales},
+        boxes={scale: np.full((inits, *shape), np.nan) for scale in wanted.scales},
         tables={threshold: np.zeros((inits, _TABLE, *shape)) for threshold in wanted.thresholds.get(param, ())},
     )
 
