@@ -235,6 +235,11 @@ class DerivedForecast(_Derived):
 class DerivedArchive(_Derived):
     """An archive with params derived; see `reader.Archive`. `TOT_PREC` is not among them: it has no start here."""
 
+    @property
+    def uuid(self) -> str | None:
+        """Return the archive's own id, where it has one that stays when it grows."""
+        return getattr(self._reader, "uuid", None)
+
     def _sums_at(self, time: datetime) -> list[tuple[str, timedelta]]:
         lengths = {param: self._reader.accumulation(param, time) for param in self._amounts}
         return [(param, length) for param, length in lengths.items() if length is not None]

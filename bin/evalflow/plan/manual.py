@@ -16,11 +16,11 @@ from evalflow.plan.model import (
     Task,
 )
 from evalflow.verification.spec import (
-    CaseSpec,
+    CaseEntry,
     ComparingSpec,
-    GridFileSpec,
+    GridFileEntry,
     ReferenceSpec,
-    RegionSpec,
+    RegionEntry,
     SignificanceSpec,
     SourceEntry,
     TruthEntry,
@@ -29,7 +29,7 @@ from evalflow.verification.spec import (
 
 _MODELS = (
     Plan, EnvironmentEntry, EnvironmentSpec, RunEntry, RunSpec, Resources, ForecastEntry, Task,
-    JobResources, InputEntry, VerificationSpec, SourceEntry, ReferenceSpec, TruthEntry, GridFileSpec, RegionSpec, CaseSpec,
+    JobResources, InputEntry, VerificationSpec, SourceEntry, ReferenceSpec, TruthEntry, GridFileEntry, RegionEntry, CaseEntry,
     ComparingSpec, SignificanceSpec,
 )  # fmt: skip
 

@@ -13,11 +13,11 @@ from evalflow.scores.names import Threshold
 from evalflow.sources import Source, collect_sources
 from evalflow.store.layout import results_folder, run_folder
 from evalflow.verification.spec import (
-    CaseSpec,
+    CaseEntry,
     ComparingSpec,
-    GridFileSpec,
+    GridFileEntry,
     ReferenceSpec,
-    RegionSpec,
+    RegionEntry,
     SignificanceSpec,
     SourceEntry,
     TruthEntry,
@@ -61,19 +61,19 @@ def _truth_entry(truth: TruthConfig, experiment: Experiment) -> TruthEntry:
     )
 
 
-def _shape(name: str, shape: ShapeConfig, lookup: Lookup, key: str) -> RegionSpec:
+def _shape(name: str, shape: ShapeConfig, lookup: Lookup, key: str) -> RegionEntry:
     file = lookup.require(shape.file, f"{key}.file") if shape.file is not None else None
-    return RegionSpec(name=name, box=shape.box, file=file)
+    return RegionEntry(name=name, box=shape.box, file=file)
 
 
-def _regions(experiment: Experiment) -> dict[str, RegionSpec]:
+def _regions(experiment: Experiment) -> dict[str, RegionEntry]:
     """Return name → region: those of the stratification, then those of cases that have one of their own."""
     stratification, lookup = experiment.config.experiment.stratification, experiment.lookup
     key, regions = "experiment.stratification", {}
     for index, region in enumerate(stratification.regions):
         if isinstance(region, str):
             file = lookup.require(f"{stratification.root}/{region}.shp", f"{key}.regions[{index}]")
-            regions[region] = RegionSpec(name=region, file=file)
+            regions[region] = RegionEntry(name=region, file=file)
         else:
             regions[region.name] = _shape(region.name, region, lookup, f"{key}.regions[{index}]")
     for index, case in enumerate(experiment.config.experiment.cases):
@@ -87,24 +87,24 @@ def _case_region(case: str) -> str:
     return f"case {case}"
 
 
-def _cases(experiment: Experiment) -> list[CaseSpec]:
+def _cases(experiment: Experiment) -> list[CaseEntry]:
     cases = []
     for case in experiment.config.experiment.cases:
         own = _case_region(case.name) if isinstance(case.region, ShapeConfig) else case.region or "all"
-        cases.append(CaseSpec(name=case.name, start=case.start, end=case.end, region=own))
+        cases.append(CaseEntry(name=case.name, start=case.start, end=case.end, region=own))
     return cases
 
 
-def _comparing(experiment: Experiment, regions: dict[str, RegionSpec]) -> ComparingSpec:
+def _comparing(experiment: Experiment, regions: dict[str, RegionEntry]) -> ComparingSpec:
     settings = experiment.config.experiment
-    domain: str | RegionSpec
+    domain: str | RegionEntry
     if isinstance(settings.domain, DomainArea):
         box, region = settings.domain.box, settings.domain.region
         if region is not None and region not in regions:
             raise UserError(
                 f"experiment.domain.region: no region is called {region}; allowed: {', '.join(regions) or 'none is named'}"
             )
-        domain = RegionSpec(name="domain", box=box) if region is None else regions[region]
+        domain = RegionEntry(name="domain", box=box) if region is None else regions[region]
     else:
         domain = settings.domain
     grid = settings.verification_grid
@@ -158,7 +158,7 @@ def verification_spec(experiment: Experiment, options: Options) -> VerificationS
         sources=[_source_entry(source, experiment) for source in sources.values()],
         truths=[_truth_entry(truth, experiment) for truth in config.truths()],
         grids=[
-            GridFileSpec(file=grid.file, points=grid.points, uuid=grid.uuid)
+            GridFileEntry(file=grid.file, points=grid.points, uuid=grid.uuid)
             for grid in grid_files(config.grids, experiment.lookup, site)
         ],
         params=settings.verified_params(),

@@ -14,7 +14,7 @@ Kind = Literal["run", "forecasts", "baseline"]
 Builtin = Literal["persistence", "persistence_24h", "climatology"]
 
 
-class GridFileSpec(Document):
+class GridFileEntry(Document):
     """A file with the coordinates of a grid whose messages carry none."""
 
     file: Path = Field(description="GRIB or NetCDF with the coordinates.")
@@ -62,7 +62,7 @@ class TruthEntry(Document):
     )
 
 
-class RegionSpec(Document):
+class RegionEntry(Document):
     """A region: a box, or the polygons of a file."""
 
     name: str = Field(description="Name in tables.")
@@ -70,7 +70,7 @@ class RegionSpec(Document):
     file: Path | None = Field(None, description="GeoJSON or shapefile.")
 
 
-class CaseSpec(Document):
+class CaseEntry(Document):
     """An event: the pairs whose valid time lies in it, over its region."""
 
     name: str = Field(description="Name in tables.")
@@ -82,7 +82,7 @@ class CaseSpec(Document):
 class ComparingSpec(Document):
     """How a source meets a truth."""
 
-    domain: str | RegionSpec = Field(description="common, truth, or the area whose points are verified.")
+    domain: str | RegionEntry = Field(description="common, truth, or the area whose points are verified.")
     verification_grid: float | None = Field(
         None, description="Degrees of a regular grid; left out: the truth's points."
     )
@@ -114,14 +114,14 @@ class VerificationSpec(Document):
     init_times: list[str] = Field(description="`YYYYmmddHHMM`, UTC.")
     sources: list[SourceEntry] = Field(description="What is scored, in the order of the config.")
     truths: list[TruthEntry] = Field(description="What it is verified against; none: nothing is verified.")
-    grids: list[GridFileSpec] = Field(description="Coordinates of grids whose messages carry none.")
+    grids: list[GridFileEntry] = Field(description="Coordinates of grids whose messages carry none.")
     params: list[str] = Field(description="Params to verify.")
     named_params: list[str] = Field(
         description="Those that the config names: where one cannot be had, that is an error."
     )
     thresholds: dict[str, list[str]] = Field(description="Param → events such as `> 273.15`.")
-    regions: list[RegionSpec] = Field(description="Regions besides the whole domain.")
-    cases: list[CaseSpec] = Field(description="Events that are scored on their own.")
+    regions: list[RegionEntry] = Field(description="Regions besides the whole domain.")
+    cases: list[CaseEntry] = Field(description="Events that are scored on their own.")
     comparing: ComparingSpec = Field(description="How a source meets a truth.")
     crossed: list[list[str]] = Field(description="Dimensions of which every combination is a stratum.")
     references: list[str] = Field(description="source_id of what differences are taken to, the first one first.")
