@@ -24,7 +24,7 @@ from evalflow.fields.specs import SourceSpec
 from evalflow.scores.categories import Categories, values_of
 from evalflow.scores.names import parse_threshold
 from evalflow.scores.stored import write_sums
-from evalflow.scores.sums import FieldSums, ParamSums, Sums, collect, measure
+from evalflow.scores.sums import FieldSums, ParamSums, Sums, collect, mask_digest, measure
 from evalflow.store.files import new_in_store
 from evalflow.store.layout import init_time_of, statistics_folder
 from evalflow.verification.builtin import AtPoints, built_in
@@ -139,6 +139,10 @@ class Verifier:
         self._mappings: dict[str, Mapping] = {}
 
     @cached_property
+    def _there(self) -> dict[str, list[Path]]:
+        return list_statistics(self.folder)
+
+    @cached_property
     def target(self) -> TargetPoints:
         """The points of the domain."""
         return read_target(self.spec.store, self.found)
@@ -179,8 +183,8 @@ class Verifier:
         """
         wanted = wanted_holding(self.spec, self.found, self.source, init_time)
         if masks is not None:
-            wanted = _of_common_sample(wanted, masks)
-        left = lacking(wanted, init_time, list_statistics(self.folder).get(f"{init_time:%Y%m%d%H%M}", []))
+            wanted = of_common_sample(wanted, {cell: f"{mask_digest(mask):016x}" for cell, mask in masks.items()})
+        left = lacking(wanted, init_time, self._there.get(f"{init_time:%Y%m%d%H%M}", []))
         if not left.params:
             return []
         forecast = self._open(init_time)
@@ -248,20 +252,27 @@ class Verifier:
             write_sums(temporary, sums)
 
 
-def _of_common_sample(wanted: Holding, masks: dict[tuple[str, float], np.ndarray]) -> Holding:
-    """Return what is wanted of the params and lead times that have a common mask, with the masks' digest."""
+def of_common_sample(wanted: Holding, masks: dict[tuple[str, float], str]) -> Holding:
+    """Return what is wanted of the params and lead times that have a common mask.
+
+    Parameters
+    ----------
+    masks : (param, lead time in hours) → digest of the mask
+    """
     params = {}
     for param, asked in wanted.params.items():
         hours = [one for one in asked.lead_times if (param, one) in masks]
         if hours:
             params[param] = asked.model_copy(update={"lead_times": hours})
-    digests = {f"{param} {hours}": digest(np.packbits(mask).tolist())[:16] for (param, hours), mask in masks.items()}
+    digests = {f"{param} {hours:g}": mask for (param, hours), mask in masks.items()}
     return wanted.model_copy(update={"params": params, "sample": digest(digests)[:16]})
 
 
-def verify_pack(
-    spec: VerificationSpec, found: DomainFound, pack: Pack, truth: Path, climatology: Path | None
-) -> PackDone:
+MasksAt = Callable[[str], dict[tuple[str, float], np.ndarray] | None]
+"""Returns for an init time (param, hours) → the points that count; None: all points of the forecast's own."""
+
+
+def verify_pack(verifier: Verifier, pack: Pack, masks_at: MasksAt = lambda _name: None) -> PackDone:
     """Verify the forecasts of a pack. One that fails does not keep the others from it.
 
     Raises
@@ -269,12 +280,11 @@ def verify_pack(
     UserError
         Where nothing of the pack can be verified for a reason that all its forecasts share.
     """
-    source = spec.sources[pack.source]
-    verifier = Verifier(spec, found, source, truth, climatology)
+    source = verifier.source
     inits = []
     for number, name in enumerate(pack.init_times, start=1):
         try:
-            computed, reason = verifier.verify(init_time_of(name)), None
+            computed, reason = verifier.verify(init_time_of(name), masks_at(name)), None
         except NotThere as error:
             computed, reason = [], str(error)
         except UserError as error:
@@ -285,4 +295,4 @@ def verify_pack(
         click.echo(f"{source.label} {name}: {len(computed)} params computed ({number} of {len(pack.init_times)})")
         inits.append(InitDone(init_time=name, computed=computed, reason=reason))
     verifier.truth.close()
-    return PackDone(source=source.source_id, truth=found.truth, inits=inits, notes=list(verifier.notes))
+    return PackDone(source=source.source_id, truth=verifier.found.truth, inits=inits, notes=list(verifier.notes))
