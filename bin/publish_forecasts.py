@@ -6,7 +6,8 @@ from pathlib import Path
 import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
-from evalflow.cli import SPEC, command, read_spec
+from evalflow.cli import SPEC, command
+from evalflow.inference.spec import RunSpec
 from evalflow.inference.publish import publish_forecasts
 
 
@@ -16,7 +17,7 @@ from evalflow.inference.publish import publish_forecasts
 @click.argument("forecasts", nargs=-1, required=True, type=click.Path(path_type=Path))
 def main(spec, stub, forecasts):
     """Put FORECASTS, folders of one run named by their init times, into the store."""
-    publish_forecasts(read_spec(spec), list(forecasts), stub)
+    publish_forecasts(RunSpec.read(spec), list(forecasts), stub)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ from pathlib import Path
 import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
-from evalflow.cli import SPEC, command, read_spec
+from evalflow.cli import SPEC, command
+from evalflow.inference.spec import RunSpec
 from evalflow.inference.task import run_forecasts
 
 
@@ -29,7 +30,7 @@ from evalflow.inference.task import run_forecasts
 def main(spec, inference, checkpoint, image, init_times, forecaster, output, gpus, at_once):
     """Make the forecasts of one run for some init times, and publish each finished one in the store."""
     files = (inference, checkpoint, image)
-    run_forecasts(read_spec(spec), *files, init_times.split(","), output, forecaster, gpus, at_once)
+    run_forecasts(RunSpec.read(spec), *files, init_times.split(","), output, forecaster, gpus, at_once)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Say what a launch has done and where the results are."""
 
-import json
 from pathlib import Path
 
 import evalflow  # noqa: F401 - finds the project's Python first
@@ -11,6 +10,7 @@ from evalflow.cli import command
 from evalflow.errors import describe_os_error
 from evalflow.launch.cost import read_cost, read_made_twice
 from evalflow.launch.summary import describe_summary, make_summary, write_summary
+from evalflow.plan.model import Plan
 from evalflow.yamlio import read_text
 
 
@@ -24,7 +24,7 @@ from evalflow.yamlio import read_text
 )
 def main(plan, trace, made_twice):
     """Compare the plan that a launch began with against the store as it is now."""
-    planned = json.loads(read_text(plan))
+    planned = Plan.from_json(read_text(plan), str(plan))
     cost = read_cost(trace, planned) if trace else None
     summary = make_summary(planned, cost, read_made_twice(made_twice))
     click.echo(describe_summary(planned, summary))

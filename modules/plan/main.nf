@@ -36,7 +36,7 @@ workflow PLAN {
 
 // The arguments of plan.py, each ended by a NUL.
 def arguments_of(options) {
-    def names = ['config', 'outdir', 'target', 'inits_per_task', 'inits_at_once', 'gpus', 'max_gpus']
+    def names = ['config', 'outdir', 'target', 'inits_per_task', 'inits_at_once', 'gpus', 'max_gpus', 'grids']
     def given = names.findAll { name -> options[name] != null }
     def words = given.collectMany { name -> ["--${name}", options[name]] } + ['--launch_dir', workflow.launchDir]
     words += options.verify_store ? ['--verify_store'] : []

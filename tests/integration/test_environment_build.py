@@ -4,14 +4,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from environments import lock, make_spec, needs_mksquashfs, needs_root, run
 from evalflow.environment.image import check_image
 from evalflow.environment.seal import seal_environment
+from evalflow.environment.spec import EnvironmentSpec
 from evalflow.host import target_platform
 from evalflow.requirements import read_lock
 from evalflow.runners.registry import runner_named
 from evalflow.store.files import read_json
 from evalflow.store.layout import CHECKPOINT
+from support.environments import lock, make_spec, needs_mksquashfs, needs_root, run
 
 DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo"
 
@@ -51,7 +52,7 @@ def test_nothing_but_the_image_is_in_the_store(built):
     (spec, image), _ = built
     (Path(spec["folder"]) / CHECKPOINT).symlink_to(DEMO / "tinycast.onnx")
     assert check_image(image, verify=True) is None
-    seal_environment(spec, image)
+    seal_environment(EnvironmentSpec(**spec), image)
     store = Path(spec["images"]).parent
     files = sorted(str(path.relative_to(store)) for path in store.rglob("*") if not path.is_dir())
     runs = f"runs/{spec['env_id']}"

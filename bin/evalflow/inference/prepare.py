@@ -4,7 +4,9 @@ import os
 import shutil
 from pathlib import Path
 
+from evalflow import __version__
 from evalflow.checkpoints.metadata import read_task
+from evalflow.inference.spec import Resources, RunSpec
 from evalflow.lookup import RESOURCES
 from evalflow.runners.base import ForecastRequest
 from evalflow.runners.registry import runner_named
@@ -13,7 +15,7 @@ from evalflow.store.layout import CONFIG_FILE, FORECASTER, INFERENCE_FILE, RUN_F
 from evalflow.yamlio import dump_yaml
 
 
-def prepare_run(spec: dict, folder: Path) -> None:
+def prepare_run(spec: RunSpec, folder: Path) -> None:
     """Write what all forecasts of a run share: `run.json` (who it is) and `inference.yaml` (its inference config).
 
     Parameters
@@ -22,9 +24,10 @@ def prepare_run(spec: dict, folder: Path) -> None:
     folder : folder to write to
     """
     folder.mkdir(parents=True, exist_ok=True)
-    about = {name: spec[name] for name in ("run_id", "env_id", "model_type", "runner", "sha256", "identity", "files")}
+    keys = {"run_id", "env_id", "model_type", "runner", "sha256", "identity", "files"}
+    about = {"evalflow": __version__, **spec.model_dump(mode="json", include=keys)}
     (folder / RUN_FILE).write_text(to_json(about), encoding="utf-8")
-    (folder / INFERENCE_FILE).write_text(spec["config"], encoding="utf-8")
+    (folder / INFERENCE_FILE).write_text(spec.config, encoding="utf-8")
 
 
 def _link_forecaster(folder: Path, forecaster: Path) -> None:
@@ -33,19 +36,18 @@ def _link_forecaster(folder: Path, forecaster: Path) -> None:
     (folder / FORECASTER).symlink_to(grib if grib.is_dir() else forecaster)
 
 
-def place_resources(resources: dict, folder: Path) -> None:
+def place_resources(resources: Resources, folder: Path) -> None:
     """Make `resources/` in a working folder: links to what belongs to the inference config, and rewritten files."""
-    linked, rewritten = resources.get("linked", {}), resources.get("rewritten", {})
-    if linked or rewritten:
+    if resources.linked or resources.rewritten:
         (folder / RESOURCES).mkdir()
-    for name, target in linked.items():
+    for name, target in resources.linked.items():
         (folder / RESOURCES / name).symlink_to(target)
-    for name, text in rewritten.items():
+    for name, text in resources.rewritten.items():
         (folder / RESOURCES / name).write_text(text, encoding="utf-8")
 
 
 def prepare_forecast(
-    spec: dict, config: dict, checkpoint: Path, init_time: str, folder: Path, forecaster: Path | None, gpus: int
+    spec: RunSpec, config: dict, checkpoint: Path, init_time: str, folder: Path, forecaster: Path | None, gpus: int
 ) -> ForecastRequest:
     """Make the folder of one forecast, with the inference config that this forecast is made from.
 
@@ -61,14 +63,14 @@ def prepare_forecast(
         folder / CONFIG_FILE,
         folder,
         date,
-        spec["leads"],
-        spec["step"],
-        spec["command"],
+        spec.lead_times,
+        spec.step,
+        spec.command,
         forecaster=FORECASTER if forecaster else "",
         gpus=gpus,
     )
-    place_resources(spec.get("resources", {}), folder)
-    runner = runner_named(spec["runner"])
+    place_resources(spec.resources, folder)
+    runner = runner_named(spec.runner)
     config = {**config, **runner.settings(job)}
     if gpus > 1 and runner.parallel:
         config = runner.parallel(config, read_task(checkpoint), gpus, str(folder))

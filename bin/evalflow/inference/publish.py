@@ -7,22 +7,23 @@ import click
 
 from evalflow.errors import UserError, describe_os_error
 from evalflow.inference.proof import check_forecast
+from evalflow.inference.spec import RunSpec
 from evalflow.store.files import publish_folder, set_aside
 
 
-def complain(spec: dict, init_time: str, what: str) -> None:
-    click.echo(f"evalflow: {spec['run_id']} {init_time}: {what}", err=True)
+def complain(spec: RunSpec, init_time: str, what: str) -> None:
+    click.echo(f"evalflow: {spec.run_id} {init_time}: {what}", err=True)
 
 
-def publish(spec: dict, folder: Path) -> bool:
+def publish(spec: RunSpec, folder: Path) -> bool:
     """Put a whole forecast into the store. Return whether what is there now is ours."""
-    final = Path(spec["folder"]) / folder.name
-    if os.path.lexists(final) and check_forecast(final, spec["sha256"]) is not None:
+    final = spec.folder / folder.name
+    if os.path.lexists(final) and check_forecast(final, spec.sha256) is not None:
         set_aside(final)
     return publish_folder(folder, final)
 
 
-def try_to_publish(spec: dict, folder: Path) -> bool:
+def try_to_publish(spec: RunSpec, folder: Path) -> bool:
     """Do what `publish` does; where that fails, it is made all the same: PUBLISH_FORECASTS tries again, and may fail."""
     try:
         return publish(spec, folder)
@@ -32,7 +33,7 @@ def try_to_publish(spec: dict, folder: Path) -> bool:
         return True
 
 
-def publish_forecasts(spec: dict, folders: list[Path], stub: bool = False) -> None:
+def publish_forecasts(spec: RunSpec, folders: list[Path], stub: bool = False) -> None:
     """Put forecasts that are made into the store; what is there already stays.
 
     Parameters
@@ -48,9 +49,9 @@ def publish_forecasts(spec: dict, folders: list[Path], stub: bool = False) -> No
     """
     for folder in folders:
         if stub:
-            publish_folder(folder, Path(spec["folder"]) / folder.name)
+            publish_folder(folder, spec.folder / folder.name)
             continue
-        problem = check_forecast(folder, spec["sha256"], verify=True)
+        problem = check_forecast(folder, spec.sha256, verify=True)
         if problem:
             raise UserError(
                 f"{os.path.realpath(folder)}: {problem}; launch without -resume to make this forecast again"
@@ -59,6 +60,6 @@ def publish_forecasts(spec: dict, folders: list[Path], stub: bool = False) -> No
             publish(spec, folder)
         except OSError as error:
             raise UserError(
-                f"{spec['run_id']} {folder.name}: {describe_os_error(error)}; the forecast is made: with -resume, it only "
+                f"{spec.run_id} {folder.name}: {describe_os_error(error)}; the forecast is made: with -resume, it only "
                 "has to be published"
             ) from None

@@ -19,6 +19,7 @@ from evalflow.host import remove
 from evalflow.inference.prepare import prepare_forecast
 from evalflow.inference.proof import check_forecast, check_inputs, describe_failure, seal_forecast
 from evalflow.inference.publish import complain, try_to_publish
+from evalflow.inference.spec import RunSpec
 from evalflow.lookup import RESOURCES
 from evalflow.processes import ask_to_end, exit_status
 from evalflow.runners.base import ForecastRequest
@@ -88,7 +89,7 @@ class _Team:
     twice : init time → seconds, of forecasts that another launch had published when ours were finished
     """
 
-    def __init__(self, spec: dict, environment: Environment, shares: list[dict[str, str]], output: Path) -> None:
+    def __init__(self, spec: RunSpec, environment: Environment, shares: list[dict[str, str]], output: Path) -> None:
         self.spec = spec
         self.environment = environment
         self.output = output
@@ -97,7 +98,7 @@ class _Team:
         self.free = shares[::-1]
         self.running: list[_Member] = []
         self.variables = environment.variables()
-        if not spec["disable_local_eccodes_definitions"] and environment.has(DEFINITIONS):
+        if not spec.disable_local_eccodes_definitions and environment.has(DEFINITIONS):
             self.variables["ECCODES_DEFINITION_PATH"] = str(environment.root / DEFINITIONS)
 
     def make(self, init_times: list[str], prepare: Callable[[str], ForecastRequest]) -> int:
@@ -112,9 +113,9 @@ class _Team:
                     status = self.statuses[init_time]
                     done = f"{len(self.statuses)} of {len(init_times)}"
                     word = "done" if status == 0 else f"FAILED with status {status}"
-                    click.echo(f"{self.spec['run_id']} {init_time}: {word} ({done})")
+                    click.echo(f"{self.spec.run_id} {init_time}: {word} ({done})")
         except SystemExit as stop:  # SIGTERM, at a time limit for example
-            click.echo(f"evalflow: {self.spec['run_id']}: stopped from outside; what is finished is kept", err=True)
+            click.echo(f"evalflow: {self.spec.run_id}: stopped from outside; what is finished is kept", err=True)
             return stop.code
         finally:
             for member in self.running:  # all of them first, so that one does not wait for the other
@@ -127,11 +128,11 @@ class _Team:
         with ExitStack() as stack:
             try:
                 job = prepare(init_time)
-                command = runner_named(self.spec["runner"]).command(job)
+                command = runner_named(self.spec.runner).command(job)
                 log = stack.enter_context(open(job.output / LOG, "w", encoding="utf-8", errors="replace"))
                 print(f"$ {shlex.join(command)}", file=log, flush=True)
                 # Said before, so that it is known of a task that is killed.
-                click.echo(f"{self.spec['run_id']} {init_time}: log: {job.output / LOG}")
+                click.echo(f"{self.spec.run_id} {init_time}: log: {job.output / LOG}")
             except OSError as error:  # a full disk, say: what is finished must not be lost with it
                 self.statuses[init_time] = 1
                 complain(self.spec, init_time, describe_os_error(error))
@@ -160,7 +161,7 @@ class _Team:
         job, status = member.job, exit_status(member.process.returncode)
         seconds = time.monotonic() - member.began
         (job.output / FORECASTER).unlink(missing_ok=True)  # an input, to be published with nothing
-        if any(self.spec.get("resources", {}).values()):
+        if self.spec.resources.linked or self.spec.resources.rewritten:
             shutil.rmtree(job.output / RESOURCES, ignore_errors=True)
         if status != 0:
             describe_failure(self.spec, job, f"the model ended with status {status}")
@@ -176,7 +177,7 @@ class _Team:
         return 0
 
 
-def _take_made(spec: dict, init_times: list[str], output: Path) -> list[str]:
+def _take_made(spec: RunSpec, init_times: list[str], output: Path) -> list[str]:
     """Take the forecasts that are made by now, and return their init times; of others, remove what is there.
 
     They are of another launch, of one that was killed while its jobs went on, or of a former try of this task. Of those in
@@ -184,12 +185,12 @@ def _take_made(spec: dict, init_times: list[str], output: Path) -> list[str]:
     """
     made = []
     for init_time in init_times:
-        stored, here = Path(spec["folder"]) / init_time, output / init_time
-        if check_forecast(stored, spec["sha256"]) is None:
+        stored, here = spec.folder / init_time, output / init_time
+        if check_forecast(stored, spec.sha256) is None:
             remove(here)
             here.symlink_to(stored)
-            click.echo(f"{spec['run_id']} {init_time}: is in the store by now")
-        elif not here.is_symlink() and check_forecast(here, spec["sha256"], verify=True) is None:
+            click.echo(f"{spec.run_id} {init_time}: is in the store by now")
+        elif not here.is_symlink() and check_forecast(here, spec.sha256, verify=True) is None:
             try_to_publish(spec, here)
         else:
             remove(here)
@@ -199,7 +200,7 @@ def _take_made(spec: dict, init_times: list[str], output: Path) -> list[str]:
 
 
 def run_forecasts(
-    spec: dict,
+    spec: RunSpec,
     inference: Path,
     checkpoint: Path,
     image: Path,
@@ -211,7 +212,7 @@ def run_forecasts(
 ) -> None:
     """Make the forecasts of one run for some init times, with one mount, and publish each as soon as it is whole.
 
-    A finished forecast is a complete folder `output/{init_time}`, and by links or copies `spec["folder"]/{init_time}`; one
+    A finished forecast is a complete folder `output/{init_time}`, and by links or copies `spec.folder/{init_time}`; one
     that is not finished, or failed, is in `output/unfinished/`. What the store has already is not made: there
     `output/{init_time}` is a link to it. Where some of several fail, the script succeeds and lists them with their status
     in `output/unfinished.txt`; where none succeeds, it exits with the first status. Forecasts that another launch had
@@ -241,7 +242,7 @@ def run_forecasts(
         check_inputs(spec, checkpoint)
         shares = share_gpus(gpus, min(at_once, len(waiting)))
         with mounted(image) as environment:
-            click.echo(f"{spec['run_id']}: environment by {environment.method}")
+            click.echo(f"{spec.run_id}: environment by {environment.method}")
             team = _Team(spec, environment, shares, output)
             stopped = team.make(
                 waiting,
@@ -251,9 +252,7 @@ def run_forecasts(
             )
         statuses |= team.statuses
         if team.twice:
-            lines = [
-                f"{spec['run_id']} {init_time} {seconds:.0f} {gpus}\n" for init_time, seconds in team.twice.items()
-            ]
+            lines = [f"{spec.run_id} {init_time} {seconds:.0f} {gpus}\n" for init_time, seconds in team.twice.items()]
             (output / MADE_TWICE).write_text("".join(lines), encoding="utf-8")
     unfinished = {
         init_time: statuses.get(init_time, stopped) for init_time in init_times if statuses.get(init_time) != 0

@@ -13,10 +13,6 @@ from evalflow.lookup import PROJECT
 from evalflow.texts import did_you_mean, show
 
 SCHEMA = PROJECT / "nextflow_schema.json"
-_BEGIN = (
-    "<!-- Parameters: written by `bin/schema.py` from `nextflow_schema.json`. Change that, then run it again. -->\n"
-)
-_END = "<!-- End of the parameters. -->\n"
 _WORDS = {"integer": "N", "boolean": "", "file-path": "FILE", "directory-path": "FOLDER", "string": "TEXT"}
 _INTRO = """\
 evalflow: evaluate machine-learned weather models
@@ -170,18 +166,3 @@ def parameters_table() -> str:
             lines.append(f"| `--{name}{' ' if words else ''}{words}` | {about} | {f'`{default}`' if default else ''} |")
         lines.append("")
     return "\n".join(lines)
-
-
-def insert_parameters(manual: str) -> str:
-    """Return a manual with the tables of parameters between its two marks.
-
-    Raises
-    ------
-    ValueError
-        Where the marks are not there.
-    """
-    before, begin, rest = manual.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not begin or not end:
-        raise ValueError("the manual has no marks between which the parameters stand")
-    return f"{before}{_BEGIN}\n{parameters_table()}\n{_END}{after}"

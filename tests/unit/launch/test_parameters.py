@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from evalflow.errors import UserError
-from evalflow.launch.parameters import SCHEMA, check_parameters, insert_parameters, read_parameters, usage
+from evalflow.launch.parameters import SCHEMA, check_parameters, parameters_table, read_parameters, usage
 from evalflow.lookup import PROJECT
 from evalflow.plan.options import TARGETS, Options
+from evalflow.texts import insert_generated
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,12 +59,12 @@ def test_help_and_manual_name_every_parameter():
     for name in KNOWN:
         assert re.search(rf"^  --{name}\b", usage(), re.M) and f"| `--{name}" in manual
     assert max(len(line) for line in usage().splitlines()) <= 100
-    assert insert_parameters(manual) == manual, "run bin/schema.py"
+    assert insert_generated(manual, "parameters", parameters_table()) == manual, "run bin/schema.py"
 
 
 def test_a_manual_without_the_marks_is_refused():
     with pytest.raises(ValueError, match="no marks"):
-        insert_parameters("# Usage\n")
+        insert_generated("# Usage\n", "parameters", "text")
 
 
 # --- names

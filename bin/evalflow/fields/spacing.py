@@ -1,0 +1,45 @@
+"""How far the points of a grid are apart. Apart from grids.py because scipy takes long to import."""
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from evalflow.fields.grids import Grid, arc_km, unit_vectors
+
+_NEIGHBOURS = 4
+
+
+def spacing(grid: Grid) -> np.ndarray:
+    """Return the distance between each point and its surroundings: the median of those to its four neighbours.
+
+    On a grid of two dimensions the neighbours are those before and after in its row and column (at an edge the one that is
+    there counts twice), elsewhere the four nearest points.
+
+    Returns
+    -------
+    float32 [n], km; NaN where a grid has one point only
+    """
+    vectors = unit_vectors(grid.latitudes, grid.longitudes)
+    if grid.shape is not None and min(grid.shape) > 1:
+        chords = _of_rows_and_columns(vectors.reshape(*grid.shape, 3))
+    else:
+        chords = _of_nearest(vectors)
+    return arc_km(np.median(chords, axis=0)).astype(np.float32)
+
+
+def _of_rows_and_columns(vectors: np.ndarray) -> np.ndarray:
+    """Return chords [4, n] to the neighbours in row and column."""
+    chords = []
+    for axis in (0, 1):
+        gaps = np.linalg.norm(np.diff(vectors, axis=axis), axis=-1)
+        first, last = np.take(gaps, [0], axis), np.take(gaps, [-1], axis)
+        chords += [np.concatenate([first, gaps], axis), np.concatenate([gaps, last], axis)]
+    return np.stack([part.ravel() for part in chords])
+
+
+def _of_nearest(vectors: np.ndarray) -> np.ndarray:
+    """Return chords [up to 4, n] to the nearest points."""
+    count = min(_NEIGHBOURS, len(vectors) - 1)
+    if count < 1:
+        return np.full((1, len(vectors)), np.nan)
+    distances, _ = cKDTree(vectors).query(vectors, k=count + 1)
+    return distances[:, 1:].T

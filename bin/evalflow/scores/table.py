@@ -1,0 +1,207 @@
+"""The table of metrics: what each one is, in which unit, which way is better, and what it is computed from."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evalflow.scores import formulas
+
+MIN_EVENTS = 20
+"""A categorical score with fewer observed events (points, unweighted) is missing."""
+
+Group = Literal["moments", "correlation", "anomaly", "activity", "contingency"]
+"""Which sums of an init time a metric needs, and so which init times count: those where all sources have these sums."""
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "moments": ("f", "o", "ff", "oo", "dd", "ad"),
+    "correlation": ("r",),
+    "anomaly": ("z",),
+    "activity": ("vf", "vo"),
+    "contingency": ("a", "b", "c", "d"),
+}
+"""What one init time gives to each group. The formulas take the mean of these over init times.
+
+f, o, ff, oo, dd, ad: weighted means over the points of forecast, truth, their squares, squared error and absolute error.
+r: correlation of the two fields. z: Fisher's transform of the centred correlation of their anomalies.
+vf, vo: variances of the two fields about their means; of their anomalies where there is a climatology.
+a, b, c, d: sums of weights of hits, false alarms, misses, correct negatives.
+"""
+
+AGGREGATION: dict[str, str] = {
+    "moments": "Mean over init times, each with equal weight, of the means over its points; then the formula.",
+    "correlation": "r over the points of each init time; mean of r over init times; then the formula.",
+    "anomaly": "Centred r over the points of each init time; mean of artanh r over init times; then tanh.",
+    "activity": "Variance over the points of each init time; mean over init times; then the formula.",
+    "contingency": "Sum of the weighted counts over init times; then the formula.",
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One row of the table.
+
+    Attributes
+    ----------
+    formula
+        The formula as text.
+    of, needs
+        The formula as a function of mean sums, and the names of these sums in the order of its arguments.
+    group
+        Where these sums come from: a key of GROUPS.
+    reference
+        Where the literature defines it.
+    units
+        "param", "param squared" or "1": see `units_of`.
+    better, best
+        "lower", "higher", "near" (to `best`), or "" where no direction is better.
+    at_scales
+        Whether it is also computed of averages over boxes.
+    """
+
+    name: str
+    long_name: str
+    formula: str
+    of: Callable[..., NDArray]
+    group: Group
+    needs: tuple[str, ...]
+    reference: str
+    units: Literal["param", "param squared", "1"] = "1"
+    better: Literal["lower", "higher", "near", ""] = "higher"
+    best: float | None = 1.0
+    at_scales: bool = False
+
+    @property
+    def categorical(self) -> bool:
+        """Whether it is a score of an event, and so needs a threshold."""
+        return self.group == "contingency"
+
+    @property
+    def aggregation(self) -> str:
+        """How the sums of many init times become one score."""
+        return AGGREGATION[self.group]
+
+    def distance(self, value: NDArray) -> NDArray:
+        """Return what two sources are compared by: the value, or its distance from the best one.
+
+        Biases of −1 K and +1 K are equally bad: their difference is 0.
+        """
+        return np.abs(value - self.best) if self.better == "near" else value
+
+    def gain(self, difference: NDArray) -> NDArray[np.int8]:
+        """Return 1 where a difference of distances means better, −1 where worse, 0 where neither or unknown."""
+        sign = np.nan_to_num(np.sign(difference)).astype(np.int8)
+        return sign * np.int8({"lower": -1, "near": -1, "higher": 1, "": 0}[self.better])
+
+
+def units_of(metric: Metric, param_units: str) -> str:
+    """Return the unit of a metric of a param, such as `m2 s-2` for the MSE of `m s-1`."""
+    if metric.units == "1":
+        return "1"
+    return param_units if metric.units == "param" else squared_units(param_units)
+
+
+def squared_units(units: str) -> str:
+    """Return the square of a unit that is written as `kg m-2`: each exponent is doubled."""
+    return re.sub(r"([A-Za-z%°]+)(-?\d+)?", lambda match: f"{match[1]}{2 * int(match[2] or 1)}", units)
+
+
+_WILKS = "Wilks 2019, Statistical Methods in the Atmospheric Sciences, 4th ed., ch. 9"
+_MURPHY = "Murphy 1988, Mon. Weather Rev. 116, 2417–2424"
+_EBERT = f"{_WILKS}; of box averages: Ebert 2008, Meteorol. Appl. 15, 51–64"
+_MIYAKODA = "Miyakoda et al. 1972, Mon. Weather Rev. 100, 836–855; WMO-No. 485, appendix 2.2.34"
+_WMO = "WMO-No. 485, Manual on the Global Data-processing and Forecasting System, appendix 2.2.34"
+_SCHAEFER = "Schaefer 1990, Weather Forecast. 5, 570–575"
+_GILBERT = f"Gilbert 1884, Amer. Meteorol. J. 1, 166–172; {_SCHAEFER}"
+_BARNES = "Barnes et al. 2009, Weather Forecast. 24, 1452–1454 (a ratio, not a rate)"
+_HEIDKE = "Heidke 1926, Geogr. Ann. 8, 301–349"
+_PEIRCE = "Peirce 1884, Science 4, 453–454"
+_FERRO = "Ferro & Stephenson 2011, Weather Forecast. 26, 699–713"
+
+_ERROR: dict[str, Any] = {"units": "param", "better": "lower", "best": 0.0}
+_SQUARED: dict[str, Any] = {"units": "param squared", "better": "lower", "best": 0.0}
+_LOWER: dict[str, Any] = {"better": "lower", "best": 0.0}
+_SPREAD: dict[str, Any] = {"units": "param", "better": "", "best": None}
+
+
+def _moments(row: tuple, of: Callable, needs: str, reference: str, **more: Any) -> Metric:
+    return Metric(*row, of, "moments", tuple(needs.split()), reference, **more)
+
+
+def _counts(row: tuple, of: Callable, needs: str, reference: str, **more: Any) -> Metric:
+    return Metric(*row, of, "contingency", tuple(needs.split()), reference, **more)
+
+
+_ROWS = [
+    _moments(("BIAS", "mean error", "mean(f − o)"), formulas.bias, "f o", _WILKS, **_ERROR | {"better": "near"}),
+    _moments(("MAE", "mean absolute error", "mean |f − o|"), formulas.mean, "ad", _WILKS, **_ERROR),
+    _moments(("MSE", "mean squared error", "mean (f − o)²"), formulas.mean, "dd", _EBERT, at_scales=True, **_SQUARED),
+    _moments(("RMSE", "root mean squared error", "√MSE"), formulas.root, "dd", _EBERT, at_scales=True, **_ERROR),
+    _moments(("STDE", "standard deviation of the error", "√(MSE − BIAS²)"), formulas.stde, "f o dd", _WILKS, **_ERROR),
+    _moments(("MSE_BIAS", "part of MSE: bias", "BIAS²"), formulas.mse_bias, "f o", _MURPHY, **_SQUARED),
+    _moments(
+        ("MSE_SPREAD", "part of MSE: unequal spread", "(σf − σo)², of all points and init times"),
+        *(formulas.mse_spread, "f o ff oo", _MURPHY),
+        **_SQUARED,
+    ),
+    _moments(
+        ("MSE_CORR", "part of MSE: correlation below 1", "2 σf σo (1 − CORR_POOLED)"),
+        *(formulas.mse_corr, "f o ff oo dd", _MURPHY),
+        **_SQUARED,
+    ),
+    Metric(
+        *("CORR", "mean correlation of the fields", "mean over init times of r(f, o)"),
+        *(formulas.mean, "correlation", ("r",), _WILKS),
+    ),
+    _moments(
+        ("CORR_POOLED", "correlation over all points and init times", "r(f, o), of all points and init times"),
+        *(formulas.correlation, "f o ff oo dd", _WILKS),
+    ),
+    Metric("R2", "square of the mean correlation", "CORR²", formulas.square, "correlation", ("r",), _WILKS),
+    Metric(
+        *("ACC", "anomaly correlation", "tanh mean artanh r(f − c, o − c), c: climatology at the valid time"),
+        *(formulas.from_fisher, "anomaly", ("z",), _MIYAKODA),
+    ),
+    Metric(
+        *("STD_F", "activity of the forecast", "√ mean of the variance of f, or of f − c"),
+        *(formulas.root, "activity", ("vf",), _WMO),
+        **_SPREAD,
+    ),
+    Metric(
+        *("STD_O", "activity of the truth", "√ mean of the variance of o, or of o − c"),
+        *(formulas.root, "activity", ("vo",), _WMO),
+        **_SPREAD,
+    ),
+    Metric(
+        *("ACTIVITY", "activity of the forecast over that of the truth", "STD_F / STD_O"),
+        *(formulas.root_ratio, "activity", ("vf", "vo"), _WMO),
+        better="near",
+    ),
+    _counts(
+        ("ETS", "equitable threat score", "(a − aᵣ) / (a + b + c − aᵣ), aᵣ = (a + b)(a + c) / (a + b + c + d)"),
+        *(formulas.ets, "a b c d", _GILBERT),
+    ),
+    _counts(("FBI", "frequency bias", "(a + b) / (a + c)"), formulas.fbi, "a b c", _WILKS, better="near"),
+    _counts(("POD", "probability of detection", "a / (a + c)"), formulas.pod, "a c", _WILKS),
+    _counts(("FAR", "false alarm ratio", "b / (a + b)"), formulas.far, "a b", _BARNES, **_LOWER),
+    _counts(("POFD", "probability of false detection", "b / (b + d)"), formulas.pofd, "b d", _BARNES, **_LOWER),
+    _counts(("CSI", "critical success index", "a / (a + b + c)"), formulas.csi, "a b c", _SCHAEFER),
+    _counts(
+        ("HSS", "Heidke skill score", "2 (ad − bc) / ((a + c)(c + d) + (a + b)(b + d))"),
+        *(formulas.hss, "a b c d", _HEIDKE),
+    ),
+    _counts(("PSS", "Peirce skill score", "POD − POFD"), formulas.pss, "a b c d", _PEIRCE),
+    _counts(
+        (
+            "SEDI",
+            "symmetric extremal dependence index",
+            "(ln F − ln H − ln(1 − F) + ln(1 − H)) / (ln F + ln H + ln(1 − F) + ln(1 − H)), H = POD, F = POFD",
+        ),
+        *(formulas.sedi, "a b c d", _FERRO),
+    ),
+]
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _ROWS}

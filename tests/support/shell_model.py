@@ -1,0 +1,94 @@
+"""A run whose model is a shell script of the test's."""
+
+import os
+import sys
+from pathlib import Path
+
+import eccodes
+from evalflow.digests import file_digest
+from evalflow.inference.prepare import prepare_run
+from evalflow.inference.spec import RunSpec
+from evalflow.inference.task import UNFINISHED_FOLDER, run_forecasts
+
+SCRIPT = "run_forecast.py"
+TIMES = ["202401010000", "202401010600", "202401011200"]
+RUN_ID = "forecaster-abcd-12345678/87654321"
+WHOLE = 'cp "$samples/lead-0.grib" "$samples/lead-6.grib" "$1"'
+
+
+def grib(lead: int, **keys) -> bytes:
+    message = eccodes.GRIBMessage.from_samples("regular_ll_sfc_grib2")
+    message.set({"dataDate": 20240101, "step": lead, **keys})
+    return message.get_buffer()
+
+
+class Model:
+    """A run whose model does for each init time what a test says (a shell script; $1 is the output folder)."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.output = root / "output"
+        self.image = root / "environment"  # an environment as a folder
+        (self.image / "bin").mkdir(parents=True)
+        (self.image / "bin" / "python").symlink_to(os.path.realpath(sys.executable))
+        self.samples = root / "samples"
+        self.samples.mkdir()
+        for lead in (0, 6):
+            (self.samples / f"lead-{lead}.grib").write_bytes(grib(lead))
+        (root / "checkpoint").write_text("weights")
+        # What to do is looked up by the name of the output folder, which is the init time as the store has it.
+        (root / "model.sh").write_text(f'samples="{self.samples}"; . "{root}/does-$(basename "$1")"\n')
+        for init_time in TIMES:
+            self.does(init_time, WHOLE)
+        self.spec = {
+            "run_id": RUN_ID,
+            "env_id": "forecaster-abcd-12345678",
+            "folder": str(root / "store" / "runs" / RUN_ID),
+            "model_type": "forecaster",
+            "runner": "command",
+            "sha256": "f" * 64,
+            "identity": {"steps": [0, 6, 6]},
+            "checkpoint": file_digest(root / "checkpoint"),
+            "files": {},
+            "digests": {},
+            "lead_times": [0, 6],
+            "step": 6,
+            "command": ["sh", "-c", f'. "{root}/model.sh"', "sh", "{output}"],
+            "config": "scale: 1.0\nname: $(x)\n",
+            "disable_local_eccodes_definitions": False,
+            "torch_backend": "auto",
+            "code": "0" * 16,
+        }
+        prepare_run(RunSpec(**self.spec), root / "prepared")
+
+    def does(self, init_time: str, script: str) -> None:
+        (self.root / f"does-{init_time}").write_text(script)
+
+    @property
+    def store(self) -> Path:
+        """The run's folder in the store."""
+        return Path(self.spec["folder"])
+
+    @property
+    def unfinished(self) -> Path:
+        """Where forecasts are made."""
+        return self.output / UNFINISHED_FOLDER
+
+    def run(self, *init_times: str, **options) -> int:
+        """Make forecasts here and return the exit status."""
+        files = (self.root / "prepared" / "inference.yaml", self.root / "checkpoint", self.image)
+        try:
+            run_forecasts(RunSpec(**self.spec), *files, list(init_times), self.output, **options)
+        except SystemExit as end:
+            return end.code
+        return 0
+
+    def words(self, *init_times: str, at_once: int = 1) -> list:
+        """Return the command line that makes forecasts."""
+        files = {"inference": "prepared/inference.yaml", "checkpoint": "checkpoint"}
+        files |= {"image": self.image.name, "output": self.output.name}
+        options = [word for name, path in files.items() for word in (f"--{name}", self.root / path)]
+        return [SCRIPT, *options, "--init_times", ",".join(init_times), "--at_once", str(at_once)]
+
+    def names(self) -> set[str]:
+        return {path.name for path in self.output.iterdir()}
