@@ -582,7 +582,9 @@ def test_a_baseline_is_what_is_read_of_it(experiment, fields, differs):
 
     one, other = plan(), plan(**fields)
     assert re.fullmatch(r"baseline-[0-9a-f]{8}", one["verification"]["sources"][-1]["source_id"])
-    assert (one["verification"]["sources"][-1]["source_id"] != other["verification"]["sources"][-1]["source_id"]) == differs
+    assert (
+        one["verification"]["sources"][-1]["source_id"] != other["verification"]["sources"][-1]["source_id"]
+    ) == differs
     assert (one["experiment_id"] != other["experiment_id"]) == differs
 
 
