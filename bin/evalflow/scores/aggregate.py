@@ -35,7 +35,7 @@ class Significance:
 class Differences:
     """Differences of all sources to one of them, [sources, scores, leads, regions]; NaN where undefined.
 
-    Of metrics that are best near a value (BIAS, FBI, ACTIVITY) it is the distances from this value that are compared.
+    Of metrics that are best near 0 or 1 (BIAS, FBI, ACTIVITY) it is the distances from there that are compared.
 
     Attributes
     ----------
@@ -263,9 +263,9 @@ class _Comparison:
         level = self.significance.level
         metrics = [METRICS[score.metric] for score in self.scores]
         distance = np.stack([metric.distance(value[:, number]) for number, metric in enumerate(metrics)], axis=1)
-        near = np.array([metric.better == "near" for metric in metrics])
-        best = np.array([metric.best or 0.0 for metric in metrics])
-        side = np.where(near[:, None], np.sign(value - best[:, None]), 1.0)
+        # A bias of −1 K that rises comes nearer to 0.
+        target = np.array([-np.inf if metric.target is None else metric.target for metric in metrics])
+        side = np.sign(value - target[:, None])
         influence = influence * side[:, None]
         others = np.arange(len(value)) != reference
         difference = np.where(others[:, None, None], distance - distance[reference], np.nan)

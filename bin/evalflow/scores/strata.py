@@ -84,6 +84,8 @@ def all_strata(init_times: Times, lead_times: Durations, crossed: Iterable[Itera
     strata = [Stratum()]
     for dimensions in [("season",), ("init_hour",), ("valid_hour",), *map(tuple, crossed)]:
         for combination in product(*([ALL, *values[dimension]] for dimension in dimensions)):
-            strata.append(Stratum(**dict(zip(dimensions, combination, strict=True))))
+            chosen = dict(zip(dimensions, combination, strict=True))
+            season, init_hour, valid_hour = (chosen.get(dimension, ALL) for dimension in values)
+            strata.append(Stratum(season, init_hour, valid_hour))
     strata = list(dict.fromkeys(strata))
     return [stratum for stratum in strata if stratum.holds(inits, leads).any()]

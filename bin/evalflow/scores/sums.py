@@ -60,7 +60,7 @@ class Points:
     @cached_property
     def atom_of_point(self) -> NDArray[np.intp]:
         """The number of the atom that each point lies in, [n]."""
-        return np.repeat(np.arange(len(self.starts)), np.diff(np.append(self.starts, self.size)))
+        return np.repeat(np.arange(len(self.starts), dtype=np.intp), np.diff(np.append(self.starts, self.size)))
 
     @cached_property
     def scratch(self) -> NDArray[np.float64]:
@@ -72,7 +72,7 @@ class Points:
         """The parts of boxes that lie in one atom, per scale."""
         return {scale: _Parts(np.asarray(box, np.intp), self) for scale, box in self.boxes.items()}
 
-    def sum(self, values: NDArray) -> NDArray[np.float64]:
+    def sum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sum over the points of each atom, [atoms]."""
         return np.add.reduceat(values, self.starts)
 
@@ -83,6 +83,11 @@ class Points:
         in_domain = np.empty_like(values)
         in_domain[self.order] = values
         return in_domain
+
+
+def _sum_by(group: NDArray[np.intp], values: NDArray, groups: int) -> NDArray[np.float64]:
+    """Return the sum of the values of each group, [groups]."""
+    return np.bincount(group, values, minlength=groups).astype(np.float64, copy=False)
 
 
 class _Parts:
@@ -96,7 +101,7 @@ class _Parts:
         self._full = self._sum(points.ones)
 
     def _sum(self, values: NDArray) -> NDArray[np.float64]:
-        return np.bincount(self._of_point, values, minlength=len(self._box))
+        return _sum_by(self._of_point, values, len(self._box))
 
     def squared_errors(self, weights: NDArray | None, errors: NDArray) -> NDArray[np.float64]:
         """Return Σ weight × (mean error of the point's box)² over the points of each atom, [atoms].
@@ -114,7 +119,7 @@ class _Parts:
         box_weight = np.bincount(self._box, weight)
         box_error = np.bincount(self._box, self._sum(errors))
         mean = np.divide(box_error, box_weight, out=np.zeros_like(box_error), where=box_weight > 0)
-        return np.bincount(self._atom, weight * mean[self._box] ** 2, minlength=self._atoms)
+        return _sum_by(self._atom, weight * mean[self._box] ** 2, self._atoms)
 
 
 @dataclass(frozen=True)
@@ -224,7 +229,7 @@ def _cells(points: Points, categories: Categories, joint: NDArray[np.intp], vali
         joint, weights = joint[valid], None if weights is None else weights[valid]
     count = np.bincount(joint, minlength=len(points.starts) * cells)
     filled = np.flatnonzero(count)
-    weight = None if weights is None else np.bincount(joint, weights, minlength=len(count))[filled]
+    weight = None if weights is None else _sum_by(joint, weights, len(count))[filled]
     return Cells(filled, count[filled], weight)
 
 

@@ -120,7 +120,7 @@ def test_every_metric_is_described_and_takes_what_its_group_has():
         assert metric.formula
         assert metric.reference
         assert metric.aggregation
-        assert (metric.best is None) == (metric.better == "")
+        assert (metric.target is None) == (metric.better in ("lower", "higher", ""))
     assert [name for name, metric in METRICS.items() if metric.at_scales] == ["MSE", "RMSE"]
 
 
