@@ -53,8 +53,8 @@ class Points:
             raise ValueError("starts of atoms must rise from 0, and each atom must hold a point")
 
     @cached_property
-    def ones(self) -> NDArray[np.float64]:
-        """The weights, ones where there are none."""
+    def weight_of_point(self) -> NDArray[np.float64]:
+        """The weight of each point, 1 where there are no weights, [n]."""
         return np.ones(self.size) if self.weights is None else np.asarray(self.weights, np.float64)
 
     @cached_property
@@ -98,7 +98,7 @@ class _Parts:
         parts, self._of_point = np.unique(box * atoms + points.atom_of_point, return_inverse=True)
         self._box, self._atom = np.divmod(parts, atoms)
         self._atoms = atoms
-        self._full = self._sum(points.ones)
+        self._full = self._sum(points.weight_of_point)
 
     def _sum(self, values: NDArray) -> NDArray[np.float64]:
         return _sum_by(self._of_point, values, len(self._box))
@@ -178,7 +178,7 @@ def measure(
     full = bool(valid.all())
     if not full:
         forecast, truth = np.where(valid, forecast, 0), np.where(valid, truth, 0)
-    weights = points.ones if full else points.ones * valid
+    weights = points.weight_of_point if full else points.weight_of_point * valid
     moments = [points.sum(valid.astype(np.float64)), *_moments(points, weights, forecast, truth)]
     errors = _weighted_errors(points, weights, forecast, truth)
     boxes = {scale: parts.squared_errors(None if full else weights, errors) for scale, parts in points.parts.items()}
