@@ -29,9 +29,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Stratum:
-    """Init times of a season and an hour of the day, valid times of an hour of the day, or the pairs of a case.
+    """Init times of a season and an hour, valid times of an hour, or the pairs of a case.
 
-    Season and init hour are of the init time. Hours have two digits; a valid time of 00:10 belongs to hour 00.
+    Season and init hour are of the init time. Hours have two digits; a valid time of 00:10 belongs
+    to hour 00.
     """
 
     season: str = ALL
@@ -67,7 +68,7 @@ def hours_of(times: NDArray[np.datetime64]) -> NDArray[np.int64]:
 
 
 def all_strata(init_times: Times, lead_times: Durations, crossed: Iterable[Iterable[Dimension]] = ()) -> list[Stratum]:
-    """Return the strata that hold a pair: all, each season, each init hour, each valid hour, and what is crossed.
+    """Return the strata that hold a pair: all, each season and hour, and what is crossed.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
-"""What one source and one init time give to the scores: sums over points, per param, lead time and atom.
+"""What one source and one init time give to the scores: sums over points.
 
-An atom is a set of points that lie in the same regions. The sums are additive, so those of a region are the sums of its atoms,
-and scores of any stratum come from sums of many init times. All sums are float64.
+An atom is a set of points that lie in the same regions. The sums are additive, so those of a region
+are the sums of its atoms, and scores of any stratum come from sums of many init times. All sums are
+float64.
 """
 
 import hashlib
@@ -16,10 +17,10 @@ from numpy.typing import NDArray
 from evalflow.scores.categories import Categories
 
 MOMENTS = ("n", "w", "f", "o", "ff", "oo", "dd", "ad")
-"""Number of points and sums of weights, and of weights times forecast, truth, their squares, squared and absolute error."""
+"""Number of points, and sums of weights and of weights times what `GROUPS["moments"]` names."""
 
 ANOMALIES = ("w", "f", "o", "ff", "oo", "dd")
-"""The same of the anomalies of forecast and truth from a climatology, over the points where it is known."""
+"""The same of anomalies from a climatology, over the points where it is known."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,9 @@ class Points:
     weights
         Weight of each point, [n]; None: all 1.
     order
-        Place of each point in the domain, [n]; None: the domain has this order too. Masks of valid points are kept in the
-        domain's order, so that they can be compared whatever the regions are.
+        Place of each point in the domain, [n]; None: the domain has this order too. Masks of valid
+        points are kept in the domain's order, so that they can be compared whatever the regions
+        are.
     boxes
         For each scale (km) the box of each point, [n], from 0 without gaps.
     """
@@ -64,7 +66,7 @@ class Points:
 
     @cached_property
     def scratch(self) -> NDArray[np.float64]:
-        """Memory to compute in: to ask for it anew for every term of every field costs more than the arithmetic."""
+        """Memory to compute in: to ask for it anew for each term costs more than the arithmetic."""
         return np.empty((4, self.size))
 
     @cached_property
@@ -91,7 +93,7 @@ def _sum_by(group: NDArray[np.intp], values: NDArray, groups: int) -> NDArray[np
 
 
 class _Parts:
-    """The parts of the boxes of one scale that lie in one atom: points are summed once, all else is of parts."""
+    """The parts of boxes of one scale that lie in one atom: points are summed once, then parts."""
 
     def __init__(self, box: NDArray[np.intp], points: Points) -> None:
         atoms = len(points.starts)
@@ -124,7 +126,7 @@ class _Parts:
 
 @dataclass(frozen=True)
 class Cells:
-    """The cells of a joint histogram that are not empty: number of the cell, of its points, and sum of their weights."""
+    """The filled cells of a joint histogram: their numbers, their points, and sums of weights."""
 
     cell: NDArray[np.int64]
     count: NDArray[np.int64]
@@ -142,7 +144,8 @@ class FieldSums:
     boxes
         For each scale (km) the sum of weights times squared error of box averages, [atoms].
     cells
-        The joint histogram of threshold categories; cells are numbered by atom, category of forecast, category of truth.
+        The joint histogram of threshold categories; cells are numbered by atom, category of
+        forecast, category of truth.
     valid
         Which points of the domain have forecast and truth, [n] in the domain's order.
     """
@@ -169,7 +172,8 @@ def measure(
     points
         The points, sorted by atom.
     forecast, truth, climatology
-        Values at these points in the param's unit, [n]; missing is NaN. A point counts where forecast and truth are there.
+        Values at these points in the param's unit, [n]; missing is NaN. A point counts where
+        forecast and truth are there.
     categories
         The categories of the param's thresholds; None: it has none.
     """
@@ -248,11 +252,12 @@ class ParamSums:
     boxes
         For each scale (km) the sum of weights times squared error of box averages, [leads, atoms].
     values, cells
-        The values of the thresholds, and the joint histogram of their categories. Cells are numbered by lead time, atom,
-        category of forecast, category of truth. None where there are no thresholds.
+        The values of the thresholds, and the joint histogram of their categories. Cells are
+        numbered by lead time, atom, category of forecast, category of truth. None where there are
+        no thresholds.
     digests, masks
-        Of each lead time the digest of the mask of valid points in the domain's order, and the mask as packed bits where a point
-        is missing, else None.
+        Of each lead time the digest of the mask of valid points in the domain's order, and the mask
+        as packed bits where a point is missing, else None.
     """
 
     units: str
@@ -297,7 +302,7 @@ class Sums:
     attributes: dict[str, str] = field(default_factory=dict)
 
     def valid(self, param: str, lead_time: timedelta) -> NDArray[np.bool_]:
-        """Return which points of the domain have forecast and truth, [size] in the domain's order."""
+        """Return which points have forecast and truth, [size] in the domain's order."""
         sums = self.params[param]
         packed = sums.masks[sums.lead_times.index(lead_time)]
         if packed is None:
@@ -321,7 +326,8 @@ def collect(fields: Mapping[timedelta, FieldSums], units: str, values: Sequence[
     Parameters
     ----------
     fields
-        The sums per lead time; all were measured at the same points, with the same categories and scales.
+        The sums per lead time; all were measured at the same points, with the same categories and
+        scales.
     values
         The values of the categories.
     """

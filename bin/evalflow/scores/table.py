@@ -1,4 +1,4 @@
-"""The table of metrics: what each one is, in which unit, which way is better, and what it is computed from."""
+"""The table of metrics: what each one is, its unit, which way is better, and what it needs."""
 
 import re
 from collections.abc import Callable
@@ -14,7 +14,7 @@ MIN_EVENTS = 20
 """A categorical score with fewer observed events (points, unweighted) is missing."""
 
 Group = Literal["moments", "correlation", "anomaly", "activity", "contingency"]
-"""Which sums of an init time a metric needs, and so which init times count: those where all sources have these sums."""
+"""Which sums a metric needs, and so which init times count: those where all sources have them."""
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "moments": ("f", "o", "ff", "oo", "dd", "ad"),
@@ -25,9 +25,12 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 """What one init time gives to each group. The formulas take the mean of these over init times.
 
-f, o, ff, oo, dd, ad: weighted means over the points of forecast, truth, their squares, squared error and absolute error.
-r: correlation of the two fields. z: Fisher's transform of the centred correlation of their anomalies.
-vf, vo: variances of the two fields about their means; of their anomalies where there is a climatology.
+f, o, ff, oo, dd, ad: weighted means over the points of forecast, truth, their squares, squared
+error and absolute error.
+r: correlation of the two fields. z: Fisher's transform of the centred correlation of their
+anomalies.
+vf, vo: variances of the two fields about their means; of their anomalies where there is a
+climatology.
 a, b, c, d: sums of weights of hits, false alarms, misses, correct negatives.
 """
 
@@ -49,7 +52,8 @@ class Metric:
     formula
         The formula as text.
     of, needs
-        The formula as a function of mean sums, and the names of these sums in the order of its arguments.
+        The formula as a function of mean sums, and the names of these sums in the order of its
+        arguments.
     group
         Where these sums come from: a key of GROUPS.
     reference
@@ -57,7 +61,8 @@ class Metric:
     units
         "param", "param squared" or "1": see `units_of`.
     better
-        Which values are: "lower" ones (the best is 0), "higher" ones (the best is 1), those nearer to 0 or 1, or "": neither.
+        Which values are: "lower" ones (the best is 0), "higher" ones (the best is 1), those nearer
+        to 0 or 1, or "": neither.
     at_scales
         Whether it is also computed of averages over boxes.
     """
@@ -96,7 +101,7 @@ class Metric:
         return value if self.target is None else np.abs(value - self.target)
 
     def gain(self, difference: NDArray) -> NDArray[np.int8]:
-        """Return 1 where a difference of distances means better, −1 where worse, 0 where neither or unknown."""
+        """Return 1 where a difference of distances means better, −1 where worse, else 0."""
         sign = np.nan_to_num(np.sign(difference)).astype(np.int8)
         return sign * np.int8({"higher": 1, "": 0}.get(self.better, -1))
 

@@ -1,4 +1,4 @@
-"""A small world to verify in: random fields of some sources and init times, at points in regions."""
+"""A small world to verify in: random fields of some sources and init times."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -18,7 +18,8 @@ class World:
     Attributes
     ----------
     forecasts, truths
-        float32, [sources, inits, leads, points] and [inits, leads, points]; a part `missing` of each is NaN.
+        float32, [sources, inits, leads, points] and [inits, leads, points]; a part `missing` of
+        each is NaN.
     regions
         Which points lie in each region, [points].
     """
@@ -73,7 +74,7 @@ class World:
         return result
 
     def pairs(self, source: int, lead: int, region: str, *, repeat=False) -> list[SimpleNamespace]:
-        """Return for each init time the valid forecasts (f), truths (o), climatology (c) and weights (w) of a region.
+        """Return valid forecasts (f), truths (o), climatology (c) and weights (w) per init time.
 
         With `repeat`, points are repeated as often as their weights say and all weights are 1.
         """

@@ -1,4 +1,4 @@
-"""Scores of many init times against their oracles, on common samples, in any order; their differences and intervals."""
+"""Scores of many init times against their oracles, their differences and intervals."""
 
 import operator
 import warnings
@@ -55,7 +55,7 @@ def pooled(pairs, key):
 
 
 def by_hand(pairs) -> dict[str, float]:
-    """Return the continuous scores as the docs define them, from pairs per init time whose weights are whole numbers."""
+    """Return the continuous scores of pairs per init time whose weights are whole numbers."""
     bias, mse = pooled(pairs, lambda one: one.f - one.o), pooled(pairs, lambda one: (one.f - one.o) ** 2)
     mean_f, mean_o = pooled(pairs, lambda one: one.f), pooled(pairs, lambda one: one.o)
     of_f = np.sqrt(pooled(pairs, lambda one: (one.f - mean_f) ** 2))
@@ -99,7 +99,8 @@ def test_continuous_scores_by_hand(world, weights):
 
 @pytest.mark.parametrize("weights", [None, "integer", "real"])
 def test_continuous_scores_of_the_oracle(world, weights):
-    # One init time at a time, as the oracle has no mean over init times; it has no weights for correlations.
+    # One init time at a time, as the oracle has no mean over init times; it has no weights for
+    # correlations.
     some = world(inits=INITS[:3], weights=weights, missing=0.2)
     series = series_of(some, sources=[0])
     continuous = oracle.continuous
@@ -174,7 +175,7 @@ def test_activity_is_of_the_fields_where_a_source_has_no_climatology(world):
     assert list(aggregate([with_it[0], without[1]], [Score("ACC")], [Stratum()])) == []
 
 
-# --- samples ------------------------------------------------------------------------------------------------------
+# --- samples --------------------------------------------------------------------------------------
 
 
 def test_strata_use_their_init_times(world):
@@ -290,7 +291,7 @@ def test_lead_times_are_told_apart_whatever_a_file_holds(world):
         assert (fewer.tables[threshold][:, :, 1:] == full.tables[threshold][:, :, 1:]).all()
 
 
-# --- merging ------------------------------------------------------------------------------------------------------
+# --- merging --------------------------------------------------------------------------------------
 
 
 @settings(max_examples=15)
@@ -309,7 +310,8 @@ def test_the_order_of_files_changes_no_bit(world_class, seed, weights, missing):
 @settings(max_examples=15)
 @given(seed=st.integers(0, 10**6), data=st.data())
 def test_the_order_of_init_times_changes_rounding_only(world_class, seed, data):
-    # The scores of all init times do not depend on which of them comes first: their labels are dealt anew.
+    # The scores of all init times do not depend on which of them comes first: their labels are
+    # dealt anew.
     some = world_class(inits=INITS[:9], weights="real", seed=seed, sources=1, size=40)
     order = data.draw(st.permutations(range(9)))
     chosen = [*map(Score, CONTINUOUS), Score("ETS", THRESHOLDS[0])]
@@ -322,13 +324,14 @@ def test_the_order_of_init_times_changes_rounding_only(world_class, seed, data):
     assert second == pytest.approx(first, rel=1e-12, abs=1e-10, nan_ok=True)
 
 
-# --- differences --------------------------------------------------------------------------------------------------
+# --- differences ----------------------------------------------------------------------------------
 
 MANY = [datetime(2020, 1, 1) + timedelta(hours=12 * step) for step in range(120)]
 
 
 def test_the_difference_of_mae_is_a_t_test_of_daily_means(world):
-    # MAE is linear and every day has two init times: the interval is that of the mean daily difference.
+    # MAE is linear and every day has two init times: the interval is that of the mean daily
+    # difference.
     some = world(inits=MANY, missing=0.1)
     some.intersect()
     [block] = aggregate(series_of(some), [Score("MAE")], [Stratum()], references=[0])
@@ -438,7 +441,8 @@ def test_the_level_is_that_of_the_config(world):
 
 
 def test_an_interval_holds_the_truth_about_as_often_as_it_says(world_class):
-    # RMSE and ETS are no means: their intervals come from the derivatives. 400 experiments, one region.
+    # RMSE and ETS are no means: their intervals come from the derivatives. 200 experiments, one
+    # region.
     hits = {"RMSE": [], "CORR_POOLED": [], "ETS": [], "FBI": []}
     chosen = [Score(name, THRESHOLDS[0] if METRICS[name].categorical else None) for name in hits]
     many = [datetime(2020, 1, 1) + timedelta(days=day) for day in range(40)]

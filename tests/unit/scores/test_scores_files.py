@@ -29,7 +29,7 @@ def same(one, other) -> bool:
 
 @pytest.fixture
 def sums(world):
-    """Return the sums of two params, of which one has fewer lead times, no thresholds and no climatology."""
+    """Return sums of two params: one has fewer lead times, no thresholds and no climatology."""
     some = world(inits=[datetime(2020, 1, 1, 6)], leads=(0, 6, 12), missing=0.1, weights="real")
     [first] = some.sums(0, values=(275.0, 280.0), climatology=True, boxes=BOXES)
     some.lead_times, some.weights = some.lead_times[1:], None
@@ -84,7 +84,8 @@ def test_the_file_explains_itself(sums, tmp_path):
 
 
 def test_a_file_is_small(world, tmp_path):
-    # What is fixed takes some 30 kB; each lead time adds 8 sums of 8 bytes for each of 4 atoms, which can hardly be packed.
+    # What is fixed takes some 30 kB; each lead time adds 8 sums of 8 bytes for each of 4 atoms,
+    # which can hardly be packed.
     sizes = []
     for number in (20, 120):
         some = world(inits=[datetime(2020, 1, 1)], leads=tuple(range(number)), missing=0, weights="real")

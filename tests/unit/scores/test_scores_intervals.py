@@ -78,7 +78,8 @@ def test_init_times_of_one_day_are_no_days_of_their_own():
 
 
 def test_days_with_other_numbers_of_init_times():
-    # Half of the days have one init time instead of four. The mean over init times is what is tested.
+    # Half of the days have one init time instead of four. The mean over init times is what is
+    # tested.
     days, rng = 60, np.random.default_rng(5)
     day = np.repeat(np.arange(days), np.where(rng.random(days) < 0.5, 1, 4))
     values = noise(days, 0.3, seed=6)[day] + rng.standard_normal((len(day), SERIES))
@@ -97,7 +98,8 @@ def test_power_is_what_detectable_says():
 
 
 def test_days_still_needed_are_enough():
-    # A difference of 0.2 standard deviations after 60 days: so many days more show it in four of five experiments.
+    # A difference of 0.2 standard deviations after 60 days: so many days more show it in four of
+    # five experiments.
     needed = int(intervals.days_still_needed(0.2, 1 / np.sqrt(60), np.array(60), 0.05))
 
     def power(n):
@@ -164,10 +166,10 @@ def test_a_constant_added_changes_no_interval():
     assert errors[1] == pytest.approx(errors[0], rel=1e-8)
 
 
-# --- false discovery rate -----------------------------------------------------------------------------------------
+# --- false discovery rate -------------------------------------------------------------------------
 
-# The 15 p values of Benjamini & Hochberg 1995, section 3.1 (thrombolysis after infarction): Bonferroni's procedure finds three of
-# them at 0.05, theirs the first four.
+# The 15 p values of Benjamini & Hochberg 1995, section 3.1 (thrombolysis after infarction):
+# Bonferroni's procedure finds three of them at 0.05, theirs the first four.
 PUBLISHED = [
     0.0001,
     0.0004,

@@ -18,8 +18,9 @@ DEGREE = 6371.0 * np.pi / 180
 
 
 def gains(candidate, reference, truth) -> list[float]:
-    """Return by how many percent the MSE of a candidate is less, at the grid, over boxes of 10 × 10 and of 40 × 40 points."""
-    # Points 0.1 degrees apart around the equator, where boxes are squares of about so many kilometres.
+    """Return the gain in MSE in percent: at the grid, over boxes of 10 × 10 and 40 × 40 points."""
+    # Points 0.1 degrees apart around the equator, where boxes are squares of about so many
+    # kilometres.
     latitudes, longitudes = (axis.ravel() * 0.1 for axis in np.mgrid[0:SIZE, 0:SIZE])
     scales = (1.0 * DEGREE, 4.0 * DEGREE)
     boxes = {scale: cut_boxes(latitudes - 6, longitudes, scale) for scale in scales}
@@ -47,7 +48,8 @@ def weather():
 
 
 def test_a_gain_by_smoothing_is_gone_at_the_coarsest_scale(weather):
-    # The candidate is the reference with its small scales filtered away. Not a single large-scale error is less.
+    # The candidate is the reference with its small scales filtered away. Not a single large-scale
+    # error is less.
     truth, small, large = weather
     smooth = uniform_filter(truth, (0, 15, 15), mode="wrap")
     reference = smooth + small + large

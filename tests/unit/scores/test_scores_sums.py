@@ -1,4 +1,4 @@
-"""The sums of one field: against sums written out by hand, with weights, missing values, regions and boxes."""
+"""The sums of one field, against sums written out by hand."""
 
 from datetime import datetime, timedelta
 
@@ -114,7 +114,8 @@ def test_a_field_without_any_value_is_held_with_no_points(world):
 
 
 def test_boxes_by_hand():
-    # Two boxes over two atoms: the mean error of a box is that of all its points, its square counts where the points lie.
+    # Two boxes over two atoms: the mean error of a box is that of all its points, its square counts
+    # where the points lie.
     forecast, truth = np.array([1, 3, 5, 0, 4], np.float32), np.zeros(5, np.float32)
     points = Points(5, np.array([0, 3]), np.array([1, 1, 2, 1, 1.0]), boxes={50.0: np.array([0, 0, 1, 1, 1])})
     sums = measure(points, forecast, truth)

@@ -1,4 +1,4 @@
-"""The table of scores: published and hand-worked values, units, which way is better, and derivatives."""
+"""The table of scores: published values, units, which way is better, and derivatives."""
 
 import numpy as np
 import pytest
@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 CATEGORICAL = [metric for metric in METRICS.values() if metric.categorical]
 
-# Finley's tornado forecasts of 1884: hits, false alarms, misses, correct negatives; the scores as Ferro & Stephenson 2011 and
-# textbooks print them. Rain in one year of daily forecasts: the example of the WWRP's verification pages.
+# Finley's tornado forecasts of 1884: hits, false alarms, misses, correct negatives; the scores as
+# Ferro & Stephenson 2011 and textbooks print them. Rain in one year of daily forecasts: the example
+# of the WWRP's verification pages.
 FINLEY = {"a": 28, "b": 72, "c": 23, "d": 2680}
 RAIN = {"a": 82, "b": 38, "c": 23, "d": 222}
 
