@@ -50,6 +50,14 @@ def test_tables_are_those_of_the_oracle(name):
         assert table(Threshold(name, value), values, forecast, truth) == expected
 
 
+@pytest.mark.parametrize("value", [288.15, 0.1, -5.5])
+def test_a_value_that_is_off_by_rounding_is_equal(value):
+    # A conversion of units moves the last digits of a float32, by 1e-7 of the value.
+    moved = np.float32(value) * np.array([1 - 3e-6, 1 - 3e-7, 1, 1 + 3e-7, 1 + 3e-6])
+    field = np.sort(moved).astype(np.float32)
+    assert (Categories((value,)).joint(field, field) % 3).tolist() == [0, 1, 1, 1, 2]
+
+
 def test_what_is_within_half_a_packing_step_is_equal():
     # Packed by 0.25, a field holds 0.25 for what is 0.3, and the truth is packed by 0.01.
     forecast = np.array([0.0, 0.25, 0.25, 0.5], np.float32)

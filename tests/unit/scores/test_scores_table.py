@@ -57,8 +57,10 @@ def test_undefined_is_missing_never_zero():
     nothing_forecast = {"a": 0, "b": 0, "c": 5, "d": 95}
     assert np.isnan([score(name, nothing_forecast) for name in ("FAR", "SEDI")]).all()
     assert score("POD", nothing_forecast) == 0
-    everywhere = {"a": 100, "b": 0, "c": 0, "d": 0}
-    assert np.isnan([score(name, everywhere) for name in ("ETS", "HSS", "PSS", "POFD", "SEDI")]).all()
+    for weight in (100, 0.1, 1 / 3, 5.430000000000001):
+        everywhere = {"a": weight, "b": 0, "c": 0, "d": 0}
+        names = ("ETS", "HSS", "PSS", "POFD", "SEDI")
+        assert np.isnan([score(name, everywhere) for name in names]).all()
     constant = {"f": 280.15, "o": 281.0, "ff": 280.15**2, "oo": 281.0**2 + 4.0, "dd": 0.85**2 + 4.0}
     assert np.isnan(score("CORR_POOLED", constant))
     assert np.isnan(score("ACTIVITY", {"vf": 1.0, "vo": 0.0}))
