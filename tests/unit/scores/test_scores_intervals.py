@@ -138,6 +138,19 @@ def test_variance_of_one_cosine_by_hand():
     assert intervals.p_value(values.mean(), error, 1) == pytest.approx(2 * stats.t.sf(t, 1))
 
 
+def test_variance_of_days_with_other_numbers_of_init_times_by_hand():
+    # 25 days have 3 cosines. What a day adds to the mean is the sum over its init times.
+    rng = np.random.default_rng(12)
+    day = np.repeat(np.arange(25), rng.integers(1, 5, 25))
+    values = rng.normal(size=len(day))
+    influence = np.array([(values - values.mean())[day == one].sum() for one in range(25)])
+    angles = np.pi * np.outer(np.arange(1, 4), np.arange(25) + 0.5) / 25
+    variance = np.mean((np.sqrt(2 / 25) * np.cos(angles) @ influence) ** 2)
+    evidence = Evidence(day, np.ones((len(day), 1), bool))
+    [error] = intervals.standard_error(evidence.coefficients(values[:, None, None], values.mean()[None, None]))[0]
+    assert error == pytest.approx(np.sqrt(25 * variance) / len(day))
+
+
 @given(st.integers(0, 10**6))
 def test_cells_with_other_days_do_not_mix(seed):
     rng = np.random.default_rng(seed)
