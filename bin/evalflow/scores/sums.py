@@ -54,6 +54,21 @@ class Points:
         if not len(self.starts) or edges[0] != 0 or (np.diff(edges) <= 0).any():
             raise ValueError("starts of atoms must rise from 0, and each atom must hold a point")
 
+    @classmethod
+    def sorted_by_atom(
+        cls,
+        order: NDArray[np.intp],
+        starts: NDArray[np.intp],
+        weights: NDArray[np.float64] | None = None,
+        boxes: Mapping[float, NDArray[np.intp]] | None = None,
+    ) -> "Points":
+        """Return the points of a domain whose atoms have this order and these starts.
+
+        Weights and boxes are given in the domain's order.
+        """
+        in_order = None if weights is None else np.asarray(weights, np.float64)[order]
+        return cls(len(order), starts, in_order, order, {scale: box[order] for scale, box in (boxes or {}).items()})
+
     @cached_property
     def weight_of_point(self) -> NDArray[np.float64]:
         """The weight of each point, 1 where there are no weights, [n]."""

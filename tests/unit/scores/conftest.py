@@ -48,9 +48,7 @@ class World:
         key = sum(inside.astype(int) << bit for bit, inside in enumerate(self.regions.values()))
         order = np.argsort(key, kind="stable")
         starts = np.flatnonzero(np.r_[True, np.diff(key[order]) != 0])
-        weights = None if self.weights is None else self.weights[order]
-        boxes = {scale: box[order] for scale, box in (boxes or {}).items()}
-        return Points(len(order), starts, weights, order, boxes)
+        return Points.sorted_by_atom(order, starts, self.weights, boxes)
 
     def sums(self, source: int, *, values=(), climatology=False, boxes=None, only=None) -> list[Sums]:
         """Return what the files of statistics of a source hold, by init time."""
