@@ -39,6 +39,8 @@ def grib(
     try:
         for key, value in {**({} if sample else SMALL), **DATE, **keys}.items():
             eccodes.codes_set(handle, key, value)
+        if edition == 2 and "numberOfDataPoints" not in keys:
+            _count_points(handle)
         size = eccodes.codes_get(handle, "numberOfDataPoints", ktype=int)
         field = np.arange(size, dtype=float) if values is None else np.asarray(list(values), dtype=float)
         if np.isnan(field).any():
@@ -51,6 +53,16 @@ def grib(
         return eccodes.codes_get_message(handle)
     finally:
         eccodes.codes_release(handle)
+
+
+def _count_points(handle: int) -> None:
+    """Write the number of points of a grid of rows and columns: GRIB2 has it besides Ni and Nj."""
+    try:
+        columns, rows = (eccodes.codes_get(handle, key, ktype=int) for key in ("Ni", "Nj"))
+    except eccodes.KeyValueNotFoundError:
+        return
+    if eccodes.CODES_MISSING_LONG not in (columns, rows):
+        eccodes.codes_set(handle, "numberOfDataPoints", columns * rows)
 
 
 def on_level(name: str, level: int, **keys: Any) -> dict[str, Any]:
@@ -74,7 +86,7 @@ def sum_of(steps: str, name: str = "tp", **keys: Any) -> dict[str, Any]:
 def unstructured(points: int, uuid: str = "", **keys: Any) -> dict[str, Any]:
     """Return the keys of a grid without coordinates."""
     grid = {"gridType": "unstructured_grid", "numberOfDataPoints": points}
-    return {**grid, **({"uuidOfHGrid": uuid} if uuid else {}), **keys}
+    return {**grid, **({"uuidOfHGrid": uuid.replace("-", "")} if uuid else {}), **keys}
 
 
 def write(path: Path, *messages: bytes) -> Path:
