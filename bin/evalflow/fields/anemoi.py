@@ -12,7 +12,7 @@ import numpy as np
 from evalflow.errors import UserError
 from evalflow.fields.arrays import Arrays, Variable, as_timedelta, microseconds_in, times_of
 from evalflow.fields.cf import Told
-from evalflow.fields.grids import Grid
+from evalflow.fields.grids import Grid, Kind
 from evalflow.fields.params import Param, convert, find_param, param_named
 from evalflow.fields.reader import member_index
 from evalflow.fields.units import STANDARD_GRAVITY
@@ -148,10 +148,11 @@ class AnemoiArchive:
     def _grid(self) -> Grid:
         latitudes = np.asarray(self._variable("latitudes", "latitude").read())
         longitudes = np.asarray(self._variable("longitudes", "longitude").read())
-        shape = tuple(self._arrays.attrs.get("field_shape") or ())
-        shape = shape if len(shape) == 2 and shape[0] * shape[1] == latitudes.size else None
-        kind = "unstructured"
-        if shape:
+        recorded: list[int] = list(self._arrays.attrs.get("field_shape") or ())
+        shape: tuple[int, int] | None = None
+        kind: Kind = "unstructured"
+        if len(recorded) == 2 and recorded[0] * recorded[1] == latitudes.size:
+            shape = (int(recorded[0]), int(recorded[1]))
             rows = latitudes.reshape(shape)
             columns = longitudes.reshape(shape)
             regular = np.allclose(rows, rows[:, :1], atol=1e-4) and np.allclose(columns, columns[:1], atol=1e-4)

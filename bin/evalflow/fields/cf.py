@@ -272,7 +272,7 @@ def sum_length(arrays: Arrays, one: Field, dim: str) -> np.ndarray | np.timedelt
     for names, method, comment in _METHOD.findall(text(one.variable.attrs.get("cell_methods", ""))):
         interval = _INTERVAL.search(comment)
         length = microseconds_in(interval[2]) if interval else None
-        if method == "sum" and length and not _SPACE & set(names.split(": ")):
+        if method == "sum" and interval and length and not _SPACE & set(names.split(": ")):
             return np.timedelta64(round(float(interval[1]) * length), "us")
     raise UserError(
         f"{one.where()} is a sum over time, and nothing says of what time: add bounds to {dim}, or to its cell_methods "

@@ -7,7 +7,7 @@ import numpy as np
 from evalflow.errors import UserError
 from evalflow.fields.arrays import Arrays, Variable, text, units_of
 from evalflow.fields.cf import Field, Told, find_fields
-from evalflow.fields.grids import Grid
+from evalflow.fields.grids import Grid, Kind
 from evalflow.fields.units import STANDARD_GRAVITY, conversion
 
 FindGrid = Callable[[int, str | None], Grid | None]
@@ -49,9 +49,12 @@ def grid_of(
     if latitude is None or longitude is None:
         return _elsewhere(arrays, one, find_grid), one.space
     north, east = _degrees(latitude), _degrees(longitude)
+    kind: Kind = "unstructured"
+    shape: tuple[int, int] | None = None
     if latitude.dims == longitude.dims and set(latitude.dims) == set(one.space):
-        space, shape = latitude.dims, latitude.shape if len(latitude.dims) == 2 else None
-        kind = "projected" if shape else "unstructured"
+        space = latitude.dims
+        if north.ndim == 2:
+            kind, shape = "projected", (north.shape[0], north.shape[1])
     elif len(latitude.dims) == len(longitude.dims) == 1 and {*latitude.dims, *longitude.dims} == set(one.space):
         space, shape, kind = (*latitude.dims, *longitude.dims), (north.size, east.size), "regular"
         north, east = np.meshgrid(north, east, indexing="ij")

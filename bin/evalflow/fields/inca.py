@@ -141,10 +141,8 @@ class IncaForecast:
 
     def lead_times(self, param: str) -> list[timedelta]:
         """Return the lead times of a param, sorted."""
-        if param in _WIND_PARTS:
-            found = self._places("SP_10M").keys() & self._places("DD_10M").keys()
-        else:
-            found = self._places(param).keys()
+        held = ("SP_10M", "DD_10M") if param in _WIND_PARTS else (param,)
+        found = set.intersection(*(set(self._places(one)) for one in held))
         return sorted(lead for lead in found if lead >= timedelta(0))
 
     def accumulation(self, param: str, lead_time: timedelta) -> timedelta | None:

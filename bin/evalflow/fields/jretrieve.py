@@ -157,13 +157,14 @@ class JretrieveSource:
         """
         command = [self._service.program, "-s", self._selection.seq_type, *words, "--format", "csv"]
         command += self._selection.words()
-        for pause in (*_PAUSES, None):
+        problem: str | None = ""
+        for pause in (0, *_PAUSES):
+            time.sleep(pause)
             problem, output = self._try(command)
             if problem is None:
                 return output
-            if pause is not None:
-                time.sleep(pause)
-        raise UserError(f"{self.where}: no {what} after {len(_PAUSES) + 1} tries: {self._service.scrub(problem)}")
+        said = self._service.scrub(problem or "")
+        raise UserError(f"{self.where}: no {what} after {len(_PAUSES) + 1} tries: {said}")
 
     def _try(self, command: Sequence[str]) -> tuple[str | None, bytes]:
         """Return what is wrong, or None, and what the program prints."""
