@@ -45,8 +45,8 @@ def grib(
         field = np.arange(size, dtype=float) if values is None else np.asarray(list(values), dtype=float)
         if np.isnan(field).any():
             eccodes.codes_set(handle, "bitmapPresent", 1)
-            eccodes.codes_set(handle, "missingValue", 9999.0)
-            field = np.where(np.isnan(field), 9999.0, field)
+        eccodes.codes_set(handle, "missingValue", 1e30)
+        field = np.where(np.isnan(field), 1e30, field)
         if packing:
             eccodes.codes_set(handle, "packingType", packing)
         eccodes.codes_set_values(handle, field)
