@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -23,40 +23,42 @@ _ECMWF = 98
 _SINCE_START = {(128, 228), (228, 228)}
 """Fields of ECMWF's in GRIB1 that are sums since the start, although their time says one moment only."""
 
-Time = timedelta | datetime
+Time = TypeVar("Time", timedelta, datetime)
 Slot = dict[str, Message]
 """The messages of one param, time and member by grid: a source may hold a field on several grids."""
 
 
-class Catalogue(Protocol):
+class Catalogue(Protocol[Time]):
     """The messages of a source by time, read when they are asked for.
 
     Attributes
     ----------
-    times : sorted
     notes : for the user to see
     where : names the source in messages
     """
 
-    times: list
     notes: list[str]
     where: str
+
+    @property
+    def times(self) -> list[Time]:
+        """Return all times, sorted."""
 
     def messages(self, time: Time) -> list[Message]:
         """Return the messages of a time."""
 
-    def sample(self) -> list:
+    def sample(self) -> list[Time]:
         """Return times that show which params, members and grids there are: all, where that costs nothing more."""
 
 
-class _GribReader:
+class _GribReader(Generic[Time]):
     """What forecasts and archives share: params, members, grids and values."""
 
     def __init__(
-        self, catalogue: Catalogue, *, units: Mapping[str, str] | None = None, find_grid: FindGrid | None = None
+        self, catalogue: Catalogue[Time], *, units: Mapping[str, str] | None = None, find_grid: FindGrid | None = None
     ) -> None:
         self.notes = catalogue.notes
-        self._catalogue = catalogue
+        self._catalogue: Catalogue[Time] = catalogue
         self._units = {param_named(name).name: unit for name, unit in (units or {}).items()}
         self._find_grid = find_grid
         self._values = Values()
@@ -139,7 +141,7 @@ class _GribReader:
     def describe(self, param: str) -> str:
         """Return file, message and units of a param."""
         message = self._first(param)
-        return f"{message.where} [{self._units.get(param) or self._param(message.field)[1]}]"
+        return f"{message.where} [{self._units.get(param) or self._known_param(message)[1]}]"
 
     def grid(self, param: str) -> Grid:
         """Return the points of all grids of a param that are not missing by construction, together."""
@@ -225,8 +227,14 @@ class _GribReader:
         across = self._in_own_unit(partner, other)
         return turn_winds(values, across, angle)[0] if kind == "U" else turn_winds(across, values, angle)[1]
 
+    def _known_param(self, message: Message) -> tuple[Param, str]:
+        """Return the param of a message that is known to be of one."""
+        found = self._param(message.field)
+        assert found is not None
+        return found
+
     def _unit(self, message: Message) -> str:
-        param, units = self._param(message.field)
+        param, units = self._known_param(message)
         return self._units.get(param.name, units)
 
     def _in_own_unit(self, param: str, message: Message) -> np.ndarray:
@@ -251,7 +259,7 @@ class _GribReader:
         return next(iter(slots[0].values())) if slots else self._first(param)
 
     def _sum_length(self, message: Message, since_start: timedelta) -> timedelta | None:
-        param = self._param(message.field)[0]
+        param = self._known_param(message)[0]
         if not param.accumulated:
             return None
         if message.interval is not None:
@@ -266,12 +274,12 @@ def _check_grid(message: Message, grids: Collection[str], param: str, first: Mes
         raise UserError(f"{message.where}: {param} is on another grid than in {first.where}")
 
 
-class GribForecast(_GribReader):
+class GribForecast(_GribReader[timedelta]):
     """The forecast of one init time; see `reader.Forecast`."""
 
     def _rank(self, message: Message) -> tuple:
         # Sums since the start serve every amount; of extremes the shortest interval says most.
-        since_start = message.interval == message.lead_time and self._param(message.field)[0].accumulated
+        since_start = message.interval == message.lead_time and self._known_param(message)[0].accumulated
         return not since_start, message.interval or timedelta(0)
 
     def lead_times(self, param: str) -> list[timedelta]:
@@ -296,7 +304,7 @@ class GribForecast(_GribReader):
         return self._sum_length(self._one_of(param, lead_time), lead_time)
 
 
-class GribArchive(_GribReader):
+class GribArchive(_GribReader[datetime]):
     """Analyses by valid time; see `reader.Archive`. Forecasts serve too: of several the one with the shortest lead time."""
 
     def _rank(self, message: Message) -> tuple:

@@ -110,7 +110,10 @@ def _by_eccodes(message: Message, handle: int) -> _Known:
         shape = (columns, rows) if scanning.by_column else (rows, columns)
     if shape and scanning.alternating and kind in _LATLON:
         latitudes, longitudes = (alternate(part.reshape(shape)).ravel() for part in (latitudes, longitudes))
-    grid = Grid(latitudes, longitudes, _KINDS.get(kind, "projected"), None if scanning.alternating else shape)
+    try:
+        grid = Grid(latitudes, longitudes, _KINDS.get(kind, "projected"), None if scanning.alternating else shape)
+    except ValueError as error:
+        raise UserError(f"{message.where}: {error}") from None
     if not (integer(handle, "resolutionAndComponentFlags") or 0) & _ALONG_GRID or grid.kind != "projected":
         return _Known(grid)
     if grid.shape is None:
@@ -138,12 +141,12 @@ def _coordinates(handle: int, kind: str, scanning: Scanning) -> tuple[np.ndarray
 
 def _angle_of_axis(grid: Grid, axis: int, sign: int) -> np.ndarray:
     """Return the angle from the east to the axis of increasing x, of which `axis` and `sign` say how it is scanned."""
-    vectors = unit_vectors(grid.latitudes, grid.longitudes).reshape(*grid.shape, 3)
-    step = sign * np.gradient(vectors, axis=axis, edge_order=2).reshape(-1, 3)
+    vectors = unit_vectors(grid.latitudes, grid.longitudes)
+    step = sign * np.gradient(vectors.reshape(*(grid.shape or ()), 3), axis=axis, edge_order=2).reshape(-1, 3)
     latitudes, longitudes = np.deg2rad(grid.latitudes), np.deg2rad(grid.longitudes)
     zero = np.zeros_like(latitudes)
     east = np.stack([-np.sin(longitudes), np.cos(longitudes), zero], axis=-1)
-    north = np.cross(vectors.reshape(-1, 3), east)
+    north = np.cross(vectors, east)
     return np.arctan2(np.sum(step * north, axis=-1), np.sum(step * east, axis=-1))
 
 

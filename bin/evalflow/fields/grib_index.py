@@ -13,7 +13,7 @@ from pathlib import Path
 
 from evalflow.errors import UserError
 from evalflow.fields.codes import GribError
-from evalflow.fields.grib_headers import Keys, keys_of
+from evalflow.fields.grib_headers import Keys, keys_of, required
 from evalflow.fields.grib_scan import Part, is_grib, scan
 from evalflow.fields.grib_times import GRIB1_MOMENTS, grib1_times, grib2_times
 
@@ -151,12 +151,12 @@ def _digest(section: bytes) -> str:
 
 def _field_of_grib1(keys: Keys) -> tuple[Field, int | None]:
     """Return what a field of GRIB1 is, and its member."""
-    table, number = keys("table2Version"), keys("indicatorOfParameter")
-    centre, indicator = keys("centre"), keys("timeRangeIndicator")
-    more = [(key, value) for key in _MORE_OF_GRIB1 if (value := keys(key))]
-    kind = keys("marsType") if centre == _ECMWF else None
-    if kind in _MARS_TYPES:
-        more.append(("type", _MARS_TYPES[kind]))
+    table, number = required(keys, "table2Version"), required(keys, "indicatorOfParameter")
+    centre, indicator = keys("centre"), required(keys, "timeRangeIndicator")
+    more: list[tuple[str, int | str]] = [(key, value) for key in _MORE_OF_GRIB1 if (value := keys(key))]
+    kind = _MARS_TYPES.get((centre == _ECMWF and keys("marsType")) or 0)
+    if kind:
+        more.append(("type", kind))
     numbers = (table, number)
     if centre == _ECMWF:
         numbers = TWINS.get(numbers, numbers)
@@ -167,7 +167,7 @@ def _field_of_grib1(keys: Keys) -> tuple[Field, int | None]:
         numbers=numbers,
         centre=centre if table >= _LOCAL_TABLE else None,
         statistic=None if indicator in GRIB1_MOMENTS else _GRIB1_STATISTICS.get(indicator, f"indicator {indicator}"),
-        first=(keys("indicatorOfTypeOfLevel"), float(level[0] or 0)),
+        first=(required(keys, "indicatorOfTypeOfLevel"), float(level[0] or 0)),
         second=None if level[0] == level[1] else (0, float(level[1] or 0)),
         more=tuple(more),
     )
@@ -176,7 +176,7 @@ def _field_of_grib1(keys: Keys) -> tuple[Field, int | None]:
 
 def _field_of_grib2(keys: Keys) -> tuple[Field, int | None]:
     """Return what a field of GRIB2 is, and its member."""
-    numbers = tuple(keys(key) for key in ("discipline", "parameterCategory", "parameterNumber"))
+    numbers = tuple(required(keys, key) for key in ("discipline", "parameterCategory", "parameterNumber"))
     more = []
     if keys("productDefinitionTemplateNumber") not in _PLAIN_TEMPLATES:
         more = [(key, value) for key in _MORE if (value := keys(key)) is not None]

@@ -54,7 +54,10 @@ def _read(path: Path, points: int) -> Grid:
     module = next((module for marks, module in _READERS if start.startswith(marks)), None)
     if module is None:
         raise UserError(f"{path}: named in `grids`, but neither GRIB nor NetCDF")
-    grid = importlib.import_module(module).read_grid(path, points)
+    try:
+        grid = importlib.import_module(module).read_grid(path, points)
+    except ValueError as error:
+        raise UserError(f"{path}: named in `grids`, but {error}") from None
     if grid is None:
         raise UserError(f"{path}: named in `grids`, but has no coordinates of {points} points")
     return grid

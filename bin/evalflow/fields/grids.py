@@ -45,7 +45,7 @@ class Grid:
         # The second step catches -1e-20, of which the remainder is 360.0.
         longitudes = (longitudes + 180.0) % 360.0 - 180.0
         longitudes[longitudes >= 180.0] -= 360.0
-        parts = {"latitudes": latitudes, "longitudes": longitudes}
+        parts: dict[str, np.ndarray] = {"latitudes": latitudes, "longitudes": longitudes}
         if self.elevation is not None:
             parts["elevation"] = np.asarray(self.elevation, dtype=np.float32).ravel()
         if self.area is not None:
@@ -115,12 +115,12 @@ def join(grids: list[Grid]) -> Grid:
     """Return the points of several grids, one grid after the other. One alone stays what it is."""
     if len(grids) == 1:
         return grids[0]
-    elevations = [grid.elevation for grid in grids]
+    elevations = [grid.elevation for grid in grids if grid.elevation is not None]
     return Grid(
         np.concatenate([grid.latitudes for grid in grids]),
         np.concatenate([grid.longitudes for grid in grids]),
         "unstructured",
-        elevation=None if any(part is None for part in elevations) else np.concatenate(elevations),
+        elevation=np.concatenate(elevations) if len(elevations) == len(grids) else None,
     )
 
 

@@ -51,7 +51,7 @@ class OneMember:
         """
         if self._member != MEAN:
             return self._reader.read(param, lead_time, self._member)
-        members = self._reader.members(param) or [None]
+        members: list[str | None] = [*self._reader.members(param)] or [None]
         total, count = None, 0
         for one in members:
             values = self._reader.read(param, lead_time, one)
