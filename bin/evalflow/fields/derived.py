@@ -1,4 +1,4 @@
-"""Params that files do not hold, made of those that they hold: speed and direction of winds, amounts of precipitation."""
+"""Params that are made of others: speed and direction of winds, amounts of precipitation."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,7 +13,7 @@ from evalflow.fields.params import find_param
 from evalflow.fields.reader import Archive, Forecast, Reader
 
 LOWEST_AMOUNT = -0.1
-"""kg m-2. What is below was not made by packing: the field is no accumulation of the kind that its file says."""
+"""kg m-2. Packing makes none below: the field is no sum of the kind that its file says."""
 _TIMES_AT_ONCE = 48
 """Of an archive: how many times are gone through together, so that memory stays small."""
 
@@ -56,7 +56,10 @@ class _Derived(Generic[Time]):
         return self._reader.notes + [f"{param}: {n} negative amounts became 0" for param, n in self.clipped.items()]
 
     def params(self) -> set[str]:
-        """Return the params that are held, and speed and direction of the winds. Amounts of precipitation are not listed."""
+        """Return the params that are held, and speed and direction of the winds.
+
+        Amounts of precipitation are not listed.
+        """
         held = self._held
         levels = {name[2:] for name in held if name.startswith("U_")} & {
             name[2:] for name in held if name.startswith("V_")
@@ -109,7 +112,7 @@ class _Derived(Generic[Time]):
         return np.where(negative, np.float32(0), amounts)
 
     def _starts(self, end: Time, until: Time) -> dict[Time, list[tuple[str, Time]]]:
-        """Return from which times the sums that are held reach up to `end` without a gap, and by which fields.
+        """Return the times from which sums reach up to `end` without a gap, and by which fields.
 
         Times before `until` are where a sum that crosses it starts; nothing is looked up beyond.
         """
@@ -126,14 +129,15 @@ class _Derived(Generic[Time]):
         return found
 
     def _sums_at(self, time: Time) -> list[tuple[str, timedelta]]:
-        """Return the amounts that are held at a time, each with the length of time that it is a sum of."""
+        """Return the amounts that are held at a time, and what length of time each is a sum of."""
         raise NotImplementedError
 
     def terms_of_sum(self, start: Time, end: Time) -> list[tuple[int, str, Time]] | None:
-        """Return the fields whose signed sum is the amount between two times, or None where there are none.
+        """Return the fields whose signed sum is the amount between two times, or None.
 
-        Sums of any kind do: since the start (one minus another), of each interval (one after the other), running or starting
-        anew at times. From both ends a chain of sums goes back in time; where the two meet the rest cancels.
+        Sums of any kind do: since the start (one minus another), of each interval (one after the
+        other), running or starting anew at times. From both ends a chain of sums goes back in time;
+        where the two meet the rest cancels.
         """
         ahead = self._starts(end, start)
         behind: dict[Time, list[tuple[str, Time]]] = {start: []}
@@ -190,7 +194,8 @@ class DerivedForecast(_Derived[timedelta]):
     def lead_times(self, param: str) -> list[timedelta]:
         """Return the wanted lead times at which a param can be had, sorted.
 
-        `TOT_PREC` is the amount since the start, `TOT_PREC<N>` that of the N hours before, which begins at N hours.
+        `TOT_PREC` is the amount since the start, `TOT_PREC<N>` that of the N hours before, which
+        begins at N hours.
         """
         winds = _winds_of(param)
         if _is_amount(param):
@@ -230,12 +235,15 @@ class DerivedForecast(_Derived[timedelta]):
         return self._forecast.read(param, lead_time, member)
 
     def accumulation(self, param: str, lead_time: timedelta) -> timedelta | None:
-        """Return the length of the time, ending at a lead time, that the values are a sum of; None: they are no sums."""
+        """Return the length of the time that the values at a lead time are a sum of, or None."""
         return (_hours_of(param) or lead_time) if _is_amount(param) else None
 
 
 class DerivedArchive(_Derived[datetime]):
-    """An archive with params derived; see `reader.Archive`. `TOT_PREC` is not among them: it has no start here."""
+    """An archive with params derived; see `reader.Archive`.
+
+    `TOT_PREC` is not among them: it has no start here.
+    """
 
     def __init__(self, reader: Archive) -> None:
         super().__init__(reader)
@@ -260,12 +268,15 @@ class DerivedArchive(_Derived[datetime]):
         return self._archive.valid_times(self._source_of(param))
 
     def read(self, param: str, valid_time: datetime, member: str | None = None) -> np.ndarray:
-        """Return the values (float32 [points]) at a valid time: missing where the archive lacks what they are made of."""
+        """Return the values (float32 [points]) at a valid time: missing where a part is missing."""
         found = [values for _, _, values in self.read_many([param], [valid_time], member)]
         return found[0] if found else np.full(self.grid(param).size, np.nan, dtype=np.float32)
 
     def read_sum(self, start: datetime, end: datetime, member: str | None = None) -> np.ndarray:
-        """Return the precipitation (kg m-2, float32 [points]) between two times: missing where the archive lacks a part."""
+        """Return the precipitation between two times (kg m-2, float32 [points]).
+
+        It is missing where the archive lacks a part.
+        """
         param, terms = "TOT_PREC", self.terms_of_sum(start, end)
         if terms is None:
             return np.full(self.grid(param).size, np.nan, dtype=np.float32)
@@ -274,7 +285,10 @@ class DerivedArchive(_Derived[datetime]):
     def read_many(
         self, params: Iterable[str], valid_times: Iterable[datetime], member: str | None = None
     ) -> Iterator[tuple[str, datetime, np.ndarray]]:
-        """Yield (param, valid time, values) of what is there. The archive is gone through once for 48 times."""
+        """Yield (param, valid time, values) of what is there.
+
+        The archive is gone through once for 48 times.
+        """
         names, times = list(dict.fromkeys(params)), sorted(set(valid_times))
         for first in range(0, len(times), _TIMES_AT_ONCE):
             yield from self._read_some(names, times[first : first + _TIMES_AT_ONCE], member)
@@ -304,7 +318,7 @@ class DerivedArchive(_Derived[datetime]):
         return self._combine(param, fields)
 
     def accumulation(self, param: str, valid_time: datetime) -> timedelta | None:
-        """Return the length of the time, ending at a valid time, that the values are a sum of; None: they are no sums."""
+        """Return the length of the time that the values at a valid time are a sum of, or None."""
         if not _is_amount(param):
             return None
         return _hours_of(param) or self._archive.accumulation(param, valid_time)

@@ -18,14 +18,14 @@ from evalflow.fields.params import Param, convert, param_named
 from evalflow.fields.reader import member_index
 
 _CACHE_BYTES = 64 << 20
-"""Decoded fields that are kept: amounts of precipitation need a field again some hours later, winds at once."""
+"""Decoded fields that are kept: winds need one again at once, amounts of rain hours later."""
 _ECMWF = 98
 _SINCE_START = {(128, 228), (228, 228)}
-"""Fields of ECMWF's in GRIB1 that are sums since the start, although their time says one moment only."""
+"""Fields of ECMWF's in GRIB1 that are sums since the start, although their time is a moment."""
 
 Time = TypeVar("Time", timedelta, datetime)
 Slot = dict[str, Message]
-"""The messages of one param, time and member by grid: a source may hold a field on several grids."""
+"""The messages of one param, time and member by grid: there may be several grids."""
 
 
 class Catalogue(Protocol[Time]):
@@ -48,7 +48,7 @@ class Catalogue(Protocol[Time]):
         """Return the messages of a time."""
 
     def sample(self) -> list[Time]:
-        """Return times that show which params, members and grids there are: all, where that costs nothing more."""
+        """Return times that show what there is: all, where that costs nothing more."""
 
 
 class _GribReader(Generic[Time]):
@@ -83,7 +83,7 @@ class _GribReader(Generic[Time]):
         return self._params[field]
 
     def _look_into(self, times: Iterable[Time]) -> None:
-        """Take up the fields of some times: of several messages of one field the best, of equal ones the last."""
+        """Take up the fields of some times: of several messages the best, of equals the last."""
         for time in times:
             if time in self._looked_into:
                 continue
@@ -144,7 +144,7 @@ class _GribReader(Generic[Time]):
         return f"{message.where} [{self._units.get(param) or self._known_param(message)[1]}]"
 
     def grid(self, param: str) -> Grid:
-        """Return the points of all grids of a param that are not missing by construction, together."""
+        """Return the points of all grids of a param that are not missing by construction."""
         if param not in self._grids:
             parts = []
             for digest, used in self._layout(param).items():
@@ -167,7 +167,7 @@ class _GribReader(Generic[Time]):
         return grid
 
     def _layout(self, param: str) -> dict[str, np.ndarray | None]:
-        """Return the grids of a param, and the points of each that are used (bool [n]; None: all)."""
+        """Return the grids of a param, and the points that are used of each: bool [n] or None for all."""
         if param not in self._layouts:
             first, slots = self._first(param), self._known_slots(param)
             full = max(slots, key=len)
@@ -178,7 +178,7 @@ class _GribReader(Generic[Time]):
         return self._layouts[param]
 
     def _used(self, digest: str, slots: list[Slot]) -> np.ndarray:
-        """Return which points of one of several grids a source uses: those that are not missing (bool [n]).
+        """Return which points of one of several grids are used: those that are not missing.
 
         Amounts may be missing everywhere at the start: the first field that has values decides.
         """
@@ -210,7 +210,7 @@ class _GribReader(Generic[Time]):
         return np.concatenate(parts)  # always a copy: decoded fields are kept
 
     def _to_east_and_north(self, param: str, time: Time, number: int, message: Message) -> np.ndarray:
-        """Return a message's values in the param's unit, parts of winds along a grid's axes turned."""
+        """Return a message's values in the param's unit, winds along a grid's axes turned."""
         values = self._in_own_unit(param, message)
         kind, _, rest = param.partition("_")
         if kind not in ("U", "V"):
@@ -283,12 +283,17 @@ class GribForecast(_GribReader[timedelta]):
         return not since_start, message.interval or timedelta(0)
 
     def lead_times(self, param: str) -> list[timedelta]:
-        """Return the lead times of a param, sorted. Of files that were not looked into yet they are those of the files."""
+        """Return the lead times of a param, sorted.
+
+        Of files that were not looked into yet they are those of the files.
+        """
         held = self._known(param)
         return [time for time in self._catalogue.times if time in held or time not in self._looked_into]
 
     def read(self, param: str, lead_time: timedelta, member: str | None = None) -> np.ndarray:
-        """Return the values (float32 [points]) at a lead time: all missing where it turns out that the file has none.
+        """Return the values (float32 [points]) at a lead time.
+
+        They are missing where it turns out that the file of a lead time has none.
 
         Raises
         ------
@@ -300,12 +305,15 @@ class GribForecast(_GribReader[timedelta]):
         return self._read(param, lead_time, member)
 
     def accumulation(self, param: str, lead_time: timedelta) -> timedelta | None:
-        """Return the length of the time, ending at a lead time, that the values are a sum of; None: they are no sums."""
+        """Return the length of the time that the values at a lead time are a sum of, or None."""
         return self._sum_length(self._one_of(param, lead_time), lead_time)
 
 
 class GribArchive(_GribReader[datetime]):
-    """Analyses by valid time; see `reader.Archive`. Forecasts serve too: of several the one with the shortest lead time."""
+    """Analyses by valid time; see `reader.Archive`.
+
+    Forecasts serve too: of several the one with the shortest lead time.
+    """
 
     def _rank(self, message: Message) -> tuple:
         return message.lead_time, message.interval or timedelta(0)
@@ -329,6 +337,6 @@ class GribArchive(_GribReader[datetime]):
                     yield param, time, self._read(param, time, member)
 
     def accumulation(self, param: str, valid_time: datetime) -> timedelta | None:
-        """Return the length of the time, ending at a valid time, that the values are a sum of; None: they are no sums."""
+        """Return the length of the time that the values at a valid time are a sum of, or None."""
         message = self._one_of(param, valid_time)
         return self._sum_length(message, message.lead_time)

@@ -1,8 +1,9 @@
 """Keys of GRIB headers by ecCodes' names, fast where the layout is plain.
 
-ecCodes takes about 0.4 ms to open a header, because it builds all keys that there can be. A forecast has thousands. Nearly all
-of its messages in GRIB2 are of four templates (a moment or an interval, of an ensemble or not), whose layout is fixed
-(WMO Manual on Codes I.2, templates 4.0, 4.1, 4.8 and 4.11): their keys are unpacked here. Everything else is ecCodes' business.
+ecCodes takes about 0.4 ms to open a header, because it builds all keys that there can be. A
+forecast has thousands. Nearly all of its messages in GRIB2 are of four templates (a moment or an
+interval, of an ensemble or not), whose layout is fixed (WMO Manual on Codes I.2, templates 4.0,
+4.1, 4.8 and 4.11): their keys are unpacked here. Everything else is ecCodes' business.
 """
 
 import re
@@ -15,7 +16,7 @@ from evalflow.fields import codes
 from evalflow.fields.codes import eccodes
 
 Keys = Callable[[str], int | None]
-"""From a name of ecCodes to a number, or None where there is no such key, or its value is missing."""
+"""From a name of ecCodes to a number, or None where there is none, or a missing value."""
 
 STEPS = ("startStep", "endStep")
 """Keys that ecCodes computes from all that a message says of its time: here in seconds."""

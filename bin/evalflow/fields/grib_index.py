@@ -1,7 +1,8 @@
 """What is in GRIB files: one description per field, from the headers alone.
 
-The proof that a forecast is whole and the readers use the same index. A field is told from others by its numbers, never by a
-short name (`10fg` becomes `10fg3` where steps get longer) nor by how its time is coded.
+The proof that a forecast is whole and the readers use the same index. A field is told from others
+by its numbers, never by a short name (`10fg` becomes `10fg3` where steps get longer) nor by how its
+time is coded.
 """
 
 import functools
@@ -22,7 +23,8 @@ _LOCAL = 192
 _LOCAL_TABLE = 128
 """Tables from here on are a centre's own (GRIB1)."""
 _ECMWF = 98
-# The same quantity over another time has another number in ECMWF's tables: (table, number) → that of the first.
+# The same quantity over another time has another number in ECMWF's tables: (table, number) → that
+# of the first.
 TWINS = {
     (128, 123): (128, 49), (228, 28): (128, 49),  # 10fg6, 10fg3 → 10fg
     (128, 121): (128, 201), (228, 26): (128, 201),  # mx2t6, mx2t3 → mx2t
@@ -58,7 +60,8 @@ class Field:
     numbers : (discipline, category, number) in GRIB2, (table, number) in GRIB1
     centre : that the numbers belong to, None where they are those of the WMO
     statistic : over time: `sum`, `mean`, `maximum`, …; None: of one moment
-    first, second : surfaces as (code, value): of GRIB2 in SI units; `second` is None where there is none
+    first, second : surfaces as (code, value): of GRIB2 in SI units; `second` is None where there is
+        none
     more : other keys that tell fields apart, as pairs
     """
 
@@ -110,7 +113,9 @@ class Message:
 
 
 def read_index(files: Iterable[Path], wanted: Callable[[bytes], bool] | None = None) -> list[Message]:
-    """Return what is in GRIB files, in the order of files and messages. Files that are no GRIB are passed over.
+    """Return what is in GRIB files, in the order of files and messages.
+
+    Files that are no GRIB are passed over.
 
     Parameters
     ----------
@@ -199,7 +204,7 @@ def _surface(keys: Keys, which: str) -> tuple[int, float] | None:
         return None
     value = keys(f"scaledValueOf{which}FixedSurface")
     factor = keys(f"scaleFactorOf{which}FixedSurface")
-    # A surface without a value, such as the ground, is written with 0 or with a missing value. The division is exact
-    # enough that 20 with factor 1 and 2 with factor 0 are one height.
+    # A surface without a value, such as the ground, is written with 0 or with a missing value. The
+    # division is exact enough that 20 with factor 1 and 2 with factor 0 are one height.
     value, factor = value or 0, factor or 0
     return code, value / 10**factor if factor >= 0 else float(value * 10**-factor)

@@ -36,8 +36,9 @@ def _reference_time(keys: Keys) -> datetime:
 def grib1_times(keys: Keys) -> Times:
     """Return reference time, lead time and interval of a GRIB1 message.
 
-    The time range indicators (table 5): 0 a forecast, 1 an initialized analysis, 10 a forecast whose time takes both octets,
-    2–5 an interval from P1 to P2. What else there is, ecCodes' own keys of steps say.
+    The time range indicators (table 5): 0 a forecast, 1 an initialized analysis, 10 a forecast
+    whose time takes both octets, 2–5 an interval from P1 to P2. What else there is, ecCodes' own
+    keys of steps say.
     """
     reference = _reference_time(keys)
     indicator, unit = required(keys, "timeRangeIndicator"), required(keys, "indicatorOfUnitOfTimeRange")
@@ -54,8 +55,8 @@ def grib1_times(keys: Keys) -> Times:
 def grib2_times(keys: Keys) -> Times:
     """Return reference time, lead time and interval of a GRIB2 message.
 
-    An interval begins at the forecast time and is as long as its one time range says; of several nested ones ecCodes' own
-    keys of steps say it.
+    An interval begins at the forecast time and is as long as its one time range says; of several
+    nested ones ecCodes' own keys of steps say it.
     """
     reference = _reference_time(keys)
     unit = keys("indicatorOfUnitForForecastTime")

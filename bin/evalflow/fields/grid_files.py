@@ -1,4 +1,4 @@
-"""Coordinates, elevation and cell areas of grids whose messages carry none: from the files that `grids:` names."""
+"""Coordinates, elevation and areas of grids whose messages carry none, from `grids:`."""
 
 import importlib
 from collections.abc import Sequence
@@ -9,7 +9,8 @@ from evalflow.errors import UserError
 from evalflow.fields.grids import Grid
 from evalflow.fields.specs import GridFile
 
-# What reads a file that begins like this; loaded where one is read, because the libraries below take long to import.
+# What reads a file that begins like this; loaded where one is read, because the libraries below
+# take long to import.
 _READERS = (
     ((b"GRIB",), "evalflow.fields.grid_files_grib"),
     ((b"CDF", b"\x89HDF"), "evalflow.fields.grid_files_netcdf"),

@@ -1,4 +1,4 @@
-"""Grids from GRIB files of constants, as weather services publish them for ICON: CLAT, CLON, HSURF."""
+"""Grids from GRIB files of constants, as services publish them for ICON: CLAT, CLON, HSURF."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ _LATITUDE, _LONGITUDE = (0, 191, 1), (0, 191, 2)
 
 
 def read_grid(path: Path, points: int) -> Grid | None:
-    """Return the grid of so many points in a file, or None where it has no coordinates of so many."""
+    """Return the grid of so many points in a file, or None."""
     values = Values()
     found: dict[str | tuple[int, ...], np.ndarray] = {}
     for message in read_index([path]):

@@ -1,8 +1,9 @@
 """Opens what the config names as forecasts or truth: one table says which module reads what.
 
-A module of the table has `forecast(source, init_time, files)`, `archive(truth)` or both, which return a reader of what the
-files hold (`reader.Forecast`, `reader.Archive`). Derived params and the choice of a member are added here, once for all. A
-module is imported when it is needed: the libraries below are heavy.
+A module of the table has `forecast(source, init_time, files)`, `archive(truth)` or both, which
+return a reader of what the files hold (`reader.Forecast`, `reader.Archive`). Derived params and the
+choice of a member are added here, once for all. A module is imported when it is needed: the
+libraries below are heavy.
 """
 
 import importlib
