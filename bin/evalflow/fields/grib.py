@@ -167,7 +167,7 @@ class _GribReader(Generic[Time]):
         return grid
 
     def _layout(self, param: str) -> dict[str, np.ndarray | None]:
-        """Return the grids of a param, and the points that are used of each: bool [n] or None for all."""
+        """Return the grids of a param, and which points of each are used (bool [n]; None: all)."""
         if param not in self._layouts:
             first, slots = self._first(param), self._known_slots(param)
             full = max(slots, key=len)
