@@ -173,7 +173,7 @@ class IncaForecast:
         values = np.transpose(values, [variable.dims[1:].index(dim) for dim in ("chy", "chx")]).ravel()
         kind = param_named(param)
         said = units_of(variable) or ""
-        own = said if param != "TOT_PREC" and conversion(said, kind.quantity) else usual
+        own = said if conversion(said, kind.quantity) else usual
         return convert(values, self._told.units_for(name, kind) or own, kind, f"{arrays.path}: {name}")
 
     def grid(self, param: str) -> Grid:

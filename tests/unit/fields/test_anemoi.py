@@ -99,6 +99,14 @@ def test_what_a_dataset_records_counts_more_than_its_names(tmp_path):
     np.testing.assert_allclose(told.read("T_2M", DATES[0]), data[0, 0, 0] + 273.15, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("period", "wanted"), [(["6h", "12h"], 6 * H), ([0, 3], 3 * H), (["0h", "30m"], H / 2), (["0", "1d"], 24 * H)]
+)
+def test_periods_as_they_are_recorded(tmp_path, period, wanted):
+    write_dataset(tmp_path / "an.zarr", IFS, variables_metadata={"tp": {"period": period}})
+    assert AnemoiArchive(open_zarr(tmp_path / "an.zarr")).accumulation("TOT_PREC", DATES[0]) == wanted
+
+
 @pytest.mark.parametrize("edge", ["6 hours", "PT6H", None])
 def test_a_period_that_is_none(tmp_path, edge):
     write_dataset(tmp_path / "an.zarr", IFS, variables_metadata={"tp": {"period": [0, edge]}})

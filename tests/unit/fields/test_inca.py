@@ -104,6 +104,12 @@ def test_runs_between_hours_are_as_they_are(root):
     np.testing.assert_allclose(reader.read("T_2M", 2 * H)[0], value("TT", run + 2 * H, run) + 273.15, rtol=1e-6)
 
 
+def test_times_before_the_run_are_not_of_the_forecast(root):
+    run = INIT + 30 * M
+    write(root, "FF", run, [run - H, run, run + H])
+    assert forecast(SourceSpec(root), run, []).lead_times("SP_10M") == [0 * H, H]
+
+
 def test_precipitation_is_summed_from_ten_minutes(root):
     reader = forecast(SourceSpec(root), INIT, [])
     assert reader.accumulation("TOT_PREC", H) == 10 * M and reader.accumulation("T_2M", H) is None

@@ -1,5 +1,6 @@
 """Station tables: tidy or a column per param, Parquet or CSV; what is wrong with one is one line."""
 
+import gzip
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -251,6 +252,41 @@ def test_single_errors_of_observers(tmp_path, stations):
     archive = open_tables(write(tmp_path, "csv", text), None, Told(), stations)
     np.testing.assert_array_equal(archive.read("T_2M", T0), [270, np.nan])
     assert [note.split(": ", 1)[1] for note in archive.notes] == ["1 values of T_2M outside 150 to 350 K are left out"]
+
+
+def test_winds_from_speed_and_direction(tmp_path, stations):
+    """From the west (270°) u is positive, from the north v negative; a calm has no direction."""
+    text = "station,time,FF_10M,DD_10M\nKLO,{0},4,270\n06610,{0},2,0\nKLO,{1},0,\n06610,{1},3,\n".format(
+        "2020-01-31T23:00", "2020-02-01T00:00"
+    )
+    archive = open_tables(write(tmp_path, "csv", text), None, Told(), stations)
+    assert archive.params() == {"SP_10M", "DD_10M", "U_10M", "V_10M"}
+    np.testing.assert_allclose(archive.read("U_10M", T0), [0, 4], atol=1e-6)
+    np.testing.assert_allclose(archive.read("V_10M", T0), [-2, 0], atol=1e-6)
+    for param in ("U_10M", "V_10M"):
+        np.testing.assert_array_equal(archive.read(param, T0 + H), [np.nan, 0])
+
+
+def test_rows_without_a_time_or_a_station(tmp_path, stations):
+    text = "station,time,T_2M\nKLO,2020-01-31T23:00,270\n,2020-01-31T23:00,271\nKLO,,272\n"
+    archive = open_tables(write(tmp_path, "csv", text), None, Told(), stations)
+    assert archive.valid_times("T_2M") == [T0]
+    np.testing.assert_array_equal(archive.read("T_2M", T0), [np.nan, 270])
+
+
+def test_compressed_csv(tmp_path, stations):
+    path = tmp_path / "obs.csv.gz"
+    path.write_bytes(gzip.compress(b"station,time,T_2M\nKLO,2020-01-31T23:00,270\n"))
+    assert open_tables(path, None, Told(), stations).read("T_2M", T0)[1] == 270
+    path.write_bytes(path.read_bytes()[:-12])
+    with pytest.raises(UserError, match="obs.csv.gz: is no table"):
+        open_tables(path, None, Told(), stations).read("T_2M", T0)
+
+
+def test_what_is_read_is_the_callers(tmp_path, stations):
+    archive = open_tables(write(tmp_path, "csv", WIDE), None, Told(), stations)
+    archive.read("T_2M", T0)[:] = 0
+    np.testing.assert_allclose(archive.read("T_2M", T0), [274.65, 272.15], rtol=1e-6)
 
 
 def test_stations_that_are_not_in_their_table(tmp_path, stations):
