@@ -1,4 +1,4 @@
-"""The real data that tests use where they are there, and forecasts at stations out of them as CF NetCDF."""
+"""The real data that tests use where they are there, and CF NetCDF made of them."""
 
 import os
 from datetime import datetime
@@ -29,7 +29,7 @@ def read_meps_ensemble() -> pa.Table:
 
 
 def read_deterministic(source: str) -> pa.Table:
-    """Return MEPS (`MEPS_prod`) or AROME-Arctic (`AROME_Arctic_prod`) at stations, in a column `000`."""
+    """Return MEPS (`MEPS_prod`) or AROME-Arctic (`AROME_Arctic_prod`), in a column `000`."""
     table = pq.read_table(FOLDER / "meps_arome_det_201902.parquet")
     table = table.filter(pc.equal(table["source"], source)).rename_columns({"param_": "param", "value": "000"})
     return table.filter(pc.is_in(table["param"], pa.array(list(NAMES))))

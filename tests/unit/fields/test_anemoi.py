@@ -19,7 +19,10 @@ IFS = ("2t", "10u", "z", "tp", "t_850", "tcc", "cos_latitude")
 
 
 def write_dataset(path, names, *, version=2, chunks=(1, 7, 1, 4), shape=(2, 2), members=1, **attrs):
-    """Write a dataset key by key as anemoi-datasets does; values are 100·date + 10·variable + member/2 + point/8."""
+    """Write a dataset key by key as anemoi-datasets does.
+
+    Values are 100·date + 10·variable + member/2 + point/8.
+    """
     date, variable, member, point = np.meshgrid(
         np.arange(5), np.arange(len(names)), np.arange(members), np.arange(4), indexing="ij"
     )
@@ -161,7 +164,10 @@ def test_what_is_no_dataset_of_analyses(tmp_path):
 
 
 def inference_output(how, names):
-    """Return what anemoi-inference writes, key by key: its NetCDF has the init time, its Zarr has not; neither has units."""
+    """Return what anemoi-inference writes, key by key.
+
+    Its NetCDF has the init time, its Zarr has not; neither has units.
+    """
     steps = np.array([0, 6 * 3600, 12 * 3600])
     start = int((datetime(2025, 1, 31, 18) - datetime(1970, 1, 1)).total_seconds())
     since = "seconds since 1970-01-01 00:00:00+00:00"

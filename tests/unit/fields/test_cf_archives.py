@@ -108,7 +108,7 @@ def test_units_that_are_not_known(tmp_path, how):
 
 
 def test_what_stands_for_missing(tmp_path):
-    """Zarr's fill value of 0 is what arrays have whose writer thought of none: dry places are not missing."""
+    """Zarr's fill value of 0 is what arrays have whose writer thought of none."""
     group = zarr.open_group(tmp_path / "x.zarr", mode="w", zarr_format=2)
     for name, dtype, filling, attrs, dims in (
         ("time", "i8", 0, {"units": "hours since 2020-01-01"}, ["time"]),
@@ -204,7 +204,7 @@ def test_coordinates_in_another_file(tmp_path, how):
 
 
 def test_stations_that_measure(tmp_path, how):
-    """Standard names without heights are those of 2 m and 10 m there, and the axis of time may come last."""
+    """Standard names without heights are those of 2 m and 10 m; the axis of time may be last."""
     fields = {
         "obs_time": (("obs",), np.arange(3), {"units": "hours since 2020-01-01", "standard_name": "time"}),
         "lat": (("station",), np.array([46.0, 47.0]), {"standard_name": "latitude"}),

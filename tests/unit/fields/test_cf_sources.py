@@ -28,7 +28,7 @@ def field(dims, start, units, **attrs):
 
 
 def store(path):
-    """Write a WeatherBench store of two init times with winds, and precipitation since the start."""
+    """Write a store of two init times with winds, and precipitation since the start."""
     dims = ("time", "step", "latitude", "longitude")
     rain = np.cumsum(np.arange(60.0).reshape(2, 5, 2, 3) / 1000, axis=1).astype("f4")
     bounds = np.stack([np.zeros(5), 3 * np.arange(5)], axis=-1)

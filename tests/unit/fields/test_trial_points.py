@@ -1,4 +1,4 @@
-"""Real forecasts at stations (MEPS, AROME-Arctic), written as CF NetCDF of points, beside real observations."""
+"""Real forecasts at stations (MEPS, AROME-Arctic) as CF NetCDF, and real observations."""
 
 from datetime import timedelta
 
@@ -64,7 +64,7 @@ def test_amounts_since_the_start_with_the_noise_of_packing(meps):
 
 
 def test_forecasts_and_observations_meet(meps):
-    """The error of the ensemble mean at stations that both have is that of the tables joined by hand, and plausible."""
+    """The error of the ensemble mean is that of the tables joined by hand, and plausible."""
     table, folder = meps
     columns = {"TT": "T_2M", "FF": "SP_10M", "PE6": "TOT_PREC6"}
     path = FOLDER / "vobs_201902.parquet"
@@ -88,7 +88,8 @@ def test_forecasts_and_observations_meet(meps):
             [one.mean() - joined.get(station, np.nan) for station, one in of(table, "T2m", init_time, lead).items()]
         )
         by_hand = by_hand[np.isfinite(by_hand)]
-        assert 0 <= by_hand.size - errors.size <= 0.02 * by_hand.size  # stations that are at another place at times
+        # Some stations are at another place at times.
+        assert 0 <= by_hand.size - errors.size <= 0.02 * by_hand.size
         assert abs(np.sqrt((errors**2).mean()) - np.sqrt((by_hand**2).mean())) < 0.02
         assert 1 < np.sqrt((errors**2).mean()) < 4
 
