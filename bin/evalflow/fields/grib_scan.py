@@ -19,7 +19,7 @@ Text before the first message is no longer either.
 """
 _MARK, _END = b"GRIB", b"7777"
 _LARGE = 0x800000
-"""In the length of a GRIB1 message: it counts 120 bytes (ECMWF's, for those above 8 MB)."""
+"""In the length of a GRIB1 message: it counts 120 bytes (ECMWF's, where 24 bits are too few)."""
 
 
 @dataclass(frozen=True, slots=True)

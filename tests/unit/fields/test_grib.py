@@ -13,7 +13,7 @@ from evalflow.fields.grid_files import GridFiles
 from evalflow.fields.reader import NotThere
 from evalflow.fields.specs import GridFile
 from support.grib_files import LATITUDES, T_2M, U_10M, V_10M, grib, member, on_level, sum_of, unstructured, write
-from support.trial_data import trial_file
+from support.trial_files import trial_file
 
 INIT, H = datetime(2024, 1, 10), timedelta(hours=1)
 NAN = np.nan

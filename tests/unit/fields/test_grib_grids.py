@@ -14,7 +14,7 @@ from evalflow.fields.grid_files import GridFiles
 from evalflow.fields.grids import Grid
 from evalflow.fields.specs import GridFile
 from support.grib_files import LATITUDES, LONGITUDES, T_2M, grib, unstructured, write
-from support.trial_data import trial_file
+from support.trial_files import trial_file
 
 UUID = "17643da2-5749-59b6-44d2-54a3cd6e2bc0"
 

@@ -7,7 +7,7 @@ from evalflow.fields.codes import eccodes
 from evalflow.fields.grib_index import read_index
 from evalflow.fields.grib_values import Values
 from support.grib_files import T_2M, grib, write
-from support.trial_data import trial_file
+from support.trial_files import trial_file
 
 NAN = np.nan
 PACKINGS = ("grid_simple", "grid_ccsds", "grid_jpeg", "grid_complex", "grid_complex_spatial_differencing", "grid_ieee")

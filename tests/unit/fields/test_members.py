@@ -10,7 +10,7 @@ from evalflow.fields.grib import GribForecast
 from evalflow.fields.grib_catalogues import ForecastFiles
 from evalflow.fields.members import OneMember
 from support.grib_files import T_2M, U_10M, V_10M, grib, member, write
-from support.trial_data import trial_file
+from support.trial_files import trial_file
 
 H = timedelta(hours=1)
 NAN = np.nan

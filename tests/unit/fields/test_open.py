@@ -9,7 +9,7 @@ from evalflow.fields.open import kind_of_truth, open_forecast, open_truth
 from evalflow.fields.reader import NotThere
 from evalflow.fields.specs import SourceSpec, TruthSpec
 from support.grib_files import T_2M, grib, member, sum_of, write
-from support.trial_data import trial_file
+from support.trial_files import trial_file
 
 INIT, H = datetime(2024, 1, 10), timedelta(hours=1)
 
