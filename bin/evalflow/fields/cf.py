@@ -35,13 +35,12 @@ _ROLES = {
     "height": ("height", "heightaboveground"),
 }
 _ROLE_OF = {name: role for role, names in _ROLES.items() for name in names}
-_METHOD = re.compile(r"(\w+(?:: \w+)*): (\w+)(?: \(([^)]*)\))?")
+_METHOD = re.compile(r": (\w+)(?: \(([^)]*)\))?")
 _INTERVAL = re.compile(r"interval: ([\d.]+) ?(\w+)")
 _LEVEL_IN_NAME = re.compile(r"^([tuvzqr])(\d{2,4})$")
 """`z500`, `t850`: earth2studio and others."""
 _HUNDRED_METRES = {"u100", "v100"}
 """The winds at 100 m of ERA5's NetCDF, not at 100 hPa."""
-_SPACE = {"latitude", "longitude", "area", "lat", "lon"}
 
 
 @dataclass(frozen=True)
@@ -278,10 +277,10 @@ def sum_length(arrays: Arrays, one: Field, dim: str) -> np.ndarray | np.timedelt
     bounds = _bounds(arrays, dim)
     if bounds is not None:
         return bounds
-    for names, method, comment in _METHOD.findall(text(one.variable.attrs.get("cell_methods", ""))):
+    for method, comment in _METHOD.findall(text(one.variable.attrs.get("cell_methods", ""))):
         interval = _INTERVAL.search(comment)
         length = microseconds_in(interval[2]) if interval else None
-        if method == "sum" and interval and length and not _SPACE & set(names.split(": ")):
+        if method == "sum" and interval and length:
             return np.timedelta64(round(float(interval[1]) * length), "us")
     raise UserError(
         f"{one.where()} is a sum over time, and nothing says of what time: add bounds to {dim}, or to its cell_methods "

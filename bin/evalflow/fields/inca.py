@@ -2,8 +2,8 @@
 
 A file has one variable: `{root}/{YYYY}/{MM}/{VAR}_INCA_{YYYYmmddHHMM}.nc`. Two things of the source
 are known and undone here. Temperature and dew point of runs at full hours are wrong from 1 h on:
-the run of ten minutes before is read instead. Precipitation says "mm/h" and is the amount of the ten
-minutes before.
+the run of ten minutes before is read instead. Precipitation says "mm/h" and is the amount of the
+ten minutes before.
 """
 
 from collections.abc import Mapping

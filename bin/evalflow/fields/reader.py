@@ -17,10 +17,10 @@ class NotThere(UserError):
 class Reader(Protocol):
     """A source of fields.
 
-    Values are float32 arrays of one dimension, the points of `grid(param)`; missing is NaN.
-    Names of params are canonical (`params.param_named`), values are in the param's own unit. Times are naive
-    and in UTC. Precipitation whose name in the file says the hours is `TOT_PREC<N>`, any other
-    `TOT_PREC`; of both `accumulation` says what time they are sums of.
+    Values are float32 arrays of one dimension, the points of `grid(param)`; missing is NaN. Names
+    of params are canonical (`params.param_named`), values are in the param's own unit. Times are
+    naive and in UTC. Precipitation whose name in the file says the hours is `TOT_PREC<N>`, any
+    other `TOT_PREC`; of both `accumulation` says what time they are sums of.
 
     Attributes
     ----------

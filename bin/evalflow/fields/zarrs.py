@@ -55,8 +55,8 @@ class ZarrVariable:
         """Return the values that stand for missing ones, NaN excepted.
 
         xarray writes `_FillValue` as an attribute in version 3 (floats as base64), and as the
-        array's fill value in version 2. There a fill value of 0 is what arrays have whose writer thought of
-        none: dry or freezing places are not missing.
+        array's fill value in version 2. There a fill value of 0 is what arrays have whose writer
+        thought of none: dry or freezing places are not missing.
         """
         found = [self.attrs[key] for key in ("_FillValue", "missing_value") if self.attrs.get(key) is not None]
         found = [np.frombuffer(base64.b64decode(one), self.dtype)[0] if isinstance(one, str) else one for one in found]
