@@ -23,11 +23,25 @@ _REAL_CALENDARS = {"standard", "gregorian", "proleptic_gregorian"}
 class Variable(Protocol):
     """An array that is read by parts."""
 
-    name: str
-    dims: tuple[str, ...]
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    attrs: Mapping[str, Any]
+    @property
+    def name(self) -> str:
+        """Its name in the file."""
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Names of its dimensions."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its size along them."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the values as they are stored."""
+
+    @property
+    def attrs(self) -> Mapping[str, Any]:
+        """Its attributes."""
 
     def chunk(self, dim: str) -> int:
         """Return how many places along a dimension are stored together."""

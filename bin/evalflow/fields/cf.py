@@ -36,6 +36,10 @@ _ROLES = {
 _ROLE_OF = {name: role for role, names in _ROLES.items() for name in names}
 _METHOD = re.compile(r"(\w+(?:: \w+)*): (\w+)(?: \(([^)]*)\))?")
 _INTERVAL = re.compile(r"interval: ([\d.]+) ?(\w+)")
+_LEVEL_IN_NAME = re.compile(r"^([tuvzqr])(\d{2,4})$")
+"""`z500`, `t850`: earth2studio and others."""
+_HUNDRED_METRES = {"u100", "v100"}
+"""The winds at 100 m of ERA5's NetCDF, not at 100 hPa."""
 _SPACE = {"latitude", "longitude", "area", "lat", "lon"}
 
 
@@ -228,6 +232,8 @@ def _param_of(
     if variable.name in told.columns:
         return param_named(told.columns[variable.name] + ending), True
     found = find_param(variable.name + ending)
+    if found is None and level is None and variable.name not in _HUNDRED_METRES:
+        found = find_param(_LEVEL_IN_NAME.sub(r"\1_\2", variable.name))
     if found is not None:
         return found, True
     standard_name = text(variable.attrs.get("standard_name", ""))
@@ -266,7 +272,7 @@ def sum_length(arrays: Arrays, one: Field, dim: str) -> np.ndarray | np.timedelt
     for names, method, comment in _METHOD.findall(text(one.variable.attrs.get("cell_methods", ""))):
         interval = _INTERVAL.search(comment)
         length = microseconds_in(interval[2]) if interval else None
-        if method == "sum" and length and not _SPACE & set(names.split(": ")):
+        if method == "sum" and interval and length and not _SPACE & set(names.split(": ")):
             return np.timedelta64(round(float(interval[1]) * length), "us")
     raise UserError(
         f"{one.where()} is a sum over time, and nothing says of what time: add bounds to {dim}, or to its cell_methods "

@@ -7,8 +7,8 @@ import numpy as np
 from evalflow.errors import UserError
 from evalflow.fields.arrays import Arrays, Variable, text, units_of
 from evalflow.fields.cf import Field, Told, find_fields
-from evalflow.fields.grids import Grid
-from evalflow.fields.params import convert, param_named
+from evalflow.fields.grids import Grid, Kind
+from evalflow.fields.units import STANDARD_GRAVITY, conversion
 
 FindGrid = Callable[[int, str | None], Grid | None]
 """Returns the grid of so many points, or of a uuid, that the config's `grids` names."""
@@ -26,14 +26,18 @@ def at_stations(arrays: Arrays) -> bool:
     )
 
 
-def grid_of(arrays: Arrays, one: Field, find_grid: FindGrid | None = None) -> tuple[Grid, tuple[str, ...]]:
+def grid_of(
+    arrays: Arrays, one: Field, told: Told, find_grid: FindGrid | None, notes: list[str]
+) -> tuple[Grid, tuple[str, ...]]:
     """Return the points of a field, and the dimensions in their order.
 
     Parameters
     ----------
     arrays : the file
     one : a field of it
+    told : what is known of names and units (of the elevation)
     find_grid : for files without coordinates
+    notes : gets a line where the elevation cannot be used
 
     Raises
     ------
@@ -45,9 +49,12 @@ def grid_of(arrays: Arrays, one: Field, find_grid: FindGrid | None = None) -> tu
     if latitude is None or longitude is None:
         return _elsewhere(arrays, one, find_grid), one.space
     north, east = _degrees(latitude), _degrees(longitude)
+    kind: Kind = "unstructured"
+    shape: tuple[int, int] | None = None
     if latitude.dims == longitude.dims and set(latitude.dims) == set(one.space):
-        space, shape = latitude.dims, latitude.shape if len(latitude.dims) == 2 else None
-        kind = "projected" if shape else "unstructured"
+        space = latitude.dims
+        if north.ndim == 2:
+            kind, shape = "projected", (north.shape[0], north.shape[1])
     elif len(latitude.dims) == len(longitude.dims) == 1 and {*latitude.dims, *longitude.dims} == set(one.space):
         space, shape, kind = (*latitude.dims, *longitude.dims), (north.size, east.size), "regular"
         north, east = np.meshgrid(north, east, indexing="ij")
@@ -57,7 +64,9 @@ def grid_of(arrays: Arrays, one: Field, find_grid: FindGrid | None = None) -> tu
     if names is not None or (kind == "unstructured" and at_stations(arrays)):
         kind = "stations"
     try:
-        return Grid(north, east, kind, shape, _elevation(arrays, space), names, _area(arrays, one, space)), space
+        return Grid(
+            north, east, kind, shape, _elevation(arrays, space, told, notes), names, _area(arrays, one, space)
+        ), space
     except ValueError as error:
         raise UserError(f"{arrays.path}: {latitude.name} and {longitude.name}: {error}") from None
 
@@ -95,21 +104,26 @@ def _in_order(variable: Variable, space: tuple[str, ...]) -> np.ndarray:
     return np.transpose(np.asarray(variable.read()), [variable.dims.index(dim) for dim in space]).ravel()
 
 
-def _elevation(arrays: Arrays, space: tuple[str, ...]) -> np.ndarray | None:
+def _elevation(arrays: Arrays, space: tuple[str, ...], told: Told, notes: list[str]) -> np.ndarray | None:
     """Return the elevation of the points (m): a variable of it, else the surface geopotential / 9.80665."""
-    fields, _ = find_fields(arrays, Told())
-    hsurf = param_named("HSURF")
-    for name in ("HSURF", "FIS"):
-        one = fields.get(name)
-        if one is not None and set(one.space) == set(space):
-            values = one.variable.read({dim: 0 for dim in one.variable.dims if dim not in space})
-            left = [dim for dim in one.variable.dims if dim in space]
-            values = np.transpose(values, [left.index(dim) for dim in space]).ravel().astype(np.float32)
-            return convert(values, one.units, hsurf, one.where())
+    fields, _ = find_fields(arrays, told)
+    found = [(fields["HSURF"].variable, fields["HSURF"].units, "length")] if "HSURF" in fields else []
     for variable in arrays.variables.values():
-        told = text(variable.attrs.get("standard_name", "")) in _HEIGHTS or variable.name.casefold() in _HEIGHTS
-        if told and set(variable.dims) == set(space):
-            return convert(_in_order(variable, space).astype(np.float32), units_of(variable) or "m", hsurf, arrays.path)
+        if text(variable.attrs.get("standard_name", "")) in _HEIGHTS or variable.name.casefold() in _HEIGHTS:
+            found.append((variable, units_of(variable), "length"))
+    if "FIS" in fields:
+        found.append((fields["FIS"].variable, fields["FIS"].units, "geopotential"))
+    for variable, units, quantity in found:
+        if not set(space) <= set(variable.dims):
+            continue
+        numbers = conversion(units or "", quantity)
+        if numbers is None:
+            notes.append(f'{arrays.path}: {variable.name} is not used as elevation: its units are "{units or ""}"')
+            continue
+        values = variable.read({dim: 0 for dim in variable.dims if dim not in space})
+        left = [dim for dim in variable.dims if dim in space]
+        values = np.transpose(values, [left.index(dim) for dim in space]).ravel()
+        return (values * numbers[0] / (1 if quantity == "length" else STANDARD_GRAVITY)).astype(np.float32)
     return None
 
 

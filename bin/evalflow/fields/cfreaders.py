@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +46,7 @@ class _Reader:
         self._told = told or Told()
         self._find_grid = find_grid
         self._sources: dict[str, list[_Source]] = {}
-        self._places: dict[str, dict[np.timedelta64 | np.datetime64, _Place]] = {}
+        self._places: dict[str, dict[Any, _Place]] = {}
         self._grids: dict[tuple, tuple[Grid, tuple[str, ...]]] = {}
         self._decoded: dict[tuple[str, str], np.ndarray] = {}
         self._sums: dict[int, np.ndarray | np.timedelta64 | None] = {}
@@ -54,22 +55,26 @@ class _Reader:
             self._add(arrays)
 
     def _add(self, arrays: Arrays) -> None:
-        told = Told(self._told.columns, {**output_units(arrays), **self._told.units})
-        fields, notes = find_fields(arrays, told, at_stations=at_stations(arrays))
+        fields, notes = find_fields(arrays, self._known(arrays), at_stations=at_stations(arrays))
         self.notes += notes
         for name, one in fields.items():
             if self._is_of_use(arrays, one):
                 self._sources.setdefault(name, []).append(_Source(arrays, one))
 
+    def _known(self, arrays: Arrays) -> Told:
+        """Return what is known of names and units: by the config, else by who wrote the file."""
+        return Told(self._told.columns, {**output_units(arrays), **self._told.units})
+
     def _is_of_use(self, arrays: Arrays, one: Field) -> bool:
         """Return whether a field has values of the times that are read here; constants have not."""
         raise NotImplementedError
 
-    def _times(self, source: _Source) -> dict[np.timedelta64 | np.datetime64, dict[str, int]]:
-        """Return the times of a field, and the places along its roles."""
+    def _times(self, source: _Source) -> dict[Any, dict[str, int]]:
+        """Return the times of a field (timedelta64 or datetime64), and the places along its roles."""
         raise NotImplementedError
 
-    def _values_of(self, arrays: Arrays, coordinate: Variable, *, lengths: bool) -> np.ndarray:
+    def _values_of(self, arrays: Arrays, coordinate: Variable | None, *, lengths: bool) -> np.ndarray:
+        assert coordinate is not None  # a field without is not of use
         key = (arrays.path, coordinate.name)
         if key not in self._decoded:
             self._decoded[key] = (durations_of if lengths else times_of)(coordinate, arrays.path).ravel()
@@ -86,7 +91,7 @@ class _Reader:
             raise UserError(f"{min(paths, default='the files')}: no {param}; there are {there}")
         return self._sources[param][0]
 
-    def _all(self, param: str) -> dict[np.timedelta64 | np.datetime64, _Place]:
+    def _all(self, param: str) -> dict[Any, _Place]:
         self._first(param)
         if param not in self._places:
             found = self._places[param] = {}
@@ -103,7 +108,8 @@ class _Reader:
         one = source.field
         key = (one.space, tuple(one.variable.shape[one.variable.dims.index(dim)] for dim in one.space))
         if key not in self._grids:
-            self._grids[key] = grid_of(source.arrays, one, self._find_grid)
+            told = self._known(source.arrays)
+            self._grids[key] = grid_of(source.arrays, one, told, self._find_grid, self.notes)
         return self._grids[key]
 
     def describe(self, param: str) -> str:
@@ -149,9 +155,9 @@ class _Reader:
             dim = one.axes[role] if role else "time"
             self._sums[id(place.source)] = sum_length(place.source.arrays, one, dim)
         found = self._sums[id(place.source)]
-        if found is None or np.ndim(found) == 0:
-            return None if found is None else as_timedelta(found)
-        return as_timedelta(found[place.at[role] if role else 0])
+        if isinstance(found, np.ndarray):
+            return as_timedelta(found[place.at[role] if role else 0])
+        return None if found is None else as_timedelta(found)
 
 
 class CfForecast(_Reader):
@@ -205,7 +211,7 @@ class CfForecast(_Reader):
         self._lacks = arrays.path
         return False
 
-    def _times(self, source: _Source) -> dict[np.timedelta64 | np.datetime64, dict[str, int]]:
+    def _times(self, source: _Source) -> dict[Any, dict[str, int]]:
         arrays, one = source.arrays, source.field
         init, along = _coordinate(arrays, one, "init")
         at: dict[str, int] = {}
@@ -267,7 +273,7 @@ class CfArchive(_Reader):
             raise UserError(f"{one.where()} is by init and lead time: forecasts; allowed: values by valid time")
         return _coordinate(arrays, one, "time")[0] is not None
 
-    def _times(self, source: _Source) -> dict[np.timedelta64 | np.datetime64, dict[str, int]]:
+    def _times(self, source: _Source) -> dict[Any, dict[str, int]]:
         time, along = _coordinate(source.arrays, source.field, "time")
         times = self._values_of(source.arrays, time, lengths=False)
         return {valid: {"time": place} if along else {} for place, valid in enumerate(times)}
@@ -321,4 +327,4 @@ def _member_name(value: object) -> str:
 
 
 def _time_text(time: np.datetime64) -> str:
-    return f"{time.astype('datetime64[m]')} UTC".replace("T", " ")
+    return f"{time.astype(datetime):%Y-%m-%d %H:%M} UTC"

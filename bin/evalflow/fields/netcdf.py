@@ -34,13 +34,14 @@ class NetcdfVariable:
         """Return values, unpacked, missing ones as NaN."""
         places = tuple((index or {}).get(dim, slice(None)) for dim in self.dims)
         try:
-            values = self.source[places] if places else self.source[...]
+            values: Any = self.source[places] if places else self.source[...]
         except (OSError, RuntimeError, IndexError) as error:
             raise UserError(f"{self.path}: {self.name} cannot be read: {error}") from None
         if isinstance(values, np.ma.MaskedArray):
-            if not np.any(values.mask):
+            if values.dtype.kind not in "iuf" or not np.any(values.mask):
                 return values.data
-            return values.astype(values.dtype if values.dtype.kind == "f" else np.float64).filled(np.nan)
+            kind = values.dtype if values.dtype.kind == "f" else np.float64
+            return np.ma.filled(values.astype(kind), np.nan)
         return np.asarray(values)
 
 

@@ -82,7 +82,7 @@ def open_zarr(path: Path | str) -> Arrays:
     variables = {}
     for name, array in arrays.items():
         attrs = dict(array.attrs)
-        dims = attrs.pop("_ARRAY_DIMENSIONS", None) or getattr(array.metadata, "dimension_names", None) or ()
+        dims: Any = attrs.pop("_ARRAY_DIMENSIONS", None) or getattr(array.metadata, "dimension_names", None) or ()
         if len(dims) == array.ndim:
             variables[name] = ZarrVariable(name, tuple(dims), array.shape, array.dtype, attrs, str(path), array)
     return Arrays(str(path), variables, dict(group.attrs))
