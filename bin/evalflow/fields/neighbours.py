@@ -77,7 +77,7 @@ def find_mapping(
     if "stations" in (source.kind, target.kind):
         return mapping
     wide = np.zeros(target.size)
-    wide[covered] = _spacing_at(target, np.flatnonzero(covered))
+    wide[covered] = _Spacing(target).at(np.flatnonzero(covered))
     # A hundredth more: where the factor is just 2, rounding does not decide point by point.
     wide[~(wide > 1.01 * COARSER * apart)] = 0
     return _with_averages(mapping, source, target, wide, weights) if wide.any() else mapping
@@ -91,40 +91,50 @@ def _same_points(source: Grid, target: Grid) -> bool:
     return bool(max(north.max(), east.max()) < COORDINATE_DEGREES)
 
 
+class _Spacing:
+    """The spacing (km) of a grid's points, computed for all at once or only where it is asked for; 0 of one point alone."""
+
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
+        # Of rows and columns all are found in no time, of scattered points each is a search.
+        self._all = self._of(None) if grid.shape is not None else None
+
+    def _of(self, points: np.ndarray | None) -> np.ndarray:
+        return np.nan_to_num(spacing(self._grid, points).astype(np.float64), nan=0)
+
+    def at(self, points: np.ndarray) -> np.ndarray:
+        if self._all is not None:
+            return self._all[points]
+        each, place = np.unique(points, return_inverse=True)
+        return self._of(each)[place]
+
+    def largest(self) -> float:
+        if self._all is None:
+            self._all = self._of(None)
+        return float(self._all.max())
+
+
 def _chosen(source: Grid, target: Grid, max_distance: MaxDistance) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the nearest source point of each target point, whether it reaches it, and the source's spacing (km) there."""
-    km, nearest = _nearest(source, target, _farthest(source, max_distance))
-    if max_distance == "auto" and source.kind != "stations" and source.shape is None and np.isinf(km).any():
-        # Whether something coarse is farther away than that is seen from all points alone, which takes long.
-        km, nearest = _nearest(source, target, REACH * _spacing_at(source, np.arange(source.size)).max())
-    found = np.isfinite(km)
-    apart = np.full(target.size, np.nan)
-    if source.kind != "stations":
-        apart[found] = _spacing_at(source, nearest[found])
-    # A metre more: single precision of coordinates and of spacings decides nothing.
-    return nearest, found & (km <= _reach(source, apart, max_distance) + 1e-3), apart
-
-
-def _farthest(source: Grid, max_distance: MaxDistance) -> float:
-    """Return how far (km) to look for points of the source."""
     if max_distance is None:
-        return np.inf
-    if max_distance != "auto":
-        return float(max_distance)
-    if source.kind == "stations":
-        return STATION_REACH_KM
-    return LOOK_KM if source.shape is None else REACH * float(_spacing_at(source, np.arange(source.size)).max())
-
-
-def _reach(source: Grid, apart: np.ndarray, max_distance: MaxDistance) -> np.ndarray | float:
-    """Return how far (km) source points reach; `apart` is their spacing."""
-    return REACH * apart if max_distance == "auto" and source.kind != "stations" else _farthest(source, max_distance)
-
-
-def _spacing_at(grid: Grid, points: np.ndarray) -> np.ndarray:
-    """Return the spacing (km) at some points, float64; 0 at one point alone."""
-    each, place = np.unique(points, return_inverse=True)
-    return np.nan_to_num(spacing(grid, each).astype(np.float64), nan=0)[place]
+        max_distance = np.inf
+    if source.kind == "stations":  # how far they are apart says nothing
+        limit = STATION_REACH_KM if max_distance == "auto" else max_distance
+        km, nearest = _nearest(source, target, limit)
+        return nearest, np.isfinite(km) & (km <= limit), np.full(target.size, np.nan)
+    apart = _Spacing(source)
+    if max_distance == "auto":
+        km, nearest = _nearest(source, target, LOOK_KM if source.shape is None else REACH * apart.largest())
+        if source.shape is None and np.isinf(km).any() and REACH * apart.largest() > LOOK_KM:
+            km, nearest = _nearest(source, target, REACH * apart.largest())
+    else:
+        km, nearest = _nearest(source, target, max_distance)
+    found = np.isfinite(km)
+    there = np.full(target.size, np.nan)
+    there[found] = apart.at(nearest[found])
+    reach = REACH * there if max_distance == "auto" else max_distance
+    # A metre more: single precision of coordinates and of spacings decides nothing.
+    return nearest, found & (km <= reach + 1e-3), there
 
 
 def _nearest(source: Grid, target: Grid, farthest: float) -> tuple[np.ndarray, np.ndarray]:
