@@ -63,10 +63,12 @@ class Run:
 
     @property
     def env_digest(self) -> str:
+        """Full digest of what the env_id is the hash of."""
         return digest(self.env_identity)
 
     @property
     def run_digest(self) -> str:
+        """Full digest of what the run_id is the hash of."""
         return digest(self.run_identity)
 
 
@@ -118,8 +120,9 @@ def register_run(
     """
     registered: dict[str, Run] = {}
     forecaster = None
-    if getattr(config, "forecaster", None) is not None:
-        registered = register_run("forecaster", config.forecaster, lookup, f"{key}.forecaster", as_candidate=False)
+    refined = getattr(config, "forecaster", None)
+    if refined is not None:
+        registered = register_run("forecaster", refined, lookup, f"{key}.forecaster", as_candidate=False)
         forecaster = next(reversed(registered.values()))
 
     checkpoint = provider_of(config.checkpoint, f"{key}.checkpoint").resolve(
@@ -370,7 +373,7 @@ def verif_id(identity: dict) -> str:
 
 def master_hash(config: ConfigModel, runs: dict[str, Run], lookup: Lookup) -> str:
     """Return the hash part of an experiment_id: runs, baselines, verification and dates; order and labels change nothing."""
-    external = [entry for kind, entry in config.participants() if kind == "forecasts"]
+    external = [entry for _, entry in config.participants() if isinstance(entry, ForecastsConfig)]
     return digest(
         {
             "runs": sorted(run.run_digest for run in runs.values() if run.candidate),
