@@ -16,6 +16,7 @@ from evalflow.checkpoints.providers import provider_of
 from evalflow.config.archives import BaselineConfig, ForecastsConfig, TruthConfig
 from evalflow.config.experiment import ExperimentConfig
 from evalflow.config.fields import Model
+from evalflow.config.grids import GridConfig
 from evalflow.config.inference import InferenceConfig, read_inference_config
 from evalflow.config.model import ConfigModel
 from evalflow.config.runs import RunConfig
@@ -296,6 +297,19 @@ def _regions_identity(stratification: dict, lookup: Lookup) -> dict:
     return part
 
 
+def _grids_identity(grids: list[GridConfig], lookup: Lookup) -> dict[str, str]:
+    """Return number of points or UUID → digest of the file with the coordinates."""
+    digests = {}
+    for index, grid in enumerate(grids):
+        key = f"grids[{index}].file"
+        path = lookup.require(grid.file, key)
+        try:
+            digests[str(grid.name)] = file_digest(path)
+        except UserError as error:
+            raise UserError(f"{key}: {error}") from None
+    return digests
+
+
 COMPARING = ("verification_grid", "mapping", "max_distance", "weights")
 """Keys of `experiment` that say how a source meets the truth; with them, what is stored of one comparison is another."""
 SAMPLE = ("domain", "common_sample", "min_coverage")
@@ -318,10 +332,7 @@ def verification_identity(config: ConfigModel, lookup: Lookup) -> dict:
     if config.lapse_rate_correction is False:
         part["lapse_rate_correction"] = False
     if config.grids:
-        part["grids"] = {
-            str(grid.name): file_digest(lookup.require(grid.file, f"grids[{index}].file"))
-            for index, grid in enumerate(config.grids)
-        }
+        part["grids"] = _grids_identity(config.grids, lookup)
     return part
 
 
@@ -373,18 +384,13 @@ def verif_id(identity: dict) -> str:
 
 def master_hash(config: ConfigModel, runs: dict[str, Run], lookup: Lookup) -> str:
     """Return the hash part of an experiment_id: runs, baselines, verification and dates; order and labels change nothing."""
+    parts = {
+        "runs": sorted(run.run_digest for run in runs.values() if run.candidate),
+        "baselines": sorted({digest(baseline_identity(baseline, lookup)) for baseline in config.baselines()}),
+        "verification": verification_identity(config, lookup),
+        "dates": [time.isoformat() for time in config.init_times()],
+    }
     external = [entry for _, entry in config.participants() if isinstance(entry, ForecastsConfig)]
-    return digest(
-        {
-            "runs": sorted(run.run_digest for run in runs.values() if run.candidate),
-            # Like any optional part: where there is none, it renames nothing.
-            **(
-                {"forecasts": sorted({digest(forecasts_identity(entry, lookup)) for entry in external})}
-                if external
-                else {}
-            ),
-            "baselines": sorted({digest(baseline_identity(baseline, lookup)) for baseline in config.baselines()}),
-            "verification": verification_identity(config, lookup),
-            "dates": [time.isoformat() for time in config.init_times()],
-        }
-    )[:ID_LENGTH]
+    if external:  # like any optional part: where there is none, it renames nothing
+        parts["forecasts"] = sorted({digest(forecasts_identity(entry, lookup)) for entry in external})
+    return digest(parts)[:ID_LENGTH]
