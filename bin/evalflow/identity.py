@@ -276,7 +276,8 @@ def _truth_identity(truth: TruthConfig, lookup: Lookup) -> str | dict:
     part = _differing(truth, exclude=TruthConfig.HASH_EXCLUDE)
     if "command" in part:
         # A program or a file that the command names is the same from wherever it is called.
-        part["command"] = [canonical_path(word, lookup) if lookup.find(word) else word for word in part["command"]]
+        files = {word for word in part["command"] if (path := lookup.find(word)) and path.is_file()}
+        part["command"] = [canonical_path(word, lookup) if word in files else word for word in part["command"]]
     for name in {"root", "stations"} & part.keys():
         part[name] = canonical_path(part[name], lookup)
     return part["root"] if part.keys() == {"root"} else part
