@@ -1,6 +1,7 @@
 """The config: what is accepted, what is refused and in which words, and what the canonical values are."""
 
 import copy
+import itertools
 import os
 import subprocess
 import sys
@@ -410,7 +411,7 @@ def test_lead_times_are_the_grid_from_start_to_end(start, length, step, zeros):
     hours = run.lead_times()
     assert run.steps == f"{start}/{end}/{step}"
     assert hours[0] == start and end - step < hours[-1] <= end
-    assert all(later - earlier == step for earlier, later in zip(hours, hours[1:], strict=False))
+    assert all(later - earlier == step for earlier, later in itertools.pairwise(hours))
     assert (end in hours) == (length % step == 0)
     assert hours == ForecastsConfig(label="x", root="y", steps=text).lead_times()
     assert [60 * hour for hour in hours] == list(parse_steps(text))
