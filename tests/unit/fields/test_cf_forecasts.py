@@ -163,7 +163,7 @@ def test_earth2studio(tmp_path, how):
     assert forecast.params() == {"T_2M", "Z_500"}
     np.testing.assert_allclose(forecast.read("T_2M", 6 * H), np.arange(6, 12) + 273.15, rtol=1e-6)
     np.testing.assert_allclose(forecast.read("Z_500", 6 * H), np.arange(6, 12) * 9.80665, rtol=1e-6)
-    with pytest.raises(UserError, match="t2m: T_2M does not say its units; .* the key `units`"):
+    with pytest.raises(UserError, match=r"t2m: T_2M does not say its units; .* the key `units`"):
         CfForecast([arrays], INIT).read("T_2M", 6 * H)
 
 
