@@ -347,8 +347,8 @@ def check_plan(plan: dict, text: str) -> None:
         assert Path(spec["images"]) == outdir / "data" / "images"
         for line in spec["requirements"] + spec["extra_requirements"]:
             assert re.match("[A-Za-z0-9/]", line) and not re.search(r"\n| -|\\|\$\{", line), line
-    for entry in plan["external"]:
-        used = datetime(2024, 1, 1).strftime(entry["pattern"])
+    for source in plan["verification"]["sources"]:
+        used = datetime(2024, 1, 1).strftime(source.get("pattern", ""))
         assert not used.startswith("/") and ".." not in used.split("/"), used
     for run in plan["runs"]:
         assert _RUN_ID.fullmatch(run["run_id"])

@@ -15,7 +15,7 @@ STAGES = ["environment", "inference", "sandbox", "verification", "report", "show
 FLOORS = [
     [*SHARED, "cli"],
     ["store", "config", "checkpoints", "runners", "fields", "scores", "drawing"],
-    ["identity"],
+    ["identity", "sources"],
     STAGES,
     ["plan", "launch"],
 ]

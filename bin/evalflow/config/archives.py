@@ -42,7 +42,7 @@ InitPattern = Annotated[Pattern, AfterValidator(_tells_init_times_apart), Field(
 Units = dict[Text, Text]
 
 
-def _find_param(name: str) -> Param | str:
+def look_up_param(name: str) -> Param | str:
     """Return the param that a name means, or what is wrong with the name."""
     try:
         return param_named(name)
@@ -54,7 +54,7 @@ def _wrong_units(units: Mapping[str, str], columns: Mapping[str, str]) -> list:
     """Return the problems of the key `units`: names that no param has, and units that are none of the param's quantity."""
     wrong = []
     for name, unit in units.items():
-        param = _find_param(columns.get(name, name))
+        param = look_up_param(columns.get(name, name))
         if isinstance(param, str):
             if name not in columns:  # else it is said of the column
                 wrong.append((("units", name), param))
@@ -65,7 +65,7 @@ def _wrong_units(units: Mapping[str, str], columns: Mapping[str, str]) -> list:
 
 
 def _wrong_columns(columns: Mapping[str, str]) -> list:
-    found = [(name, _find_param(target)) for name, target in columns.items()]
+    found = [(name, look_up_param(target)) for name, target in columns.items()]
     return [(("columns", name), param) for name, param in found if isinstance(param, str)]
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from evalflow.config.archives import BaselineConfig, ForecastsConfig, ReferencePeriod, TruthConfig
+from evalflow.config.archives import BaselineConfig, ForecastsConfig, ReferencePeriod, TruthConfig, look_up_param
 from evalflow.config.experiment import ExperimentConfig
 from evalflow.config.runs import RunConfig
 from evalflow.config.showcase import ShowcaseConfig
-from evalflow.config.times import hours_of, lead_times_of, parse_time
-from evalflow.texts import did_you_mean, show
+from evalflow.config.times import Dates, hours_of, lead_times_of, parse_time
+from evalflow.texts import did_you_mean, render, show
 
 Participants = Sequence[tuple[str, RunConfig | ForecastsConfig | BaselineConfig]]
 """The entries of `runs`: (forecaster, temporal_downscaler, forecasts or baseline; what it says)."""
@@ -165,3 +165,47 @@ def _dates_within(period: ReferencePeriod, init_times: list[datetime], longest: 
         return []
     first = held[0].isoformat(timespec="minutes")
     return [f"holds times that are verified, of the forecast of {first} say; allowed: a period without them"]
+
+
+def _named_params(experiment: ExperimentConfig) -> list[tuple[tuple[str | int, ...], str]]:
+    """Return each place that names a param to verify, and the param."""
+    named: list[tuple[tuple[str | int, ...], str]] = []
+    named += [(("params", index), name) for index, name in enumerate(experiment.params)]
+    named += [(("thresholds", name), name) for name in experiment.thresholds]
+    for card, section in experiment.sections().items():
+        named += [
+            (("scorecards", "sections", card, "variables", index), variable.partition(":")[0])
+            for index, variable in enumerate(section.variables)
+        ]
+    if experiment.scoremaps and experiment.scoremaps.enabled:
+        named += [(("scoremaps", "params", index), name) for index, name in enumerate(experiment.scoremaps.params)]
+    return named
+
+
+def doubtful_params(experiment: ExperimentConfig) -> list[str]:
+    """Return one line for each param to verify that is none, and for each threshold that its param never reaches."""
+    found = [(place, look_up_param(name)) for place, name in _named_params(experiment)]
+    lines = [f"{render(('experiment', *place))}: {param}" for place, param in found if isinstance(param, str)]
+    for name, operators in experiment.thresholds.items():
+        param = look_up_param(name)
+        if isinstance(param, str):
+            continue
+        allowed = f"what {param.name} can be, {param.valid_min:g} to {param.valid_max:g} {param.units}"
+        lines += [
+            f"{render(('experiment', 'thresholds', name, operator, index))}: {value:g} is never reached; allowed: {allowed}"
+            for operator, values in operators.items()
+            for index, value in enumerate(values)
+            if not param.valid_min <= value <= param.valid_max
+        ]
+    return lines
+
+
+def doubtful_blacklist(dates: Dates) -> list[str]:
+    """Return one line for each time to leave out that is none of the init times."""
+    known = set(dates.all_times())
+    return [
+        f"dates.blacklist[{index}]: {text} is no init time, so nothing is left out for it; allowed: init times "
+        f"{dates.frequency} apart from {dates.start} on"
+        for index, text in enumerate(dates.blacklist)
+        if parse_time(text) not in known
+    ]

@@ -21,6 +21,7 @@ from evalflow.config.fields import (
 )
 from evalflow.config.showcase import DomainName
 from evalflow.config.times import LeadHours, Steps
+from evalflow.scores.names import Threshold, parse_score
 
 Dimension = Literal["season", "region", "init_hour", "valid_hour"]
 Operator = Literal["gt", "ge", "lt", "le", "eq", "ne"]
@@ -206,3 +207,16 @@ class ExperimentConfig(Model):
         """Return the params to verify: those of `params`, then what else scorecards and score maps name."""
         mapped = self.scoremaps.params if self.scoremaps and self.scoremaps.enabled else []
         return unique([*self.params, *self.named_params(), *mapped])
+
+    def thresholds_of(self, param: str) -> list[Threshold]:
+        """Return the thresholds of a param, sorted: those of `thresholds`, and those that scorecards name."""
+        found = {
+            Threshold(operator, value)
+            for operator, values in self.thresholds.get(param, {}).items()
+            for value in values
+        }
+        for card in self.sections().values():
+            for name, _, scores in (variable.partition(":") for variable in card.variables):
+                named = [parse_score(score) for score in scores.split(",")] if name == param and scores else []
+                found |= {score.threshold for score in named if score.threshold}
+        return sorted(found)

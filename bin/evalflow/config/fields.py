@@ -10,7 +10,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from evalflow.errors import UserError
 from evalflow.requirements import is_local_file
+from evalflow.scores.names import parse_score
+from evalflow.scores.table import METRICS
 from evalflow.texts import did_you_mean, show
 
 
@@ -176,14 +179,19 @@ def _check_init_hour(value: Any) -> str:
 
 Member = Annotated[str, BeforeValidator(_check_member, json_schema_input_type=str | int), Field(examples=["000"])]
 InitHour = Annotated[str, BeforeValidator(_check_init_hour, json_schema_input_type=str | int), Field(examples=["00"])]
-_VARIABLE = re.compile(r"\w[\w.-]*(?::\w[\w.<>=-]*(?:,\w[\w.<>=-]*)*)?")
 
 
 def _check_variable(text: str) -> str:
-    packed = re.sub(r"\s*([:,])\s*", r"\1", text.strip())
-    if not _VARIABLE.fullmatch(packed):
-        raise ValueError(f"got {show(text)}; allowed: a param, or a param and its metrics such as T_2M:RMSE,R2")
-    return packed
+    param, colon, scores = (part.strip() for part in text.partition(":"))
+    try:
+        if not re.fullmatch(r"\w[\w.-]*", param):
+            raise UserError(f"param {show(param)}: is not understood")
+        names = [parse_score(score).name for score in scores.split(",")] if colon else []
+    except UserError as error:
+        what = str(error).partition("; ")[0]
+        allowed = f"a param, or a param and scores such as T_2M:RMSE,R2; scores are {', '.join(METRICS)}"
+        raise ValueError(f"got {show(text)}: {what}; allowed: {allowed}") from None
+    return f"{param}:{','.join(unique(names))}" if names else param
 
 
 Variable = Annotated[str, AfterValidator(_check_variable), Field(examples=["T_2M:RMSE,R2"])]

@@ -21,45 +21,10 @@ from evalflow.config.resources import Profile
 from evalflow.config.runs import KINDS, RunConfig, RunItem, kinds_in
 from evalflow.config.showcase import ShowcaseConfig
 from evalflow.config.sites import Ffv2Config, Locations, MecConfig
-from evalflow.config.times import MAX_TIMES, Frequency, InitTimes, Time, frequency_interval, lead_times_of, parse_time
+from evalflow.config.times import Dates, InitTimes, lead_times_of, parse_time
 from evalflow.errors import UserError
 from evalflow.texts import check_texts, show
 from evalflow.yamlio import read_yaml
-
-
-class Dates(Model):
-    """Init times at equal distances, the end included where it is one of them."""
-
-    start: Time = Field(description="First init time, ISO-8601, UTC.")
-    end: Time = Field(description="Last init time, ISO-8601, UTC.")
-    frequency: Frequency = Field(description="Time between init times, in days, hours or minutes.")
-    blacklist: list[Time] = Field([], description="Init times to leave out.")
-
-    @model_validator(mode="after")
-    def _some_times(self) -> "Dates":
-        start, end = parse_time(self.start), parse_time(self.end)
-        if end < start:
-            raise refuse([(("end",), f"is before the start {self.start}; allowed: the start or a later time")])
-        if (end - start) / self.interval >= MAX_TIMES:
-            raise refuse([((), f"more than {MAX_TIMES} init times; allowed: a shorter period")])
-        if not self.times():
-            raise refuse([(("blacklist",), "leaves out every init time; allowed: at least one must stay")])
-        return self
-
-    @property
-    def interval(self) -> timedelta:
-        """Time between two init times."""
-        return frequency_interval(self.frequency)
-
-    def all_times(self) -> list[datetime]:
-        """Return the init times in order, those of the blacklist among them."""
-        start, end = parse_time(self.start), parse_time(self.end)
-        return [start + self.interval * index for index in range((end - start) // self.interval + 1)]
-
-    def times(self) -> list[datetime]:
-        """Return the init times in order, the blacklist left out."""
-        left_out = {parse_time(text) for text in self.blacklist}
-        return [time for time in self.all_times() if time not in left_out]
 
 
 def _one_or_several(truth: TruthConfig | list[TruthConfig]) -> TruthConfig | list[TruthConfig]:
@@ -174,16 +139,9 @@ class ConfigModel(Model):
         return (baselines or [0])[:1]
 
     def warnings(self) -> list[str]:
-        """Return one line for each thing that has no effect: `{key}: {what is wrong}; allowed: {what is allowed}`."""
-        if not isinstance(self.dates, Dates):
-            return []
-        known = set(self.dates.all_times())
-        return [
-            f"dates.blacklist[{index}]: {text} is no init time, so nothing is left out for it; allowed: init times "
-            f"{self.dates.frequency} apart from {self.dates.start} on"
-            for index, text in enumerate(self.dates.blacklist)
-            if parse_time(text) not in known
-        ]
+        """Return one line for each thing that may be a mistake and stops nothing: key, what is wrong, what is allowed."""
+        lines = checks.doubtful_blacklist(self.dates) if isinstance(self.dates, Dates) else []
+        return lines + (checks.doubtful_params(self.experiment) if self.truth else [])
 
 
 @cache

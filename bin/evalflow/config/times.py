@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from evalflow.config.fields import check_number
+from evalflow.config.fields import Model, check_number, refuse
 from evalflow.texts import show
 
 # A slip in a year, in a frequency or in a step would otherwise fill the memory before anything is said.
@@ -61,12 +61,45 @@ Times = Annotated[list[Time], AfterValidator(_sorted_times)]
 InitTimes = Annotated[Times, AfterValidator(_some_times)]
 
 _FREQUENCY = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
-Frequency = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}[mhd]$", examples=["6h", "1d", "30m"])]
 
 
-def frequency_interval(frequency: str) -> timedelta:
-    """Return the time between two init times that a `Frequency` means."""
-    return int(frequency[:-1]) * _FREQUENCY[frequency[-1]]
+class Dates(Model):
+    """Init times at equal distances, the end included where it is one of them."""
+
+    start: Time = Field(description="First init time, ISO-8601, UTC.")
+    end: Time = Field(description="Last init time, ISO-8601, UTC.")
+    frequency: str = Field(
+        pattern=r"^[1-9][0-9]{0,5}[mhd]$",
+        examples=["6h", "1d", "30m"],
+        description="Time between init times, in days, hours or minutes.",
+    )
+    blacklist: list[Time] = Field([], description="Init times to leave out.")
+
+    @model_validator(mode="after")
+    def _some_times(self) -> "Dates":
+        start, end = parse_time(self.start), parse_time(self.end)
+        if end < start:
+            raise refuse([(("end",), f"is before the start {self.start}; allowed: the start or a later time")])
+        if (end - start) / self.interval >= MAX_TIMES:
+            raise refuse([((), f"more than {MAX_TIMES} init times; allowed: a shorter period")])
+        if not self.times():
+            raise refuse([(("blacklist",), "leaves out every init time; allowed: at least one must stay")])
+        return self
+
+    @property
+    def interval(self) -> timedelta:
+        """Time between two init times."""
+        return int(self.frequency[:-1]) * _FREQUENCY[self.frequency[-1]]
+
+    def all_times(self) -> list[datetime]:
+        """Return the init times in order, those of the blacklist among them."""
+        start, end = parse_time(self.start), parse_time(self.end)
+        return [start + self.interval * index for index in range((end - start) // self.interval + 1)]
+
+    def times(self) -> list[datetime]:
+        """Return the init times in order, the blacklist left out."""
+        left_out = {parse_time(text) for text in self.blacklist}
+        return [time for time in self.all_times() if time not in left_out]
 
 
 _LENGTH = r"\s*([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*(h|m)?\s*"

@@ -23,7 +23,7 @@ _LOCAL_TABLE = 128
 """Tables from here on are a centre's own (GRIB1)."""
 _ECMWF = 98
 # The same quantity over another time has another number in ECMWF's tables: (table, number) → that of the first.
-_TWINS = {
+TWINS = {
     (128, 123): (128, 49), (228, 28): (128, 49),  # 10fg6, 10fg3 → 10fg
     (128, 121): (128, 201), (228, 26): (128, 201),  # mx2t6, mx2t3 → mx2t
     (128, 122): (128, 202), (228, 27): (128, 202),  # mn2t6, mn2t3 → mn2t
@@ -159,7 +159,7 @@ def _field_of_grib1(keys: Keys) -> tuple[Field, int | None]:
         more.append(("type", _MARS_TYPES[kind]))
     numbers = (table, number)
     if centre == _ECMWF:
-        numbers = _TWINS.get(numbers, numbers)
+        numbers = TWINS.get(numbers, numbers)
     # Both halves of a layer are in one number of two bytes; of a level it is the level.
     level = keys("topLevel"), keys("bottomLevel")
     field = Field(

@@ -4,7 +4,8 @@ The numbers are those of the WMO's tables (Manual on Codes I.2: code table 4.2 o
 (GRIB1 table 128, GRIB2 with ECMWF as centre). So a field is known whatever tables ecCodes has and whatever its time is.
 """
 
-from evalflow.fields.grib_index import Field
+from evalflow.fields.grib_headers import start_of_product
+from evalflow.fields.grib_index import TWINS, Field
 from evalflow.fields.params import Param, on_level, param_named
 
 _ECMWF = 98
@@ -117,6 +118,8 @@ _GRIB1_OF_ECMWF: dict[int, tuple[str, Places]] = {
 _HIRLAM = 253
 """HIRLAM's and HARMONIE's table of GRIB1: its numbers below 128 are the WMO's."""
 _COSMO_GUSTS = (201, 187)
+_TOT_PREC_228 = (228, 228)
+"""Precipitation in mm in ECMWF's table 228."""
 _ACCUMULATED, _EXTREME = {"TOT_PREC"}, {"VMAX_10M", "TMAX_2M", "TMIN_2M"}
 
 
@@ -147,7 +150,7 @@ def _of_grib2(field: Field) -> tuple[Param, str] | None:
 def _of_grib1(field: Field) -> tuple[Param, str] | None:
     table, number = field.numbers
     if field.centre == _ECMWF:
-        if table == 228 and number == 228 and field.first[0] == 1:
+        if field.numbers == _TOT_PREC_228 and field.first[0] == 1:
             return param_named("TOT_PREC"), "kg m-2"
         return _of_table_128(field, number) if table == 128 else None
     if field.numbers == _COSMO_GUSTS and (field.first == _GRIB1_10M or field.first[0] == 1):
@@ -182,3 +185,27 @@ def _placed(field: Field, places: Places, units: str, *, pascals: bool) -> tuple
         return param_named(name), units
     level = value / 100 if pascals else value
     return (on_level(name, int(level)), units) if level == int(level) and 1 <= level <= 1100 else None
+
+
+_LEVELS_OF_MODELS = {1: {107, 108, 109, 110, 119, 120}, 2: {104, 105, 111, 113, 118, 119, 150}}
+"""Edition → surfaces that no param is on: levels of models, of which files have hundreds."""
+
+
+def is_known(header: bytes) -> bool:
+    """Tell from a header (as `grib_scan.Part` has it), without decoding it, whether a field can be one of the params."""
+    if header[7] == 1:
+        return header[8 + 9] not in _LEVELS_OF_MODELS[1] and _has_number(header[8 + 3], header[8 + 8])
+    start = start_of_product(header)
+    numbers = (header[6], header[start + 9], header[start + 10])
+    if int.from_bytes(header[start + 7 : start + 9], "big") <= 15 and header[start + 22] in _LEVELS_OF_MODELS[2]:
+        return False
+    return (
+        numbers in _GRIB2 or numbers in _GRIB2_OF_ECMWF or (numbers[:2] == (192, 128) and numbers[2] in _GRIB1_OF_ECMWF)
+    )
+
+
+def _has_number(table: int, number: int) -> bool:
+    table, number = TWINS.get((table, number), (table, number))
+    if (table, number) in (_TOT_PREC_228, _COSMO_GUSTS):
+        return True
+    return number in (_GRIB1_OF_ECMWF if table == 128 else _GRIB1)

@@ -40,6 +40,8 @@ class Grid:
         latitudes = np.asarray(self.latitudes, dtype=np.float64).ravel()
         longitudes = np.asarray(self.longitudes, dtype=np.float64).ravel()
         size = latitudes.size
+        if not np.all(np.abs(latitudes) <= 90.0 + 1e-6) or not np.all(np.isfinite(longitudes)):
+            raise ValueError("a grid has coordinates that are no latitudes and longitudes")
         # The second step catches -1e-20, of which the remainder is 360.0.
         longitudes = (longitudes + 180.0) % 360.0 - 180.0
         longitudes[longitudes >= 180.0] -= 360.0
@@ -51,8 +53,6 @@ class Grid:
         lengths = {part.size for part in parts.values()} | ({len(self.names)} if self.names is not None else set())
         if lengths != {size} or (self.shape is not None and self.shape[0] * self.shape[1] != size):
             raise ValueError(f"a grid's parts differ in length: {sorted(lengths)}, shape {self.shape}")
-        if not np.all(np.abs(latitudes) <= 90.0 + 1e-6) or not np.all(np.isfinite(longitudes)):
-            raise ValueError("a grid has coordinates that are no latitudes and longitudes")
         for name, part in parts.items():
             part.flags.writeable = False
             object.__setattr__(self, name, part)

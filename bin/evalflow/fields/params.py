@@ -86,14 +86,14 @@ _SURFACE = (
     Param("TQV", "kg m-2", _W, "water vapour of the column", 0, 150,
           ("tcwv", "tciwv", "total_column_water_vapour", "atmosphere_mass_content_of_water_vapor")),
     Param("CAPE_ML", "J kg-1", "energy per mass", "convective available potential energy", 0, 20_000,
-          ("cape", "mlcape100"), may_be_constant=True),
+          ("mlcape100",), may_be_constant=True),
     Param("H_SNOW", "m", "length", "snow depth", 0, 100, ("sde", "surface_snow_thickness"), may_be_constant=True),
     Param("FR_LAND", "1", "fraction", "land fraction", 0, 1.001, ("lsm", "land_sea_mask", "land_area_fraction"),
           may_be_constant=True),
     Param("FIS", "m2 s-2", "geopotential", "surface geopotential", -5_000, 90_000,
           ("z", "geopotential_at_surface", "surface_geopotential"), may_be_constant=True),
     Param("HSURF", "m", "elevation", "surface elevation", -500, 9_000,
-          ("orog", "h", "hsurf", "elevation", "surface_altitude", "orography"), "surface_altitude", may_be_constant=True),
+          ("orog", "h", "elevation", "surface_altitude", "orography"), "surface_altitude", may_be_constant=True),
 )  # fmt: skip
 _LEVEL = (
     Param("T", "K", _T, "temperature", 130, 350, ("t", "temperature"), "air_temperature"),

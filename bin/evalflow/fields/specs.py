@@ -57,6 +57,8 @@ class TruthSpec:
     units : name in the files, or param → unit
     command : a program and its arguments that prints a table of observations
     grids : coordinates of grids that messages carry none of
+    folders : where `jretrievedwh:` finds its configuration and `.env`: the folder of the launch, the checkout
+    cache : folder in which what a service brings is kept; None: evalflow's own
     """
 
     root: str | None = None
@@ -66,3 +68,5 @@ class TruthSpec:
     units: Mapping[str, str] = field(default_factory=dict)
     command: tuple[str, ...] = ()
     grids: tuple[GridFile, ...] = ()
+    folders: tuple[Path, ...] = ()
+    cache: Path | None = None

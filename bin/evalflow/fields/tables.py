@@ -4,7 +4,9 @@ A table is tidy (`station, time, param, value[, units]`) or has a column per par
 the param's own unit.
 """
 
+import gzip
 import re
+import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -125,6 +127,8 @@ def open_table(source: Path | bytes, where: str) -> pa.Table | pq.ParquetFile:
                 if file.read(4) == b"PAR1":
                     return pq.ParquetFile(source)
             source = source.read_bytes()
+        if source.startswith(b"\x1f\x8b"):
+            source = gzip.decompress(source)
         head = source.lstrip().split(b"\n", 1)[0]
         if not source.strip():
             raise UserError(f"{where}: is empty; allowed: CSV with names of columns in its first line, or Parquet")
@@ -140,7 +144,7 @@ def open_table(source: Path | bytes, where: str) -> pa.Table | pq.ParquetFile:
         )
     except OSError as error:
         raise UserError(f"{where}: {error.strerror or error}") from None
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+    except (pa.ArrowInvalid, UnicodeDecodeError, EOFError, zlib.error) as error:
         raise UserError(f"{where}: is no table: {str(error).splitlines()[0]}") from None
 
 

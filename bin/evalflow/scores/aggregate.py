@@ -184,11 +184,11 @@ class _Comparison:
         self.pairs = [one.pairs * self.valid for one in series]
         threshold = first.threshold
         self.events = [one.tables[threshold][:, 4] * self.valid for one in series] if threshold else None
-        self.day = np.array(self.axes.init_times, "datetime64[D]").astype(np.int64)
+        self.day = self.axes.inits.astype("datetime64[D]").astype(np.int64)
 
     def block(self, stratum: Stratum) -> Block | None:
         """Return the scores of a stratum, None where it holds no data."""
-        held = stratum.holds(self.axes.init_times, self.axes.lead_times)
+        held = stratum.holds(self.axes.inits, self.axes.leads)
         regions = [stratum.case.region] if stratum.case else list(self.axes.regions)
         columns = np.array([self.axes.regions.index(name) for name in regions])
         if not (self.valid[:, :, columns] & held[:, :, None]).any():

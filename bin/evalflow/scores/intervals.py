@@ -60,9 +60,8 @@ class Evidence:
         self.nu = degrees_of_freedom(self.days)
 
     def _by_day(self, values: NDArray) -> NDArray[np.float64]:
-        if not len(self._starts):
-            return np.zeros((0, *values.shape[1:]))
-        return np.add.reduceat(values, self._starts, axis=0)
+        # Where each init time has a day of its own there is nothing to add, nor where there is none.
+        return values if len(self._starts) == len(values) else np.add.reduceat(values, self._starts, axis=0)
 
     def coefficients(self, values: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the cosine coefficients of the daily influence of mean sums.
@@ -81,19 +80,22 @@ class Evidence:
         -------
         [ν, sums, cells], with 0 beyond the ν of a cell.
         """
-        influence = self._by_day(values) - self._inits_of_day[:, None] * mean
-        most = int(self.nu.max(initial=1))
-        result = np.zeros((most, *mean.shape))
+        of_day = self._by_day(values)
+        result = np.zeros((int(self.nu.max(initial=1)), *mean.shape))
         for cells in self._alike():
-            rows = np.flatnonzero(self._has_data[:, cells[0]])
-            if not len(rows):
+            days = np.flatnonzero(self._has_data[:, cells[0]])
+            if not len(days):
                 continue
-            part = influence if len(rows) == len(influence) else influence[rows]
-            part = part if len(cells) == mean.shape[1] else part[:, :, cells]
-            basis = cosines(len(rows)) / self.inits[cells[0]]
-            product = (basis @ part.reshape(len(rows), -1)).reshape(len(basis), mean.shape[0], len(cells))
-            # The same days may hold other numbers of init times.
-            result[: len(basis), :, cells] = product * (self.inits[cells[0]] / self.inits[cells])
+            all_cells = len(cells) == mean.shape[1]
+            sums = of_day if len(days) == len(of_day) else of_day[days]
+            sums = sums if all_cells else sums[:, :, cells]
+            inits = self._inits_of_day[np.ix_(days, cells)]
+            basis = cosines(len(days))
+            # The influence of a day is its sum less the mean of its init times; the mean is taken off after the product.
+            product = (basis @ sums.reshape(len(days), -1)).reshape(len(basis), len(mean), len(cells))
+            product -= (basis @ inits)[:, None] * mean[:, cells]
+            product /= self.inits[cells]
+            result[: len(basis), :, slice(None) if all_cells else cells] = product
         return result
 
     def _alike(self) -> list[NDArray[np.intp]]:

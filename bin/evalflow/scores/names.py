@@ -15,7 +15,8 @@ _WORDS.update({"≥": "ge", "≤": "le", "=": "eq", "≠": "ne"})
 _NUMBER = r"[-+]?(?:\d+(?:[.p]\d*)?|[.p]\d+)(?:e[-+]?\d+)?"
 _THRESHOLD = re.compile(rf"(?:(gt|ge|lt|le|eq|ne)[_ ]|(>=|<=|==|!=|[><=≥≤≠])) *({_NUMBER})", re.IGNORECASE)
 _SCORE = re.compile(
-    r"([A-Za-z]\w*?)(?:_(\d+(?:[.p]\d+)?)km)?(?:_(?=(?:gt|ge|lt|le|eq|ne)_)|\s*(?=[><=!≥≤≠])|\s+|$)(.*)"
+    r"([A-Za-z]\w*?)(?:_(\d+(?:[.p]\d+)?)km)?(?:_(?=(?:gt|ge|lt|le|eq|ne)_)|\s*(?=[><=!≥≤≠])|\s+|$)(.*)",
+    re.IGNORECASE,
 )
 
 

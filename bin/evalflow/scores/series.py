@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,10 +48,22 @@ class Wanted:
         ):
             raise ValueError("init times and lead times must rise")
 
+    @cached_property
+    def inits(self) -> NDArray[np.datetime64]:
+        """The init times as an array."""
+        return np.array(self.init_times, "datetime64[s]")
+
+    @cached_property
+    def leads(self) -> NDArray[np.timedelta64]:
+        """The lead times as an array."""
+        return np.array(self.lead_times, "timedelta64[s]")
+
 
 @dataclass(frozen=True)
 class Series:
-    """The sums of one source and one param; 0 where there is no data.
+    """The sums of one source and one param.
+
+    Sums are 0 where there is no data; those of box averages are NaN where a file has none of their scale.
 
     Attributes
     ----------
@@ -135,6 +148,8 @@ def gather(statistics: Iterable[Sums], params: Sequence[str], wanted: Wanted) ->
     for sums in statistics:
         if sums.init_time not in place:
             continue
+        if missing := [name for name in wanted.regions if name not in sums.regions]:
+            raise ValueError(f"statistics of {sums.init_time} lack the regions {missing}")
         members = np.stack([sums.regions[name] for name in wanted.regions], axis=1).astype(np.float64)
         for name in params:
             if name in sums.params:
@@ -152,7 +167,7 @@ def _empty(param: str, units: str, wanted: Wanted) -> Series:
         wanted=wanted,
         moments=np.zeros((inits, len(MOMENTS), *shape)),
         anomalies=np.zeros((inits, len(ANOMALIES), *shape)),
-        boxes={scale: np.zeros((inits, *shape)) for scale in wanted.scales},
+        boxes={scale: np.full((inits, *shape), np.nan) for scale in wanted.scales},
         tables={threshold: np.zeros((inits, _TABLE, *shape)) for threshold in wanted.thresholds.get(param, ())},
     )
 
@@ -178,15 +193,22 @@ def _tables(
     cells: Cells, thresholds: Sequence[Threshold], values: tuple[float, ...], shape: tuple[int, ...]
 ) -> NDArray[np.float64]:
     """Return the contingency tables of some thresholds, [thresholds, 5, leads, atoms]."""
+    in_table, in_truth = _parts(tuple(thresholds), values)
     categories = 2 * len(values) + 1
-    counts, weights = np.zeros((2, np.prod(shape) * categories**2))
+    counts = np.zeros(int(np.prod(shape)) * categories**2)
     counts[cells.cell] = cells.count
-    weights = counts if cells.weight is None else weights
+    events = in_truth @ counts.reshape(-1, categories, categories).sum(axis=1).T
     if cells.weight is not None:
-        weights[cells.cell] = cells.weight
-    parts = np.concatenate([table_cells(threshold, values) for threshold in thresholds])
-    tables = (parts @ weights.reshape(-1, categories**2).T).reshape(len(thresholds), _TABLE - 1, *shape)
-    observed = np.stack([event_cells(threshold, values) for threshold in thresholds]).astype(np.float64)
-    by_truth = counts.reshape(-1, categories, categories).sum(axis=1)
-    events = (observed @ by_truth.T).reshape(len(thresholds), 1, *shape)
-    return np.concatenate([tables, events], axis=1)
+        counts[cells.cell] = cells.weight
+    tables = in_table @ counts.reshape(-1, categories**2).T
+    parts = tables.reshape(len(thresholds), _TABLE - 1, *shape), events.reshape(len(thresholds), 1, *shape)
+    return np.concatenate(parts, axis=1)
+
+
+@cache
+def _parts(
+    thresholds: tuple[Threshold, ...], values: tuple[float, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return which cells add up to the contingency tables, [4 × thresholds, cells], and to the observed events."""
+    in_table = np.concatenate([table_cells(threshold, values) for threshold in thresholds])
+    return in_table, np.stack([event_cells(threshold, values) for threshold in thresholds]).astype(np.float64)

@@ -6,9 +6,8 @@ from itertools import pairwise
 import pytest
 from evalflow.config.archives import ForecastsConfig
 from evalflow.config.fields import parse_runtime
-from evalflow.config.model import Dates
 from evalflow.config.resources import InferenceResources
-from evalflow.config.times import parse_steps, parse_time
+from evalflow.config.times import Dates, parse_steps, parse_time
 from hypothesis import given
 from hypothesis import strategies as st
 from support.configs import CARD, changed, forecaster_config, refused, valid

@@ -133,7 +133,7 @@ def test_spelling_changes_nothing(experiment, before, after):
     other = TEXT.replace(before, after)
     assert experiment.ids(other) == experiment.ids(TEXT)
     plans = [experiment.plan(text) for text in (TEXT, other)]
-    assert plans[0]["baselines"] == plans[1]["baselines"]
+    assert plans[0]["verification"]["sources"] == plans[1]["verification"]["sources"]
 
 
 # --- what the config points at ------------------------------------------------------------------------------------

@@ -37,8 +37,8 @@ def test_plan_json_has_the_documented_shape(stored, tmp_path):
             "candidate": True,
         },
     ]
-    (baseline,) = plan["baselines"]
-    assert re.fullmatch(r"baseline-[0-9a-f]{8}", baseline["baseline_id"]) and baseline["label"] == "EPS"
+    *_, baseline = plan["verification"]["sources"]
+    assert re.fullmatch(r"baseline-[0-9a-f]{8}", baseline["source_id"]) and baseline["label"] == "EPS"
     assert plan["forecasts"] == [
         {"run_id": run["run_id"], "init_time": init_time, "complete": True}
         for run in plan["runs"]
@@ -80,7 +80,7 @@ def test_relative_paths_are_looked_up_beside_the_config_then_in_the_launch_folde
     first = places[order[0]] / "sub"
     assert plan["envs"][0]["spec"]["checkpoint"]["location"] == str(first / "model.onnx")
     assert yaml.safe_load(plan["runs"][0]["spec"]["config"]) == {"grib": str(first / "input.grib")}
-    assert plan["baselines"][0]["root"] == str(first / "archive")
+    assert plan["verification"]["sources"][-1]["root"] == str(first / "archive")
 
 
 # --- tasks --------------------------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ def test_the_config_without_hostile_text_is_planned(trial, given):
     assert FULL.keys() == ConfigModel.model_fields.keys() and len(HOSTILE) >= 200
     given(experiment=FULL)
     plan = trial.plan()
-    assert (len(plan["runs"]), len(plan["external"])) == (3, 1)
+    assert (len(plan["runs"]), len(plan["verification"]["sources"])) == (3, 4)
     for key, value in FULL.items():
         given(experiment=full_with(Place((key,)), value))
         trial.plan()

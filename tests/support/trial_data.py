@@ -1,0 +1,16 @@
+"""Real data that is not part of the project: tests that need it are skipped where it is absent."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+_BESIDE = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+def trial_file(name: str) -> Path:
+    """Return a file of $EVALFLOW_TRIAL_DATA, else of ../shared/data beside the checkout; skip the test without it."""
+    path = Path(os.environ.get("EVALFLOW_TRIAL_DATA") or _BESIDE) / name
+    if not path.is_file():
+        pytest.skip(f"no trial data: {path} is absent (EVALFLOW_TRIAL_DATA says where it is)")
+    return path
