@@ -357,13 +357,17 @@ class Comparison:
     statistics: int = 1
 
 
-def truth_parts(truth: TruthConfig, lookup: Lookup) -> dict[str, Any]:
-    """Return what the config says of a truth that counts: `truth` as a thing, and what is `told` of an archive's content.
+def comparison_parts(truth: TruthConfig, experiment: ExperimentConfig, lookup: Lookup) -> dict[str, Any]:
+    """Return what of a comparison is known from the config: `truth` as a thing, `told` of its content, and `comparing`.
 
     Of stations, the digest of a grid says which they are, wherever their table lies.
     """
     placed = truth.model_copy(update={"stations": None})
-    return {"truth": _truth_identity(placed, lookup), "told": _differing(truth, include=("columns", "units"))}
+    return {
+        "truth": _truth_identity(placed, lookup),
+        "told": _differing(truth, include=("columns", "units")),
+        "comparing": _differing(experiment, include=COMPARING),
+    }
 
 
 def comparison_identity(parts: dict[str, Any], found: Comparison) -> dict:
