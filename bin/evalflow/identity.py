@@ -14,6 +14,7 @@ from typing import Any
 from evalflow.checkpoints.base import Checkpoint
 from evalflow.checkpoints.providers import provider_of
 from evalflow.config.archives import BaselineConfig, ForecastsConfig, TruthConfig
+from evalflow.config.experiment import ExperimentConfig
 from evalflow.config.fields import Model
 from evalflow.config.grids import GridConfig
 from evalflow.config.inference import InferenceConfig, read_inference_config
