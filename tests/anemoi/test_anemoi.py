@@ -18,7 +18,6 @@ import eccodes
 import numpy as np
 import pytest
 import yaml
-from environments import BIN, lock, make_spec
 from evalflow.checkpoints.metadata import read_metadata
 from evalflow.environment.pythons import find_python
 from evalflow.errors import UserError
@@ -28,7 +27,8 @@ from evalflow.lookup import PROJECT
 from evalflow.plan.options import Options
 from evalflow.plan.plan import make_plan
 from evalflow.store.layout import ENVIRONMENT_SEAL, FORECAST_SEAL, LOCK, METADATA
-from integration.conftest import Experiment
+from support.environments import BIN, lock, make_spec
+from support.launches import Experiment
 
 DEMO = PROJECT / "assets" / "demo"
 TIMES = ["199601150000", "199601161200"]

@@ -6,8 +6,7 @@ import shutil
 import eccodes
 import numpy as np
 import pytest
-
-from .conftest import PROJECT, PYTHON_PACKAGES, run_entry
+from support.launches import PROJECT, PYTHON_PACKAGES, run_entry
 
 
 def downscaler(label: str, steps: str, forecaster: dict | None) -> dict:

@@ -4,7 +4,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from environments import lock, make_spec, needs_mksquashfs, needs_root, run
 from evalflow.environment.image import check_image
 from evalflow.environment.seal import seal_environment
 from evalflow.host import target_platform
@@ -12,6 +11,7 @@ from evalflow.requirements import read_lock
 from evalflow.runners.registry import runner_named
 from evalflow.store.files import read_json
 from evalflow.store.layout import CHECKPOINT
+from support.environments import lock, make_spec, needs_mksquashfs, needs_root, run
 
 DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo"
 

@@ -14,11 +14,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from environments import needs_root, small_disk
-
-from . import killed
-from .conftest import Experiment
-from .test_launches import error_lines
+from support import killed
+from support.environments import needs_root, small_disk
+from support.launches import Experiment, error_lines
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,8 @@
 """A launch on this machine that is killed and launched again."""
 
 import pytest
-
-from . import killed
-from .conftest import Experiment
+from support import killed
+from support.launches import Experiment
 
 SEEDS = 6
 

@@ -6,8 +6,7 @@ import shutil
 import subprocess
 
 import pytest
-
-from .conftest import COMMAND, PROJECT
+from support.launches import COMMAND, PROJECT, error_lines
 
 
 def entry(config: dict, index: int) -> dict:
@@ -16,12 +15,6 @@ def entry(config: dict, index: int) -> dict:
 
 def complete(experiment) -> int:
     return sum(forecast["complete"] for forecast in experiment.plan()["forecasts"])
-
-
-def error_lines(text: str) -> list[str]:
-    """Return the lines of evalflow itself, each once (Nextflow shows a task's errors in its own frame)."""
-    lines = [line.strip() for line in text.splitlines()]
-    return list(dict.fromkeys(line for line in lines if line.startswith("evalflow: ")))
 
 
 # --- bad input: one clear line, a non-zero exit, nothing half-made --------------------------------------------------------

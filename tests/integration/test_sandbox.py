@@ -10,7 +10,7 @@ from pathlib import Path
 import eccodes
 import numpy as np
 import pytest
-from environments import make_wheel
+from support.environments import make_wheel
 
 
 def unpack(zipped: Path, folder: Path) -> Path:

@@ -14,7 +14,6 @@ from urllib.parse import quote
 import eccodes
 import pytest
 import yaml
-from environments import lock, make_spec, make_wheel
 from evalflow.environment.checkpoint import get_checkpoint
 from evalflow.environment.image import build_image
 from evalflow.environment.lock import lock_requirements
@@ -26,8 +25,8 @@ from evalflow.plan.options import Options
 from evalflow.plan.plan import make_plan, write_plan
 from evalflow.requirements import read_lock
 from evalflow.store.layout import LOCK, METADATA, image_name
-
-from .conftest import PROJECT, Experiment, Result
+from support.environments import lock, make_spec, make_wheel
+from support.launches import PROJECT, Experiment, Result
 
 MODEL = """
 import shutil, sys

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from integration.conftest import Result, copy_experiment, run_entry
-
-from .cluster import Cluster, Job, wait_until
-from .conftest import Launched, make_by_hand, on_slurm, shell_first
+from support.cluster import Cluster, Job, wait_until
+from support.launches import Result, copy_experiment, run_entry
+from support.slurm import Launched, make_by_hand, on_slurm, shell_first
 
 DATES = {"199601150000": "1996-01-15T00:00", "199601151200": "1996-01-15T12:00"}
 LONG = 120

@@ -1,10 +1,9 @@
 """A launch on a Slurm that is killed and launched again, while its jobs go on."""
 
 import pytest
-from integration import killed
-from integration.conftest import Experiment
-
-from .conftest import on_slurm
+from support import killed
+from support.launches import Experiment
+from support.slurm import on_slurm
 
 SEEDS = 14
 

@@ -8,9 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from integration.conftest import PROJECT
-
-from .conftest import DEMO, sampled, shell_first
+from support.launches import PROJECT
+from support.slurm import DEMO, sampled, shell_first
 
 IN_THE_LAUNCH = {"PLAN", "PREPARE_RUN", "SEAL_ENVIRONMENT"}
 

@@ -16,21 +16,6 @@ from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 
 import pytest
-from environments import (
-    build,
-    lock,
-    make_spec,
-    make_tool,
-    make_wheel,
-    needs_mksquashfs,
-    needs_root,
-    one_line,
-    run,
-    small_disk,
-    start,
-    tree,
-    wait_for,
-)
 from evalflow.checkpoints import metadata as checkpoint_metadata
 from evalflow.checkpoints.metadata import read_metadata, read_task
 from evalflow.digests import digest
@@ -46,6 +31,21 @@ from evalflow.store.files import read_json
 from evalflow.store.layout import CHECKPOINT, ENVIRONMENT_SEAL, LOCK, METADATA, proof_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.environments import (
+    build,
+    lock,
+    make_spec,
+    make_tool,
+    make_wheel,
+    needs_mksquashfs,
+    needs_root,
+    one_line,
+    run,
+    small_disk,
+    start,
+    tree,
+    wait_for,
+)
 
 pytestmark = needs_mksquashfs
 TINY = {"tiny/other.py": "def fail():\n    raise RuntimeError('on purpose')\n", "tiny/data.bin": bytes(range(256))}

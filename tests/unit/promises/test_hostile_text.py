@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from environments import make_wheel
 from evalflow.checkpoints.metadata import read_task
 from evalflow.config import inference
 from evalflow.config import model as config
@@ -38,8 +37,9 @@ from evalflow.plan.options import Options
 from evalflow.plan.plan import make_plan
 from evalflow.texts import render
 from evalflow.yamlio import _Loader, dump_yaml, read_yaml
+from support.environments import make_wheel
 
-BIN = Path(__file__).parents[2] / "bin"
+BIN = Path(__file__).parents[3] / "bin"
 
 # --- hostile text -----------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 CONFIGS = sorted((PROJECT / "tests" / "data" / "configs").glob("*.yaml"))
 
 BASE = {

@@ -8,7 +8,6 @@ from pathlib import Path
 import eccodes
 import pytest
 import yaml
-from environments import needs_root, small_disk
 from evalflow.digests import file_digest
 from evalflow.errors import UserError
 from evalflow.inference.proof import check_forecast, read_fields
@@ -18,7 +17,8 @@ from evalflow.runners.registry import runner_named
 from evalflow.store.layout import FORECAST_SEAL, MADE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from shell_model import RUN_ID, TIMES, WHOLE, Model, grib
+from support.environments import needs_root, small_disk
+from support.shell_model import RUN_ID, TIMES, WHOLE, Model, grib
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ from evalflow.host import this_platform
 from evalflow.requirements import read_lock
 from evalflow.store.layout import LOCK, METADATA, image_name
 
-BIN = Path(__file__).resolve().parents[1] / "bin"
+BIN = Path(__file__).resolve().parents[2] / "bin"
 ENV_ID = "forecaster-abcd-12345678"
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting in a private namespace needs root")

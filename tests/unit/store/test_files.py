@@ -25,7 +25,7 @@ from evalflow.store.files import (
     write_new,
 )
 
-BIN = Path(__file__).parents[2] / "bin"
+BIN = Path(__file__).parents[3] / "bin"
 
 
 def write_file(path: Path, text: str) -> None:

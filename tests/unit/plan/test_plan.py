@@ -31,7 +31,7 @@ from evalflow.requirements import read_lock
 from evalflow.store.files import describe_file, to_json
 from evalflow.store.layout import ENVIRONMENT_SEAL, FORECAST_SEAL, LOCK, METADATA, RUN_FILE, image_name, proof_of
 
-BIN = Path(__file__).parents[2] / "bin"
+BIN = Path(__file__).parents[3] / "bin"
 
 
 # --- a store with everything in it --------------------------------------------------------------------------------

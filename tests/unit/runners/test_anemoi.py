@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from environments import make_spec
 from evalflow.environment import lock
 from evalflow.environment.pythons import find_python
 from evalflow.errors import UserError
@@ -14,6 +13,7 @@ from evalflow.store.layout import LOCK, METADATA
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
+from support.environments import make_spec
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 OTHER = "f" * 40

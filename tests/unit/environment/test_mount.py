@@ -9,7 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from environments import (
+from evalflow.environment.mount import mounted
+from evalflow.host import scratch_folder
+from evalflow.processes import ENDING
+from evalflow.store.layout import proof_of
+from support.environments import (
     build,
     end,
     is_running,
@@ -25,10 +29,6 @@ from environments import (
     start,
     wait_for,
 )
-from evalflow.environment.mount import mounted
-from evalflow.host import scratch_folder
-from evalflow.processes import ENDING
-from evalflow.store.layout import proof_of
 
 SCRIPT = "run_in_image.py"
 LOOP = pytest.param("loop", marks=needs_root)
@@ -222,7 +222,7 @@ def test_command_that_ignores_sigterm_is_killed(images, method, tmp_path, monkey
         "    found.run(['sh', '-c', 'trap \"\" TERM; echo $$ > pid.tmp; mv pid.tmp pid; while :; do sleep 1; done'])\n"
     )
     env = {**os.environ, "EVALFLOW_MOUNT_METHODS": "" if method == "folder" else method}
-    env["PYTHONPATH"] = str(Path(__file__).parents[2] / "bin")
+    env["PYTHONPATH"] = str(Path(__file__).parents[3] / "bin")
     process = subprocess.Popen([sys.executable, "-c", program, images[method]], env=env, cwd=tmp_path)
     wait_for(lambda: (tmp_path / "pid").exists() or process.poll() is not None)
     process.terminate()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-BIN = Path(__file__).resolve().parents[2] / "bin"
+BIN = Path(__file__).resolve().parents[3] / "bin"
 
 
 @pytest.mark.parametrize("script", sorted(path.name for path in BIN.glob("*.py")))

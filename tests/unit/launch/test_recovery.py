@@ -11,10 +11,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from environments import BIN, is_running, make_tool
 from evalflow.errors import UserError
 from evalflow.launch import recovery
 from evalflow.launch.recovery import LAUNCHES, alone, recover
+from support.environments import BIN, is_running, make_tool
 
 LONG_AGO = 1_000_000_000
 

@@ -7,14 +7,14 @@ import sys
 from contextlib import contextmanager
 
 import pytest
-from environments import end, is_running, needs_root, one_line, run, small_disk, start, wait_for
 from evalflow.errors import UserError
 from evalflow.inference import publish
 from evalflow.inference.proof import check_forecast
 from evalflow.inference.task import MADE_TWICE, UNFINISHED, UNSTORED, share_gpus
 from evalflow.processes import ENDING
 from evalflow.store.layout import FORECAST_SEAL, LOG, MADE
-from shell_model import RUN_ID, TIMES, WHOLE, Model, grib
+from support.environments import end, is_running, needs_root, one_line, run, small_disk, start, wait_for
+from support.shell_model import RUN_ID, TIMES, WHOLE, Model, grib
 
 DIGEST = "f" * 64
 

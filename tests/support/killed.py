@@ -11,9 +11,9 @@ from contextlib import suppress
 
 import psutil
 import yaml
-from shell_model import grib
 
-from .conftest import Experiment, Result
+from support.launches import Experiment, Result
+from support.shell_model import grib
 
 # The model writes down when it begins and ends, where, and whether another makes the same forecast at the time. In a launch
 # that is to be killed, all but the first forecast of a run take long: their jobs are still there when the next one begins.
