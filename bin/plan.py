@@ -45,7 +45,7 @@ def main(config, output, quiet, launch, **options):
     if not quiet and (sys.stdout.isatty() or not output):
         click.echo(describe_plan(plan))
     else:
-        for warning in plan["warnings"]:
+        for warning in plan.warnings:
             click.echo(f"evalflow: warning: {warning}", err=True)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
-from evalflow.cli import SPEC, command, read_spec
+from evalflow.cli import SPEC, command
+from evalflow.inference.spec import RunSpec
 from evalflow.inference.prepare import prepare_run
 
 
@@ -15,7 +16,7 @@ from evalflow.inference.prepare import prepare_run
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder to write to.")
 def main(spec, output):
     """Write what all forecasts of a run share: inference.yaml, and run.json in the store."""
-    prepare_run(read_spec(spec), output)
+    prepare_run(RunSpec.read(spec), output)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ from pathlib import Path
 import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
-from evalflow.cli import SPEC, command, read_spec
+from evalflow.cli import SPEC, command
+from evalflow.inference.spec import RunSpec
 from evalflow.inference.prepare import ForecastTask
 from evalflow.inference.task import run_forecasts
 
@@ -30,7 +31,7 @@ from evalflow.inference.task import run_forecasts
 @click.option("--on_node", is_flag=True, help="Make forecasts on node-local scratch, and store them from there.")
 def main(spec, init_times, **options):
     """Make the forecasts of one run for some init times, and put each finished one into the store."""
-    run_forecasts(ForecastTask(spec=read_spec(spec), init_times=init_times.split(","), **options))
+    run_forecasts(ForecastTask(spec=RunSpec.read(spec), init_times=init_times.split(","), **options))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from evalflow.environment.mount import mounted
 def main(image, words):
     """Run the command WORDS in the environment IMAGE (venv.squashfs, or a folder) and pass its exit status on.
 
-    Example: run_in_image.py output/data/runs/ENV_ID/venv.squashfs -- python -c 'import numpy'"""
+    Example: run_in_image.py output/data/runs/ENV_ID/venv.squashfs -- python -c 'import numpy'
+    """
     with mounted(image) as environment:
         click.echo(f"evalflow: {image.name} by {environment.method}", err=True)
         status = environment.run(list(words))

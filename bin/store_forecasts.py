@@ -6,7 +6,8 @@ from pathlib import Path
 import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
-from evalflow.cli import SPEC, command, read_spec
+from evalflow.cli import SPEC, command
+from evalflow.inference.spec import RunSpec
 from evalflow.inference.publish import store_forecasts
 
 
@@ -19,7 +20,7 @@ from evalflow.inference.publish import store_forecasts
 @click.argument("forecasts", nargs=-1, required=True, type=click.Path(path_type=Path))
 def main(spec, stub, output, forecasts):
     """Put FORECASTS, folders of one run named by their init times, into the store."""
-    store_forecasts(read_spec(spec), list(forecasts), output, stub)
+    store_forecasts(RunSpec.read(spec), list(forecasts), output, stub)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Say what a launch has done and where the results are."""
 
-import json
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from evalflow.cli import command
 from evalflow.errors import describe_os_error
 from evalflow.launch.cost import read_cost, read_made_twice
 from evalflow.launch.summary import describe_summary, is_lacking, make_summary, write_summary
+from evalflow.plan.model import Plan
 from evalflow.yamlio import read_text
 
 
@@ -28,7 +28,7 @@ def main(plan, trace, made_twice):
 
     Whole forecasts without a name get it. The exit status is 1 where a forecast that was to be made is missing.
     """
-    planned = json.loads(read_text(plan))
+    planned = Plan.from_json(read_text(plan), str(plan))
     cost = read_cost(trace, planned) if trace else None
     summary = make_summary(planned, cost, read_made_twice(made_twice))
     click.echo(describe_summary(planned, summary))

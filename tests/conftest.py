@@ -1,6 +1,7 @@
 """What the tests share: small experiments, each in a folder of its own."""
 
 import copy
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -86,9 +87,10 @@ class Experiment:
         return data
 
     def plan(self, config: dict | str | None = None, name: str = "experiment.yaml", **options: Any) -> dict:
-        """Return the plan of a config (data or text; default: `data`)."""
+        """Return the plan of a config (data or text; default: `data`), as its JSON has it."""
         path = self.write(name, self.data if config is None else config)
-        return make_plan(path, Options(**{"outdir": None, "launch": self.launch, **options}))
+        plan = make_plan(path, Options(**{"outdir": None, "launch": self.launch, **options}))
+        return json.loads(plan.to_json())
 
     def ids(self, config: dict | str | None = None, **options: Any) -> Ids:
         """Return all ids of a config."""

@@ -1,7 +1,6 @@
 """What every script in `bin/` shares: the click command, error lines, signals."""
 
 import functools
-import json
 import signal
 import sys
 from collections.abc import Callable
@@ -9,26 +8,9 @@ from typing import Any
 
 import click
 
+from evalflow import __version__
 from evalflow.errors import UserError, describe_os_error
 from evalflow.processes import ENDING
-
-
-def read_spec(file: Any) -> dict:
-    """Return what a task is about: the JSON that the workflow hands it on standard input.
-
-    Raises
-    ------
-    UserError
-        Where it is not a JSON mapping.
-    """
-    try:
-        spec = json.load(file)
-    except ValueError:
-        spec = None
-    if not isinstance(spec, dict):
-        raise UserError(f"{file.name}: not a JSON mapping; expected an entry of the plan's envs or runs")
-    return spec
-
 
 SPEC = click.option(
     "--spec", type=click.File("r", encoding="utf-8"), default="-", help="Entry of the plan [default: stdin]."
@@ -60,4 +42,5 @@ def command(function: Callable[..., None]) -> click.Command:
         sys.exit(1)
 
     settings = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
-    return click.command(context_settings=settings)(run)
+    versioned = click.version_option(__version__, prog_name="evalflow", message="%(prog)s %(version)s")(run)
+    return click.command(context_settings=settings)(versioned)

@@ -22,6 +22,22 @@ def show(value: Any) -> str:
     return text if len(text) <= 80 else text[:79] + "…"
 
 
+def insert_generated(manual: str, name: str, text: str) -> str:
+    """Return a manual with `text` between its two marks for the generated part `name`.
+
+    Raises
+    ------
+    ValueError
+        Where the marks are not there.
+    """
+    begin, end = f"<!-- {name}: written by `bin/schema.py`. -->\n", f"<!-- End of {name}. -->\n"
+    before, found, rest = manual.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"the manual has no marks between which {name} stand")
+    return f"{before}{begin}\n{text}\n\n{end}{after}"
+
+
 def did_you_mean(word: Any, known: Iterable[str]) -> str:
     """Return `, did you mean …?` for the known word that is nearest to `word`, or nothing."""
     near = difflib.get_close_matches(str(word), list(known), n=1)

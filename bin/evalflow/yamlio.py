@@ -123,7 +123,7 @@ def parse_yaml(text: str, name: str) -> Any:
         With file, line and column, where the text is not YAML or repeats a key.
     """
     try:
-        data = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+        data = yaml.load(text, _Loader)
         _refuse_what_json_cannot_hold(data)
         return data
     except yaml.MarkedYAMLError as error:

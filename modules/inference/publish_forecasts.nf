@@ -1,14 +1,14 @@
 /*
- * Publish forecasts that are made but not in the store: it was full when they were made, or -resume takes them from work.
+ * Publish forecasts that are made but not in the store: it was full when they were made, or -resume
+ * takes them from work.
  */
 
 process PUBLISH_FORECASTS {
-    tag "${meta.run_id} ${meta.init_times[0]}"
+    tag "${meta.id}"
     cache false // the store may have changed since
 
     input:
-    tuple val(meta), path(forecasts)
-    stdin
+    tuple val(meta), path(forecasts), stdin
 
     script:
     """

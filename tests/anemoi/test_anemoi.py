@@ -183,7 +183,7 @@ def forecast(launched, tmp_path):
         config = {"description": "one", "dates": ["1996-01-15"], "runs": [run]}
         (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
         plan = make_plan(tmp_path / "config.yaml", Options(outdir=tmp_path / "out", launch=tmp_path))
-        spec = plan["runs"][0]["spec"]
+        spec = plan.runs[0].spec
         prepare_run(spec, tmp_path / "prepared")
         command = [
             BIN / "run_forecast.py",
@@ -192,10 +192,10 @@ def forecast(launched, tmp_path):
             "--image",
             launched.image,
         ]
-        command += ["--checkpoint", plan["envs"][0]["spec"]["checkpoint"]["location"], "--init_times", TIMES[0], *words]
+        command += ["--checkpoint", plan.envs[0].spec.checkpoint.location, "--init_times", TIMES[0], *words]
         done = subprocess.run(
             [*map(str, command), "--output", str(tmp_path / "made")],
-            input=json.dumps(spec),
+            input=spec.to_json(),
             capture_output=True,
             text=True,
             timeout=300,

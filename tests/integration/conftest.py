@@ -11,7 +11,7 @@ def finished(tmp_path_factory) -> Experiment:
     result = experiment.launch()
     assert result.status == 0, result.text
     assert result.tasks == {
-        "PLAN": 1, "GET_CHECKPOINT": 2, "LOCK_REQUIREMENTS": 2, "BUILD_IMAGE": 1, "SEAL_ENVIRONMENT": 2,
+        "MAKE_PLAN": 1, "GET_CHECKPOINT": 2, "LOCK_REQUIREMENTS": 2, "BUILD_IMAGE": 1, "SEAL_ENVIRONMENT": 2,
         "PREPARE_RUN": 2, "RUN_FORECAST": 4,
     }, result.text  # fmt: skip
     return experiment

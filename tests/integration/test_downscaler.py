@@ -62,7 +62,7 @@ def test_two_downscalers_on_one_forecaster_run_it_once(downscaled, finished):
     expected = (values(given / "000.grib", 0) + values(given / "006.grib", 6)) / 2
     assert np.allclose(values(folder / "refined_003.grib", 3), expected, atol=1.0)
 
-    assert downscaled.launch().tasks == {"PLAN": 1}
+    assert downscaled.launch().tasks == {"MAKE_PLAN": 1}
 
 
 def test_a_complete_forecaster_is_read_from_the_store(downscaled):
@@ -76,7 +76,7 @@ def test_a_complete_forecaster_is_read_from_the_store(downscaled):
     for run in downscaled.plan()["runs"]:
         if not run["candidate"]:
             shutil.rmtree(downscaled.store / "runs" / run["run_id"])
-    assert downscaled.launch().tasks == {"PLAN": 1}
+    assert downscaled.launch().tasks == {"MAKE_PLAN": 1}
 
 
 def test_a_downscaler_that_fails_among_others_is_tried_by_itself(downscaled):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from evalflow.environment.image import check_image
 from evalflow.environment.seal import seal_environment
+from evalflow.environment.spec import EnvironmentSpec
 from evalflow.host import target_platform
 from evalflow.requirements import read_lock
 from evalflow.runners.registry import runner_named
@@ -51,7 +52,7 @@ def test_nothing_but_the_image_is_in_the_store(built):
     (spec, image), _ = built
     (Path(spec["folder"]) / CHECKPOINT).symlink_to(DEMO / "tinycast.onnx")
     assert check_image(image, verify=True) is None
-    seal_environment(spec, image)
+    seal_environment(EnvironmentSpec(**spec), image)
     store = Path(spec["images"]).parent
     files = sorted(str(path.relative_to(store)) for path in store.rglob("*") if not path.is_dir())
     runs = f"runs/{spec['env_id']}"

@@ -270,12 +270,12 @@ def test_a_store_to_read_only_serves_what_it_has_and_builds_nothing(whole, tmp_p
     experiment = Experiment(tmp_path)
     with read_only(tmp_path / "out"):
         result = killed.launch(experiment, "--verify_store")
-        assert (result.status, result.tasks) == (0, {"PLAN": 1}), result.text
+        assert (result.status, result.tasks) == (0, {"MAKE_PLAN": 1}), result.text
         assert "3 reused, 0 missing" in result.text
         assert result.text.count("Read-only file system") == 1, "the summary is shown, and said not to be kept"
         experiment.edit(lambda config: config["dates"].append("2024-01-09T00:00"))
         result = killed.launch(experiment)
-        assert result.status != 0 and result.tasks == {"PLAN": 1}
+        assert result.status != 0 and result.tasks == {"MAKE_PLAN": 1}
         (line,) = [line for line in error_lines(result.text) if "warning" not in line]
         assert "may only be read, and 0 environments and 2 forecasts are missing" in line and "--outdir" in line
     assert begun(experiment) == 0

@@ -298,14 +298,14 @@ def test_files_have_the_modes_that_the_umask_asks_for(tmp_path, umask, monkeypat
     plan = make_plan(tmp_path / "config.yaml", Options(outdir=tmp_path / "out", launch=tmp_path))
     write_plan(plan, tmp_path / "out" / "plan.json")
     for squash in (True, False):
-        spec = plan["envs"][0]["spec"] | {"squash_venv": squash}
-        folder = Path(spec["folder"])
+        spec = plan.envs[0].spec.model_copy(update={"squash_venv": squash})
+        folder = spec.folder
         get_checkpoint(spec)
         lock_requirements(spec, folder / METADATA)
         image_id = read_lock(folder / LOCK)["image_id"]
         build_image(spec, folder / LOCK)
-        seal_environment(spec, Path(spec["images"]) / image_name(image_id, squash))
-    prepare_run(plan["runs"][0]["spec"], tmp_path / "out" / "run")
+        seal_environment(spec, spec.images / image_name(image_id, squash))
+    prepare_run(plan.runs[0].spec, tmp_path / "out" / "run")
     write_summary(tmp_path / "out" / "plan.json", plan, {})
     found = modes(tmp_path / "out")
     assert {Path(path).name for path in found} >= {

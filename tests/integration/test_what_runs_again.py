@@ -83,7 +83,7 @@ def test_nothing_runs_again(experiment, change):
     change(experiment)
     result = experiment.launch()
     assert result.status == 0, result.text
-    assert result.tasks == {"PLAN": 1}, result.text
+    assert result.tasks == {"MAKE_PLAN": 1}, result.text
     assert experiment.tree() == before
 
 
@@ -91,7 +91,7 @@ def test_nothing_runs_again_from_another_folder(experiment, tmp_path):
     elsewhere = tmp_path / "somewhere" / "else"
     elsewhere.mkdir(parents=True)
     result = experiment.launch(cwd=elsewhere)
-    assert (result.status, result.tasks) == (0, {"PLAN": 1}), result.text
+    assert (result.status, result.tasks) == (0, {"MAKE_PLAN": 1}), result.text
 
 
 def test_an_inference_value_runs_that_runs_forecasts(experiment):
@@ -121,7 +121,7 @@ def test_a_requirement_builds_that_environment(experiment):
     result = experiment.launch()
     assert result.status == 0, result.text
     assert result.tasks == {
-        "PLAN": 1, "GET_CHECKPOINT": 1, "LOCK_REQUIREMENTS": 1, "BUILD_IMAGE": 1, "SEAL_ENVIRONMENT": 1,
+        "MAKE_PLAN": 1, "GET_CHECKPOINT": 1, "LOCK_REQUIREMENTS": 1, "BUILD_IMAGE": 1, "SEAL_ENVIRONMENT": 1,
         "PREPARE_RUN": 1, "RUN_FORECAST": 2,
     }, result.text  # fmt: skip
 
@@ -176,7 +176,7 @@ def test_code_that_makes_forecasts_counts_by_its_declared_version(own_project):
     code = own_project.project / "bin" / "evalflow" / "forecast.py"
     code.write_text(code.read_text() + "\n# touched\n")
     result = own_project.launch()
-    assert (result.status, result.tasks) == (0, {"PLAN": 1}), result.text
+    assert (result.status, result.tasks) == (0, {"MAKE_PLAN": 1}), result.text
 
     runners = own_project.project / "bin" / "evalflow" / "runners" / "__init__.py"
     runners.write_text(runners.read_text().replace("version=1", "version=2"))

@@ -11,7 +11,7 @@ import pytest
 from support.launches import PROJECT
 from support.slurm import DEMO, sampled, shell_first
 
-IN_THE_LAUNCH = {"PLAN", "PREPARE_RUN", "SEAL_ENVIRONMENT"}
+IN_THE_LAUNCH = {"MAKE_PLAN", "PREPARE_RUN", "SEAL_ENVIRONMENT"}
 
 
 def entry(config: dict, index: int) -> dict:
@@ -32,7 +32,7 @@ def test_the_demo_runs_as_jobs(cluster, demo):
     """The environment is built in a job, forecasts are published, and trivial steps are no jobs."""
     experiment, result = demo
     assert result.tasks == {
-        "PLAN": 1, "GET_CHECKPOINT": 2, "LOCK_REQUIREMENTS": 2, "BUILD_IMAGE": 1, "SEAL_ENVIRONMENT": 2,
+        "MAKE_PLAN": 1, "GET_CHECKPOINT": 2, "LOCK_REQUIREMENTS": 2, "BUILD_IMAGE": 1, "SEAL_ENVIRONMENT": 2,
         "PREPARE_RUN": 3, "RUN_FORECAST": 12,
     }, result.text  # fmt: skip
     jobs = experiment.jobs(cluster)
@@ -51,7 +51,7 @@ def test_a_second_launch_submits_nothing(cluster, demo):
     experiment, _ = demo
     before = len(cluster.jobs())
     result = experiment.launch(config=DEMO)
-    assert result.status == 0 and result.tasks == {"PLAN": 1}, result.text
+    assert result.status == 0 and result.tasks == {"MAKE_PLAN": 1}, result.text
     assert len(cluster.jobs()) == before
 
 
@@ -89,7 +89,7 @@ def test_jobs_get_what_their_run_asks_for(cluster, experiment):
     other = {"runtime": "3h", "cpus_per_task": 1, "slurm_partition": "normal"}
     experiment.edit(lambda config: entry(config, 0)["inference_resources"].update(other))
     result = experiment.launch("--inits_per_task", "4", "--max_gpus", "1")
-    assert (result.status, result.tasks) == (0, {"PLAN": 1}), result.text
+    assert (result.status, result.tasks) == (0, {"MAKE_PLAN": 1}), result.text
 
 
 def test_forecasts_at_once_share_the_gpus_of_their_job(cluster, experiment, expected):

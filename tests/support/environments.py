@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from evalflow.environment.image import build_image
 from evalflow.environment.lock import lock_requirements
+from evalflow.environment.spec import EnvironmentSpec
 from evalflow.host import this_platform
 from evalflow.requirements import read_lock
 from evalflow.store.layout import LOCK, METADATA, image_name
@@ -73,6 +74,7 @@ def make_spec(root: Path, requirements: Iterable[str | Path] = (), **changes) ->
         "env_id": ENV_ID,
         "folder": str(folder),
         "images": str(root / "images"),
+        "sha256": "0" * 64,
         "identity": {"checkpoint": {"sha256": "0" * 64}, "requirements": sorted(map(str, requirements))},
         "checkpoint": {"uri": "model.pt", "identity": {}, "model_id": "abcd", "location": "/nowhere/model.pt"},
         "runner": "command",
@@ -91,14 +93,14 @@ def make_spec(root: Path, requirements: Iterable[str | Path] = (), **changes) ->
 def lock(spec: dict) -> Path:
     """Lock an environment and return the lock file."""
     folder = Path(spec["folder"])
-    lock_requirements(spec, folder / METADATA)
+    lock_requirements(EnvironmentSpec(**spec), folder / METADATA)
     return folder / LOCK
 
 
 def build(spec: dict) -> Path:
     """Lock and build an environment and return the image."""
     locked = lock(spec)
-    build_image(spec, locked)
+    build_image(EnvironmentSpec(**spec), locked)
     return Path(spec["images"]) / image_name(read_lock(locked)["image_id"], spec["squash_venv"])
 
 

@@ -9,6 +9,7 @@ from evalflow.digests import file_digest
 from evalflow.inference.prepare import ForecastTask, prepare_run
 from evalflow.inference.proof import check_forecast
 from evalflow.inference.publish import StoredRun
+from evalflow.inference.spec import RunSpec
 from evalflow.inference.task import UNFINISHED, run_forecasts
 from evalflow.store.layout import MADE
 
@@ -53,13 +54,15 @@ class Model:
             "checkpoint": file_digest(root / "checkpoint"),
             "files": {},
             "digests": {},
-            "leads": [0, 6],
+            "lead_times": [0, 6],
             "step": 6,
             "command": ["sh", "-c", f'. "{root}/model.sh"', "sh", "{output}"],
             "config": "scale: 1.0\nname: $(x)\n",
             "disable_local_eccodes_definitions": False,
+            "torch_backend": "auto",
+            "code": "0" * 16,
         }
-        prepare_run(self.spec, root / "prepared")
+        prepare_run(RunSpec(**self.spec), root / "prepared")
 
     def does(self, init_time: str, script: str) -> None:
         (self.root / f"does-{init_time}").write_text(script)
@@ -78,7 +81,7 @@ class Model:
         """Make forecasts here and return the exit status."""
         files = (self.root / "prepared" / "inference.yaml", self.root / "checkpoint", self.image)
         try:
-            run_forecasts(ForecastTask(self.spec, *files, list(init_times), self.output, **options))
+            run_forecasts(ForecastTask(RunSpec(**self.spec), *files, list(init_times), self.output, **options))
         except SystemExit as end:
             return end.code
         return 0

@@ -215,7 +215,6 @@ class HuggingFace:
         UserError
             Where the hub does not give it to us, or where it is not what the hub says that it is.
         """
-
         reference = parse_reference(checkpoint.location, "checkpoint")
         where = f"{checkpoint.location}: the checkpoint cannot be fetched"
         hub = endpoint(reference.host, where)

@@ -230,7 +230,6 @@ def _reason(error: Exception, server: str, login: str, missing: str) -> str:
 
 def download_folder() -> AbstractContextManager[Path]:
     """Yield a node-local folder to download to: what is not finished must never lie in the store."""
-
     return temporary_scratch("download")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from evalflow.digests import digest
 from evalflow.environment.pythons import find_python
+from evalflow.environment.spec import EnvironmentSpec
 from evalflow.environment.uv import backend_options, run_uv
 from evalflow.errors import UserError
 from evalflow.host import temporary_scratch, this_platform
@@ -136,10 +137,10 @@ def _describe(image: Path) -> dict:
     return {"size": size, "sha256": digest(entries)}
 
 
-def build_image(spec: dict, lock: Path) -> None:
+def build_image(spec: EnvironmentSpec, lock: Path) -> None:
     """Build the environment of a lock on node-local scratch and put its image into the store.
 
-    Only the image and its proof are written to the store (`spec["images"]`). With `squash_venv: false` the image is a
+    Only the image and its proof are written to the store (`spec.images`). With `squash_venv: false` the image is a
     folder.
 
     Raises
@@ -150,19 +151,19 @@ def build_image(spec: dict, lock: Path) -> None:
     locked = read_lock(lock)
     if locked is None:
         raise UserError(f"{lock}: not a whole lock file; launch again")
-    if spec["platform"] != this_platform():
+    if spec.platform != this_platform():
         raise UserError(
-            f"{spec['env_id']}: this host is {this_platform()}, the environment is for {spec['platform']}; build it on such a "
+            f"{spec.env_id}: this host is {this_platform()}, the environment is for {spec.platform}; build it on such a "
             "node (docs/slurm.md), or set EVALFLOW_PLATFORM to the platform of the nodes that forecasts run on"
         )
     version, python = find_python(locked["python"])
-    image = Path(spec["images"]) / image_name(locked["image_id"], spec["squash_venv"])
+    image = spec.images / image_name(locked["image_id"], spec.squash_venv)
     with temporary_scratch("build") as scratch:
         venv = scratch / "venv"
-        _make_venv(venv, lock, python, spec["env_id"], backend_options(spec))
-        _check_imports(venv, runner_named(spec["runner"]).imports, spec["env_id"])
+        _make_venv(venv, lock, python, spec.env_id, backend_options(spec))
+        _check_imports(venv, runner_named(spec.runner).imports, spec.env_id)
         with new_in_store(image) as temporary:
-            if spec["squash_venv"]:
+            if spec.squash_venv:
                 _squash(venv, temporary)
             else:
                 _copy(venv, temporary, image)
@@ -173,8 +174,8 @@ def build_image(spec: dict, lock: Path) -> None:
         **_describe(image),
         "image_id": locked["image_id"],
         "python": version,
-        "platform": spec["platform"],
-        "recipe": spec["recipe"],
+        "platform": spec.platform,
+        "recipe": spec.recipe,
     }
     write_new(proof_of(image), to_json(proof))
 

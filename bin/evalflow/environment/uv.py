@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from evalflow.environment.spec import EnvironmentSpec
 from evalflow.errors import UserError
 from evalflow.host import scratch_folder
 
@@ -31,8 +32,8 @@ def run_uv(arguments: list[str], cwd: Path, what: str) -> str:
     return result.stdout
 
 
-def backend_options(spec: dict) -> list[str]:
+def backend_options(spec: EnvironmentSpec) -> list[str]:
     """Return uv's options for the builds of PyTorch that a run asks for; it takes them from PyTorch's own index."""
-    backend = spec["torch_backend"]
+    backend = spec.torch_backend
     # uv's own `auto` looks for a GPU on the host that resolves, which may be another one than the model runs on.
     return [] if backend == "auto" else ["--torch-backend", backend]

@@ -5,7 +5,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from evalflow import __version__
 from evalflow.checkpoints.metadata import read_task
+from evalflow.inference.spec import Resources, RunSpec
 from evalflow.lookup import RESOURCES
 from evalflow.runners.base import ForecastRequest
 from evalflow.runners.registry import runner_named
@@ -31,7 +33,7 @@ class ForecastTask:
     on_node : make forecasts on node-local scratch and store them from there
     """
 
-    spec: dict
+    spec: RunSpec
     inference: Path
     checkpoint: Path
     image: Path
@@ -43,7 +45,7 @@ class ForecastTask:
     on_node: bool = False
 
 
-def prepare_run(spec: dict, folder: Path) -> None:
+def prepare_run(spec: RunSpec, folder: Path) -> None:
     """Write what all forecasts of a run share: its inference config (`inference.yaml`), and who it is (`run.json`).
 
     The latter goes into the store; the folder gets a link to it, so that what is gone from the store is written again.
@@ -53,13 +55,14 @@ def prepare_run(spec: dict, folder: Path) -> None:
     spec : the run as the plan has it
     folder : folder to write to
     """
-    about = {name: spec[name] for name in ("run_id", "env_id", "model_type", "runner", "sha256", "identity", "files")}
-    stored = Path(spec["folder"]) / RUN_FILE
+    keys = {"run_id", "env_id", "model_type", "runner", "sha256", "identity", "files"}
+    about = {"evalflow": __version__, **spec.model_dump(mode="json", include=keys)}
+    stored = spec.folder / RUN_FILE
     if read_json(stored) != about:
         write_over(stored, to_json(about))
     folder.mkdir(parents=True, exist_ok=True)
     replace_link(folder / RUN_FILE, str(stored))
-    (folder / INFERENCE_FILE).write_text(spec["config"], encoding="utf-8")
+    (folder / INFERENCE_FILE).write_text(spec.config, encoding="utf-8")
 
 
 def _link_forecaster(folder: Path, forecaster: Path) -> None:
@@ -68,14 +71,13 @@ def _link_forecaster(folder: Path, forecaster: Path) -> None:
     (folder / FORECASTER).symlink_to(grib if grib.is_dir() else forecaster)
 
 
-def place_resources(resources: dict, folder: Path) -> None:
+def place_resources(resources: Resources, folder: Path) -> None:
     """Make `resources/` in a working folder: links to what belongs to the inference config, and rewritten files."""
-    linked, rewritten = resources.get("linked", {}), resources.get("rewritten", {})
-    if linked or rewritten:
+    if resources.linked or resources.rewritten:
         (folder / RESOURCES).mkdir()
-    for name, target in linked.items():
+    for name, target in resources.linked.items():
         (folder / RESOURCES / name).symlink_to(target)
-    for name, text in rewritten.items():
+    for name, text in resources.rewritten.items():
         (folder / RESOURCES / name).write_text(text, encoding="utf-8")
 
 
@@ -98,14 +100,14 @@ def prepare_forecast(task: ForecastTask, config: dict, init_time: str, folder: P
         folder / CONFIG_FILE,
         folder,
         init_time_of(init_time).strftime("%Y-%m-%dT%H:%M"),
-        spec["leads"],
-        spec["step"],
-        spec["command"],
+        spec.lead_times,
+        spec.step,
+        spec.command,
         forecaster=FORECASTER if forecaster else "",
         gpus=task.gpus,
     )
-    place_resources(spec.get("resources", {}), folder)
-    runner = runner_named(spec["runner"])
+    place_resources(spec.resources, folder)
+    runner = runner_named(spec.runner)
     config = {**config, **runner.settings(request)}
     if task.gpus > 1 and runner.parallel:
         config = runner.parallel(config, read_task(task.checkpoint), task.gpus, str(folder))

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import click
 
+from evalflow import __version__
 from evalflow.digests import file_digest
 from evalflow.errors import UserError, changed_since_planned
+from evalflow.inference.spec import RunSpec
 from evalflow.runners.base import ForecastRequest
 from evalflow.runners.registry import runner_named
 from evalflow.store.files import compare_file, describe_file, replace_link, to_json, write_over
@@ -31,7 +33,7 @@ _ERROR = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Interrup
 """The last line of a Python traceback."""
 
 
-def check_inputs(spec: dict, checkpoint: Path) -> None:
+def check_inputs(spec: RunSpec, checkpoint: Path) -> None:
     """Check that the files that a forecast is made from are still those that its run's id stands for.
 
     Parameters
@@ -44,7 +46,7 @@ def check_inputs(spec: dict, checkpoint: Path) -> None:
     UserError
         Where one has another content than when the launch was planned.
     """
-    wanted = {**spec["digests"], str(checkpoint): spec["checkpoint"]}
+    wanted = {**spec.digests, str(checkpoint): spec.checkpoint}
     for path, sha256 in wanted.items():
         if sha256 and file_digest(Path(path)) != sha256:
             raise changed_since_planned(path)
@@ -133,7 +135,7 @@ def _make_links_relative(folder: Path) -> None:
             replace_link(link, os.path.relpath(folder / target.relative_to(root), link.parent))
 
 
-def seal_forecast(spec: dict, job: ForecastRequest, method: str, seconds: float) -> None:
+def seal_forecast(spec: RunSpec, job: ForecastRequest, method: str, seconds: float) -> None:
     """Check what a model wrote and write `forecast.json`, by which a forecast is complete.
 
     Parameters
@@ -152,13 +154,14 @@ def seal_forecast(spec: dict, job: ForecastRequest, method: str, seconds: float)
     check_inputs(spec, job.checkpoint)
     _make_links_relative(folder)
     files, leads = _check_output(
-        folder, spec["leads"], runner_named(spec["runner"]).same_fields(read_yaml(folder / CONFIG_FILE))
+        folder, spec.lead_times, runner_named(spec.runner).same_fields(read_yaml(folder / CONFIG_FILE))
     )
     files.append(folder / LOG)
     document = {
-        "run_id": spec["run_id"],
+        "evalflow": __version__,
+        "run_id": spec.run_id,
         "init_time": folder.name,
-        "sha256": spec["sha256"],
+        "sha256": spec.sha256,
         "leads": {str(lead): leads[lead] for lead in sorted(leads)},
         "files": {str(path.relative_to(folder)): describe_file(path) for path in files},
         "environment": method,
@@ -169,12 +172,12 @@ def seal_forecast(spec: dict, job: ForecastRequest, method: str, seconds: float)
     write_over(folder / FORECAST_SEAL, to_json(document))
 
 
-def describe_failure(spec: dict, init_time: str, log: Path, what: str) -> None:
+def describe_failure(spec: RunSpec, init_time: str, log: Path, what: str) -> None:
     """Show the end of a model's log, and one line with what is wrong and the last error in the log."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     click.echo("\n".join(lines[-_LOG_TAIL:]), err=True)
     what += next((f" ({line})" for line in reversed(lines) if _ERROR.fullmatch(line)), "")
-    click.echo(f"evalflow: {spec['run_id']} {init_time}: {what}; log: {log}", err=True)
+    click.echo(f"evalflow: {spec.run_id} {init_time}: {what}; log: {log}", err=True)
 
 
 def check_forecast(folder: Path, run_digest: str, verify: bool = False) -> str | None:

@@ -17,6 +17,7 @@ import click
 
 from evalflow.errors import UserError, describe_os_error
 from evalflow.inference.proof import check_forecast
+from evalflow.inference.spec import RunSpec
 from evalflow.store.files import remove_dangling, replace_link, set_aside, store_folder
 from evalflow.store.layout import MADE, made_forecast_name, made_init_time
 
@@ -117,12 +118,12 @@ class StoredRun:
         replace_link(output / init_time, f"{MADE}/{stored.name}" if stored.parent.name == MADE else str(stored))
 
 
-def complain(spec: dict, init_time: str, what: str) -> None:
+def complain(spec: RunSpec, init_time: str, what: str) -> None:
     """Say one line about a forecast."""
-    click.echo(f"evalflow: {spec['run_id']} {init_time}: {what}", err=True)
+    click.echo(f"evalflow: {spec.run_id} {init_time}: {what}", err=True)
 
 
-def _store_again(spec: dict, run: StoredRun, folder: Path) -> Path:
+def _store_again(spec: RunSpec, run: StoredRun, folder: Path) -> Path:
     problem = check_forecast(folder, run.sha256, verify=True)
     if problem:
         raise UserError(f"{os.path.realpath(folder)}: {problem}; launch without -resume to make this forecast again")
@@ -130,7 +131,7 @@ def _store_again(spec: dict, run: StoredRun, folder: Path) -> Path:
         return run.store(folder, folder.name)[0]
     except OSError as error:
         raise UserError(
-            f"{spec['run_id']} {folder.name}: {describe_os_error(error)}; the forecast is made: with -resume, it only "
+            f"{spec.run_id} {folder.name}: {describe_os_error(error)}; the forecast is made: with -resume, it only "
             "has to be stored"
         ) from None
 
@@ -145,7 +146,7 @@ def _store_stub(run: StoredRun, folder: Path) -> Path:
     return final
 
 
-def store_forecasts(spec: dict, folders: list[Path], output: Path, stub: bool = False) -> None:
+def store_forecasts(spec: RunSpec, folders: list[Path], output: Path, stub: bool = False) -> None:
     """Store forecasts that are made, and bring links to them; of one that the store has by now, a link to that.
 
     Parameters
@@ -160,7 +161,7 @@ def store_forecasts(spec: dict, folders: list[Path], output: Path, stub: bool = 
     UserError
         Where one is not, or no longer, whole, or cannot be stored.
     """
-    run = StoredRun(Path(spec["folder"]), spec["sha256"])
+    run = StoredRun(spec.folder, spec.sha256)
     for folder in folders:
         stored = _store_stub(run, folder) if stub else _store_again(spec, run, folder)
         run.bring(folder.name, stored, output)

@@ -13,6 +13,7 @@ from evalflow.config.inference import replace_values
 from evalflow.environment.mount import DEFINITIONS
 from evalflow.errors import UserError
 from evalflow.identity import flat_id
+from evalflow.inference.spec import Resources, RunSpec
 from evalflow.lookup import PROJECT
 from evalflow.requirements import read_lock
 from evalflow.runners.base import ForecastRequest
@@ -92,14 +93,14 @@ class _Zip:
         return self.copies[folder, path]
 
 
-def _add_resources(resources: dict, archive: _Zip) -> dict[str, str]:
+def _add_resources(resources: Resources, archive: _Zip) -> dict[str, str]:
     """Write what a model sees as `resources/` into the sandbox, and return path → place of what was copied."""
     places = {}
-    for name, target in resources.get("linked", {}).items():
+    for name, target in resources.linked.items():
         if os.path.isfile(target) and os.path.getsize(target) <= _SMALL:
             places[target] = f"resources/{name}"
             archive.file(places[target], Path(target))
-    for name, text in resources.get("rewritten", {}).items():
+    for name, text in resources.rewritten.items():
         archive.text(f"resources/{name}", text)
     return places
 
@@ -136,7 +137,7 @@ def _add_packages(lock: str, archive: _Zip) -> str:
     return re.sub(r"file://(/\S+)", change, lock)
 
 
-def create_sandbox(spec: dict, checkpoint: Path, lock: Path, init_time: str, output: Path, link: bool) -> None:
+def create_sandbox(spec: RunSpec, checkpoint: Path, lock: Path, init_time: str, output: Path, link: bool) -> None:
     """Write the sandbox of a run.
 
     Parameters
@@ -150,26 +151,24 @@ def create_sandbox(spec: dict, checkpoint: Path, lock: Path, init_time: str, out
     locked = read_lock(lock)
     if locked is None:
         raise UserError(f"{lock}: not a whole lock file; launch again")
-    runner = runner_named(spec["runner"])
+    runner = runner_named(spec.runner)
     date = init_time_of(init_time).strftime("%Y-%m-%dT%H:%M")
     job = ForecastRequest(
-        Path("../inference-last.ckpt"), Path("../config.yaml"), Path("."), date, spec["leads"], spec["step"], spec["command"],
+        Path("../inference-last.ckpt"), Path("../config.yaml"), Path("."), date, spec.lead_times, spec.step, spec.command,
         forecaster=FORECASTER,
     )  # fmt: skip
     with open(output, "wb") as file:
-        archive = _Zip(file, flat_id(spec["run_id"]))
+        archive = _Zip(file, flat_id(spec.run_id))
         with archive.archive:
             words = _gather_words(runner.command(job), archive)
-            config = _gather(
-                parse_yaml(spec["config"], "the plan"), archive, _add_resources(spec.get("resources", {}), archive)
-            )
+            config = _gather(parse_yaml(spec.config, "the plan"), archive, _add_resources(spec.resources, archive))
             archive.text("config.yaml", dump_yaml({**config, **runner.settings(job)}))
             archive.text("requirements.txt", _add_packages(lock.read_text(encoding="utf-8"), archive))
-            backend = spec["torch_backend"]
+            backend = spec.torch_backend
             options = "" if backend == "auto" else f" --torch-backend {backend}"
             script = _MAKE_ENVIRONMENT.format(python=locked["python"], options=options)
             archive.text("make_environment.sh", script, executable=True)
-            definitions = "" if spec["disable_local_eccodes_definitions"] else _DEFINITIONS
+            definitions = "" if spec.disable_local_eccodes_definitions else _DEFINITIONS
             run = _RUN_FORECAST.format(command=shlex.join(words), definitions=definitions, forecaster=FORECASTER)
             archive.text("run_forecast.sh", run, executable=True)
             target = os.path.realpath(checkpoint)
@@ -178,13 +177,13 @@ def create_sandbox(spec: dict, checkpoint: Path, lock: Path, init_time: str, out
             else:
                 archive.file("inference-last.ckpt", checkpoint)
             extra = "| `command/` | small files that the command names |\n" if words != runner.command(job) else ""
-            if spec["model_type"] == "temporal_downscaler":
+            if spec.model_type == "temporal_downscaler":
                 extra += "| `forecaster/` | make this folder and put the GRIB files to refine into it |\n"
             readme = (PROJECT / "assets" / "sandbox" / "README.md").read_text(encoding="utf-8")
             archive.text(
                 "README.md",
                 readme.format(
-                    run_id=spec["run_id"], python=locked["python"], init_time=date, extra=extra,
+                    run_id=spec.run_id, python=locked["python"], init_time=date, extra=extra,
                     checkpoint=f"link to {target}" if link else "the checkpoint",
                 ),
             )  # fmt: skip

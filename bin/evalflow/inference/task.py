@@ -94,7 +94,7 @@ class _Team:
     ) -> None:
         self.task = task
         self.spec = task.spec
-        self.run = StoredRun(Path(task.spec["folder"]), task.spec["sha256"])
+        self.run = StoredRun(task.spec.folder, task.spec.sha256)
         self.config = read_yaml(task.inference) or {}
         self.environment = environment
         self.making = making
@@ -103,7 +103,7 @@ class _Team:
         self.free = shares[::-1]
         self.running: list[_Running] = []
         self.variables = environment.variables()
-        if not self.spec["disable_local_eccodes_definitions"] and environment.has(DEFINITIONS):
+        if not self.spec.disable_local_eccodes_definitions and environment.has(DEFINITIONS):
             self.variables["ECCODES_DEFINITION_PATH"] = str(environment.root / DEFINITIONS)
 
     def make(self, init_times: list[str]) -> int:
@@ -118,9 +118,9 @@ class _Team:
                     status = self.statuses[init_time]
                     done = f"{len(self.statuses)} of {len(init_times)}"
                     word = "done" if status == 0 else f"FAILED with status {status}"
-                    click.echo(f"{self.spec['run_id']} {init_time}: {word} ({done})")
+                    click.echo(f"{self.spec.run_id} {init_time}: {word} ({done})")
         except SystemExit as stop:  # SIGTERM, at a time limit for example
-            click.echo(f"evalflow: {self.spec['run_id']}: stopped from outside; what is finished is kept", err=True)
+            click.echo(f"evalflow: {self.spec.run_id}: stopped from outside; what is finished is kept", err=True)
             return stop.code
         finally:
             for one in self.running:  # all of them first, so that one does not wait for the other
@@ -139,11 +139,11 @@ class _Team:
             try:
                 request = prepare_forecast(self.task, self.config, init_time, self.making / init_time)
                 log_file.parent.mkdir(parents=True, exist_ok=True)
-                command = runner_named(self.spec["runner"]).command(request)
+                command = runner_named(self.spec.runner).command(request)
                 log = stack.enter_context(open(log_file, "w", encoding="utf-8", errors="replace"))
                 print(f"$ {shlex.join(command)}", file=log, flush=True)
                 # Said before, so that it is known of a task that is killed.
-                click.echo(f"{self.spec['run_id']} {init_time}: log: {log_file}")
+                click.echo(f"{self.spec.run_id} {init_time}: log: {log_file}")
             except OSError as error:  # a full disk, say: what is finished must not be lost with it
                 self.statuses[init_time] = 1
                 complain(self.spec, init_time, describe_os_error(error))
@@ -172,7 +172,7 @@ class _Team:
         folder, status = ended.request.output, exit_status(ended.process.returncode)
         seconds, log = time.monotonic() - ended.began, self._log(ended.init_time)
         (folder / FORECASTER).unlink(missing_ok=True)  # an input, to be stored with nothing
-        if any(self.spec.get("resources", {}).values()):
+        if self.spec.resources.linked or self.spec.resources.rewritten:
             shutil.rmtree(folder / RESOURCES, ignore_errors=True)
         if status != 0:
             describe_failure(self.spec, ended.init_time, log, f"the model ended with status {status}")
@@ -226,7 +226,7 @@ def _take_made(task: ForecastTask, run: StoredRun) -> list[str]:
         kept = [task.output / name / init_time for name in (UNSTORED, UNFINISHED)]
         if stored := run.find(init_time):
             run.bring(init_time, stored, task.output)
-            click.echo(f"{task.spec['run_id']} {init_time}: is in the store by now")
+            click.echo(f"{task.spec.run_id} {init_time}: is in the store by now")
         elif whole := next((path for path in kept if check_forecast(path, run.sha256, verify=True) is None), None):
             _store(task, run, whole)
         else:
@@ -252,11 +252,11 @@ def _make_forecasts(task: ForecastTask, init_times: list[str]) -> tuple[dict[str
     with ExitStack() as stack:
         making = stack.enter_context(temporary_scratch("forecasts")) if task.on_node else task.output / UNFINISHED
         environment = stack.enter_context(mounted(task.image))
-        click.echo(f"{task.spec['run_id']}: environment by {environment.method}")
+        click.echo(f"{task.spec.run_id}: environment by {environment.method}")
         team = _Team(task, environment, shares, making)
         stopped = team.make(init_times)
     if team.twice:
-        lines = [f"{task.spec['run_id']} {name} {seconds:.0f} {task.gpus}\n" for name, seconds in team.twice.items()]
+        lines = [f"{task.spec.run_id} {name} {seconds:.0f} {task.gpus}\n" for name, seconds in team.twice.items()]
         (task.output / MADE_TWICE).write_text("".join(lines), encoding="utf-8")
     return team.statuses, stopped
 
@@ -277,7 +277,7 @@ def run_forecasts(task: ForecastTask) -> None:
         output=Path(os.path.abspath(task.output)),
     )
     task.output.mkdir(parents=True, exist_ok=True)
-    made = _take_made(task, StoredRun(Path(task.spec["folder"]), task.spec["sha256"]))
+    made = _take_made(task, StoredRun(task.spec.folder, task.spec.sha256))
     waiting = [init_time for init_time in task.init_times if init_time not in made]
     statuses, stopped = _make_forecasts(task, waiting) if waiting else ({}, 0)
     failed = [statuses.get(init_time, stopped) for init_time in waiting if statuses.get(init_time) != 0]

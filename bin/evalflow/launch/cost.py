@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from evalflow.plan.model import Plan
+
 _TAG = re.compile(r"(?P<run_id>\S+) \d{12}(?:\+(?P<more>\d+))?")
 """The tag of a task that makes forecasts (modules/inference): run, first init time, how many more."""
 _MS_PER_HOUR = 3_600_000
@@ -21,7 +23,7 @@ def _milliseconds(row: dict[str, str]) -> int:
     return 0
 
 
-def read_cost(trace: Path, plan: dict) -> dict[str, float]:
+def read_cost(trace: Path, plan: Plan) -> dict[str, float]:
     """Return `cpu_hours` and `gpu_hours` of a launch's tasks, and what of them went into attempts that failed.
 
     Tasks count with the CPUs and GPUs that they asked for: that is what a cluster charges.
@@ -31,7 +33,7 @@ def read_cost(trace: Path, plan: dict) -> dict[str, float]:
     trace : Nextflow's trace file, with raw values: a row per attempt
     plan : the plan of the launch
     """
-    gpus_of = {run["run_id"]: run["resources"].get("gpu", 0) for run in plan["runs"]}
+    gpus_of = {run.run_id: run.resources.gpu or 0 for run in plan.runs}
     cost = dict.fromkeys(("cpu_hours", "gpu_hours", "failed_cpu_hours", "failed_gpu_hours"), 0.0)
     with open(trace, encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file, delimiter="\t"):
@@ -39,10 +41,10 @@ def read_cost(trace: Path, plan: dict) -> dict[str, float]:
                 continue
             hours = _milliseconds(row) / _MS_PER_HOUR
             tag = _TAG.fullmatch(row["tag"])
-            members = min(plan["inits_at_once"], int(tag["more"] or 0) + 1) if tag else 0
+            together = min(plan.inits_at_once, int(tag["more"] or 0) + 1) if tag else 0
             spent = {
                 "cpu_hours": hours * int(row["cpus"]),
-                "gpu_hours": hours * members * (gpus_of.get(tag["run_id"], 0) if tag else 0),
+                "gpu_hours": hours * together * (gpus_of.get(tag["run_id"], 0) if tag else 0),
             }
             for name, value in spent.items():
                 cost[name] += value

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from evalflow import __version__
 from evalflow.errors import UserError, describe_os_error
 from evalflow.inference.publish import StoredRun
+from evalflow.plan.model import ExternalEntry, Plan, RunEntry
 from evalflow.store.files import read_json, to_json, write_over
 from evalflow.store.layout import (
     CHECKPOINT,
@@ -38,19 +40,17 @@ def _give_name(stored: StoredRun, init_time: str, whole: Path) -> list[str]:
     return []
 
 
-def _count_forecasts(plan: dict, run: dict) -> dict:
+def _count_forecasts(plan: Plan, run: RunEntry | ExternalEntry) -> dict:
     """Return what there is now of a run's forecasts."""
-    stored = StoredRun(run_folder(Path(plan["store"]), run["run_id"]), run["spec"]["sha256"])
-    wanted = {time for task in plan["tasks"] if task["run_id"] == run["run_id"] for time in task["init_times"]}
-    made = stored.list_made()
     counted = {"made": 0, "reused": 0, "missing": [], "unnamed": [], "seconds": 0.0, "bytes": 0}
-    for entry in plan["forecasts"]:
-        init_time = entry["init_time"]
-        if entry["run_id"] != run["run_id"]:
-            continue
-        if entry["complete"]:
-            counted["reused"] += 1
-            continue
+    entries = [entry for entry in plan.forecasts if entry.run_id == run.run_id]
+    counted["reused"] = sum(entry.complete for entry in entries)
+    if isinstance(run, ExternalEntry):
+        return counted
+    stored = StoredRun(run.spec.folder, run.spec.sha256)
+    wanted = {time for task in plan.tasks if task.run_id == run.run_id for time in task.init_times}
+    made = stored.list_made()
+    for init_time in [entry.init_time for entry in entries if not entry.complete]:
         problem = stored.problem(init_time)
         if problem and (whole := stored.first_whole(made.get(init_time, []))):
             counted["unnamed"] += _give_name(stored, init_time, whole)
@@ -65,7 +65,7 @@ def _count_forecasts(plan: dict, run: dict) -> dict:
     return counted
 
 
-def make_summary(plan: dict, cost: dict | None = None, made_twice: dict | None = None) -> dict:
+def make_summary(plan: Plan, cost: dict | None = None, made_twice: dict | None = None) -> dict:
     """Return what was built, made, reused and what is missing. Whole forecasts without a name get it.
 
     Parameters
@@ -75,25 +75,29 @@ def make_summary(plan: dict, cost: dict | None = None, made_twice: dict | None =
     made_twice : what another launch made as well (`cost.read_made_twice`)
     """
     environments = []
-    for env in plan["envs"]:
-        sealed = read_json(environment_folder(Path(plan["store"]), env["env_id"]) / ENVIRONMENT_SEAL)
-        state = _state(env["complete"], sealed is not None, env["needed"], "built")
+    for env in plan.envs:
+        sealed = read_json(environment_folder(plan.store, env.env_id) / ENVIRONMENT_SEAL)
+        state = _state(env.complete, sealed is not None, env.needed, "built")
         known = {"image_id": (sealed or {}).get("image_id"), "warnings": (sealed or {}).get("warnings", [])}
-        environments.append({"env_id": env["env_id"], "state": state, **known})
-    about = [{"run_id": run["run_id"], "label": run["label"]} for run in plan["runs"]]
+        environments.append({"env_id": env.env_id, "state": state, **known})
+    runs = [
+        {"run_id": run.run_id, "label": run.label, **_count_forecasts(plan, run)}
+        for run in (*plan.runs, *plan.external)
+    ]
     return {
-        "experiment_id": plan["experiment_id"],
+        "evalflow": __version__,
+        "experiment_id": plan.experiment_id,
         "environments": environments,
-        "runs": [known | _count_forecasts(plan, run) for known, run in zip(about, plan["runs"], strict=True)],
+        "runs": runs,
         "cost": cost,
         "made_twice": made_twice,
-        "warnings": plan["warnings"],
+        "warnings": plan.warnings,
     }
 
 
-def is_lacking(plan: dict, summary: dict) -> bool:
+def is_lacking(plan: Plan, summary: dict) -> bool:
     """Return whether a forecast that the launch was to make cannot be found by its name."""
-    return not plan["stub"] and any(run["missing"] for run in summary["runs"])
+    return not plan.stub and any(run["missing"] for run in summary["runs"])
 
 
 def _describe_cost(summary: dict) -> list[str]:
@@ -114,32 +118,30 @@ def _describe_cost(summary: dict) -> list[str]:
     return lines
 
 
-def describe_summary(plan: dict, summary: dict) -> str:
+def describe_summary(plan: Plan, summary: dict) -> str:
     """Return the summary as text for people, with a picture of where the results are."""
     lines = ["", f"experiment {summary['experiment_id']}", ""]
-    if plan["stub"]:
+    if plan.stub:
         return "\n".join(
-            [*lines, f"stub run: every step was passed through, nothing was made; empty files in {plan['outdir']}"]
+            [*lines, f"stub run: every step was passed through, nothing was made; empty files in {plan.outdir}"]
         )
     for env in summary["environments"]:
         image = f"  image {env['image_id']}" if env["image_id"] else ""
         lines.append(f"  environment  {env['env_id']:<36} {env['state']}{image}")
-    if plan["target"] in {"forecasts", "experiment"}:
+    if plan.makes_forecasts:
         for run in summary["runs"]:
             counts = f"{run['made']} made, {run['reused']} reused, {len(run['missing'])} missing"
             lines.append(f"  forecasts    {run['run_id']:<36} {counts}  ({run['label']})")
-    if plan["target"] == "sandbox":
-        for run in plan["runs"]:
-            zipped = run_folder(Path(plan["store"]), run["run_id"]) / SANDBOX
-            if run["needed"]:
-                lines.append(
-                    f"  sandbox      {zipped if zipped.exists() else run['run_id'] + '  MISSING'}  ({run['label']})"
-                )
+    if plan.target == "sandbox":
+        for run in plan.runs:
+            zipped = run_folder(plan.store, run.run_id) / SANDBOX
+            if run.needed:
+                lines.append(f"  sandbox      {zipped if zipped.exists() else run.run_id + '  MISSING'}  ({run.label})")
     lines += _describe_cost(summary)
-    lines += ["", f"results in {plan['outdir']}"]
+    lines += ["", f"results in {plan.outdir}"]
     lines += _tree(plan)
     missing = [f"{run['run_id']}/{init_time}" for run in summary["runs"] for init_time in run["missing"]]
-    if missing and plan["target"] in {"forecasts", "experiment"}:
+    if missing and plan.makes_forecasts:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         lines += ["", f"missing: {', '.join(missing[:3])}{more}; launch again to make what is missing"]
         lines += [line for run in summary["runs"] for line in run["unnamed"]]
@@ -149,38 +151,38 @@ def describe_summary(plan: dict, summary: dict) -> str:
     return "\n".join(lines)
 
 
-def _tree(plan: dict) -> list[str]:
-    data = Path(plan["store"])
+def _tree(plan: Plan) -> list[str]:
+    data = plan.store
     lines = ["└── data"]
     images = sorted(path.name for path in images_folder(data).glob("*") if not path.name.startswith("."))
     if images:
         lines += ["    ├── images", f"    │   └── {', '.join(name for name in images if not name.endswith('.json'))}"]
     lines.append("    └── runs")
-    for index, env in enumerate(plan["envs"]):
-        last = index == len(plan["envs"]) - 1
+    for index, env in enumerate(plan.envs):
+        last = index == len(plan.envs) - 1
         bar = "        " + ("    " if last else "│   ")
-        lines.append(f"        {'└──' if last else '├──'} {env['env_id']}")
-        folder = environment_folder(data, env["env_id"])
+        lines.append(f"        {'└──' if last else '├──'} {env.env_id}")
+        folder = environment_folder(data, env.env_id)
         files = [name for name in (CHECKPOINT, LOCK, ENVIRONMENT_SEAL) if (folder / name).exists()]
-        runs = [run for run in plan["runs"] if run["env_id"] == env["env_id"]]
+        runs = [run for run in plan.runs if run.env_id == env.env_id]
         entries = [", ".join(files)] if files else []
         for run in runs:
-            sealed = run_folder(data, run["run_id"]).glob(f"[0-9]*/{FORECAST_SEAL}")
+            sealed = run_folder(data, run.run_id).glob(f"[0-9]*/{FORECAST_SEAL}")
             done = sorted(path.parent.name for path in sealed if is_init_time(path.parent.name))
             if done:
                 shown = done[0] if len(done) == 1 else f"{done[0]} … {done[-1]}"
                 entries.append(
-                    f"{run['run_id'].rsplit('/', 1)[1]}/{{{shown}}}  {len(done)} forecast{'s' if len(done) > 1 else ''}"
+                    f"{run.run_id.rsplit('/', 1)[1]}/{{{shown}}}  {len(done)} forecast{'s' if len(done) > 1 else ''}"
                 )
         for number, entry in enumerate(entries):
             lines.append(f"{bar}{'└──' if number == len(entries) - 1 else '├──'} {entry}")
     return lines
 
 
-def write_summary(plan_file: Path, plan: dict, summary: dict) -> Path:
+def write_summary(plan_file: Path, plan: Plan, summary: dict) -> Path:
     """Write plan and summary to `{outdir}/results/{experiment_id}` and return that folder."""
-    folder = results_folder(Path(plan["outdir"]), plan["experiment_id"])
+    folder = results_folder(plan.outdir, plan.experiment_id)
     write_over(folder / "summary.json", to_json(summary))
     write_over(folder / "plan.json", plan_file.read_text(encoding="utf-8"))
-    write_over(folder / "config.yaml", plan["config_text"])
+    write_over(folder / "config.yaml", plan.config_text)
     return folder

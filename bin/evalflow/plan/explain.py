@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from evalflow.errors import UserError
+from evalflow.plan.model import Plan
 from evalflow.store.files import read_json
 from evalflow.store.layout import ENVIRONMENT_SEAL, RUN_FILE
 
@@ -48,19 +49,20 @@ def _nearest(identity: dict, known: list[tuple[str, dict]]) -> tuple[str, list] 
     return min(compared, key=lambda pair: len(pair[1]), default=None)
 
 
-def explain_new(plan: dict) -> list[tuple[str, str | None, list]]:
+def explain_new(plan: Plan) -> list[tuple[str, str | None, list]]:
     """Return (id, nearest stored id, differences) for the environments and runs of a plan that the store does not have."""
-    data = Path(plan["store"])
+    data = plan.store
     stored_envs = [
         read_identity(path) for path in sorted(data.glob(f"runs/*/{ENVIRONMENT_SEAL}")) if ".bad-" not in str(path)
     ]
     stored_runs = [read_identity(path) for path in sorted(data.glob(f"runs/*/*/{RUN_FILE}"))]
     found = []
-    for entries, known, name in ((plan["envs"], stored_envs, "env_id"), (plan["runs"], stored_runs, "run_id")):
+    for entries, known, name in ((plan.envs, stored_envs, "env_id"), (plan.runs, stored_runs, "run_id")):
         for entry in entries:
-            if entry[name] not in dict(known):
-                nearest = _nearest(entry["spec"]["identity"], known)
-                found.append((entry[name], *(nearest or (None, []))))
+            new = getattr(entry, name)
+            if new not in dict(known):
+                nearest = _nearest(entry.spec.identity, known)
+                found.append((new, *(nearest or (None, []))))
     return found
 
 

@@ -1,24 +1,30 @@
-"""The plan: what an experiment consists of, what of it is in the store already, and what is left to do."""
+"""The plan: what an experiment consists of, what of it is in the store already, and what is left to do.
 
-import json
-import os
-import re
+An experiment is read and named (`experiment`), the store is looked into (`stored`), and what is left is decided here.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
 
-from evalflow.config.model import ConfigModel, load_config
+from evalflow import __version__
 from evalflow.digests import digest
-from evalflow.errors import UserError
-from evalflow.identity import canonical_path, collect_all_envs, collect_all_runs, master_hash
-from evalflow.lookup import PROJECT, Lookup
-from evalflow.plan.entries import baseline_entries, env_entry, external_runs, run_entry
+from evalflow.lookup import PROJECT
+from evalflow.plan.entries import (
+    baseline_entries,
+    environment_spec,
+    external_entries,
+    find_external,
+    run_spec,
+    truth_entry,
+)
+from evalflow.plan.experiment import Experiment, read_experiment
+from evalflow.plan.model import EnvironmentEntry, ExternalEntry, ForecastEntry, InputEntry, Plan, RunEntry, Task
 from evalflow.plan.options import Options
 from evalflow.plan.resources import build_resources, describe_unused, run_resources
-from evalflow.plan.stored import Stored
-from evalflow.plan.tasks import add_resources, plan_tasks
+from evalflow.plan.stored import FoundEnvironment, Stored
+from evalflow.plan.tasks import plan_tasks, with_resources
 from evalflow.store.files import write_over
-from evalflow.store.layout import data_folder, forecast_folder, init_time_name, runs_folder
-from evalflow.texts import show
-from evalflow.yamlio import read_text
+from evalflow.store.layout import forecast_folder
 
 
 def code_digest() -> str:
@@ -28,118 +34,154 @@ def code_digest() -> str:
     return digest({str(path.relative_to(package)): path.read_text(encoding="utf-8") for path in files})[:16]
 
 
-def output_folder(config: ConfigModel, lookup: Lookup, outdir: Path | None) -> Path:
-    """Return the absolute root of all output.
+@dataclass(frozen=True)
+class _Found:
+    """What is there of an experiment.
 
-    A relative `locations.output_root` that exists is looked up like any other path; a new one is made in the launch
-    folder.
+    Attributes
+    ----------
+    envs : env_id → what the store has of the environment
+    forecasts : run_id → init_time → whether the forecast is complete, of runs
+    external : run_id → init_time → whether there are files, of forecasts made elsewhere
+    warnings : what was found damaged or missing
     """
-    if outdir is not None:
-        return Path(os.path.abspath(lookup.launch / outdir))
-    name = str(config.locations.output_root)
-    return Path(os.path.abspath(lookup.find(name) or lookup.launch / os.path.expanduser(name)))
+
+    envs: dict[str, FoundEnvironment]
+    forecasts: dict[str, dict[str, bool]]
+    external: dict[str, dict[str, bool]]
+    warnings: list[str]
 
 
-def _check_folder(folder: Path, key: str) -> None:
-    """Check that a folder is there or can be made, nothing on the way to it being a file, and that Nextflow can link to it."""
-    if re.search(r"\{.*(,|\.\.).*\}", str(folder)):
-        raise UserError(
-            f"{key}: {show(str(folder))} holds braces, which Nextflow's scripts expand; name another folder"
+def _look(experiment: Experiment, external: list[ExternalEntry], options: Options) -> _Found:
+    stored, init_times = Stored(experiment.data, options), experiment.init_times
+    forecasts = {
+        run_id: dict(zip(init_times, stored.check_forecasts(run, init_times), strict=True))
+        for run_id, run in experiment.runs.items()
+    }
+    envs = {
+        env_id: stored.check_environment(env_id, sharing[0], all(run.config.squash_venv for run in sharing))
+        for env_id, sharing in experiment.envs.items()
+    }
+    elsewhere = {entry.run_id: find_external(entry, init_times) for entry in external}
+    for entry in external:
+        lacking = [init_time for init_time, there in elsewhere[entry.run_id].items() if not there]
+        if lacking:
+            where = f"{entry.root}/{entry.pattern}"
+            stored.warnings.append(
+                f"{entry.run_id} ({entry.label}): no file {where} for {len(lacking)} init times, the first {lacking[0]}"
+            )
+    return _Found(envs, forecasts, elsewhere, stored.warnings)
+
+
+def _decide_tasks(experiment: Experiment, found: _Found, options: Options) -> list[Task]:
+    if options.target not in {"forecasts", "experiment"}:
+        return []
+    profile = experiment.config.profile
+    resources = {run_id: run_resources(run.config, profile, options.gpus) for run_id, run in experiment.runs.items()}
+    max_gpus = options.max_gpus or (profile.global_resources.gpus if profile else None)
+    tasks = plan_tasks(experiment.runs, found.forecasts, options)
+    return with_resources(tasks, resources, max_gpus, options.inits_at_once)
+
+
+def _environment_entries(
+    experiment: Experiment, found: _Found, busy: set[str], options: Options
+) -> list[EnvironmentEntry]:
+    return [
+        EnvironmentEntry(
+            env_id=env_id,
+            model_type=sharing[0].model_type,
+            store=experiment.data,
+            needed=options.target == "environments" or any(run.run_id in busy for run in sharing),
+            complete=found.envs[env_id].complete,
+            image_id=found.envs[env_id].image_id,
+            resources=build_resources(experiment.config.profile),
+            spec=environment_spec(sharing, experiment.data),
         )
-    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
-    if not os.path.isdir(there):
-        raise UserError(f"{key}: {there}: is not a folder; name one, or a place where one can be made")
+        for env_id, sharing in experiment.envs.items()
+    ]
 
 
-def _name_experiment(label: str, hash_part: str) -> str:
-    """Return the experiment_id: fit to be the name of a folder and a word of a command line."""
-    # A config_label is never longer; the name of a config file may be.
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", label).lstrip(".-")[:200]
-    return f"{name or 'experiment'}_{hash_part}"
+def _run_entries(experiment: Experiment, busy: set[str], options: Options) -> list[RunEntry]:
+    code = code_digest()
+    return [
+        RunEntry(
+            run_id=run.run_id,
+            env_id=run.env_id,
+            model_type=run.model_type,
+            label=run.config.label or run.run_id,
+            candidate=run.candidate,
+            store=experiment.data,
+            forecaster=run.forecaster.run_id if run.forecaster else None,
+            needed=run.run_id in busy,
+            resources=run_resources(run.config, experiment.config.profile, options.gpus),
+            spec=run_spec(run, experiment.data, code),
+        )
+        for run in experiment.runs.values()
+    ]
 
 
-def make_plan(config_path: Path, options: Options) -> dict:
-    """Return the plan of the experiment in `config_path` (see docs/output.md for what it holds).
+def _input_entries(experiment: Experiment, found: _Found, tasks: list[Task]) -> list[InputEntry]:
+    wanted = sorted({(task.forecaster, time) for task in tasks if task.forecaster for time in task.init_times})
+    return [
+        InputEntry(run_id=run_id, init_time=time, folder=forecast_folder(experiment.data, run_id, time))
+        for run_id, time in wanted
+        if found.forecasts[run_id][time]
+    ]
+
+
+def _warnings(experiment: Experiment, found: _Found, options: Options) -> list[str]:
+    warnings = list(found.warnings)
+    if options.inits_at_once > options.inits_per_task:
+        warnings.append(
+            f"--inits_at_once {options.inits_at_once}: no task has more than --inits_per_task {options.inits_per_task}"
+        )
+    return warnings + describe_unused(experiment.config)
+
+
+def make_plan(config_path: Path, options: Options) -> Plan:
+    """Return the plan of the experiment in `config_path`.
 
     Raises
     ------
     UserError
         Where the config is wrong, something that it points at is missing, or two things would share an id.
     """
-    config_path = Path(os.path.abspath(options.launch / config_path))
-    config = load_config(config_path)
-    lookup = Lookup(config_path.parent, options.launch)
-    outdir = output_folder(config, lookup, options.outdir)
-    if options.stub:
-        outdir = outdir / "stub"
-    _check_folder(runs_folder(data_folder(outdir)), "locations.output_root" if options.outdir is None else "--outdir")
-    label = config.config_label or config_path.stem
-    runs = collect_all_runs(config, lookup)
-    envs = collect_all_envs(runs)
-    init_times = [init_time_name(time) for time in config.init_times()]
-
-    code = code_digest()
-    stored = Stored(data_folder(outdir), options)
-    complete = {
-        run_id: dict(zip(init_times, stored.check_forecasts(run, init_times), strict=True))
-        for run_id, run in runs.items()
-    }
-    tasks = plan_tasks(runs, complete, options) if options.target in {"forecasts", "experiment"} else []
-    busy = {task["run_id"] for task in tasks}
-    profile = config.profile
-    resources = {run_id: run_resources(run.config, profile, options.gpus) for run_id, run in runs.items()}
-    max_gpus = options.max_gpus or (profile.global_resources.gpus if profile else None)
-    add_resources(tasks, resources, max_gpus, options.inits_at_once)
+    experiment = read_experiment(config_path, options)
+    external = external_entries(experiment)
+    found = _look(experiment, external, options)
+    tasks = _decide_tasks(experiment, found, options)
     if options.target == "sandbox":
-        busy = {run_id for run_id, run in runs.items() if run.candidate}
-    env_entries = []
-    for env_id, sharing in envs.items():
-        squash = all(run.config.squash_venv for run in sharing)
-        needed = options.target == "environments" or any(run.run_id in busy for run in sharing)
-        found = stored.check_environment(env_id, sharing[0], squash)
-        entry = env_entry(env_id, sharing, stored.data, found, needed)
-        env_entries.append(entry | {"resources": build_resources(profile)})
-
-    external = external_runs(config, lookup, init_times, stored)
-    if options.inits_at_once > options.inits_per_task:
-        stored.warnings.append(
-            f"--inits_at_once {options.inits_at_once}: no task has more than --inits_per_task {options.inits_per_task}"
-        )
-    return {
-        "experiment_id": _name_experiment(label, master_hash(config, runs, lookup)),
-        "config": str(config_path),
-        "config_text": read_text(config_path),
-        "target": options.target,
-        "stub": options.stub,
-        "outdir": str(outdir),
-        "store": str(stored.data),
-        "project": str(PROJECT),
-        "envs": env_entries,
-        "runs": [run_entry(run, stored.data, run.run_id in busy, code, resources[run.run_id]) for run in runs.values()]
-        + [run for run, _ in external],
-        "baselines": baseline_entries(config, lookup),
-        "truth": {"label": config.truth.label, "root": canonical_path(config.truth.root, lookup)}
-        if config.truth
-        else None,
-        "init_times": init_times,
-        "inits_at_once": options.inits_at_once,
-        "forecasts": [
-            {"run_id": run_id, "init_time": init_time, "complete": done}
-            for run_id, times in [*complete.items(), *((run["run_id"], found) for run, found in external)]
+        busy = {run_id for run_id, run in experiment.runs.items() if run.candidate}
+    else:
+        busy = {task.run_id for task in tasks}
+    return Plan(
+        evalflow=__version__,
+        experiment_id=experiment.experiment_id,
+        config=experiment.path,
+        config_text=experiment.text,
+        target=options.target,
+        stub=options.stub,
+        outdir=experiment.outdir,
+        store=experiment.data,
+        project=PROJECT,
+        envs=_environment_entries(experiment, found, busy, options),
+        runs=_run_entries(experiment, busy, options),
+        external=external,
+        baselines=baseline_entries(experiment),
+        truth=truth_entry(experiment),
+        init_times=experiment.init_times,
+        inits_at_once=options.inits_at_once,
+        forecasts=[
+            ForecastEntry(run_id=run_id, init_time=init_time, complete=done)
+            for run_id, times in [*found.forecasts.items(), *found.external.items()]
             for init_time, done in times.items()
         ],
-        "tasks": tasks,
-        "inputs": [
-            {"run_id": run_id, "init_time": init_time, "folder": str(forecast_folder(stored.data, run_id, init_time))}
-            for run_id, init_time in sorted(
-                {(task["forecaster"], time) for task in tasks if "forecaster" in task for time in task["init_times"]}
-            )
-            if complete[run_id][init_time]
-        ],
-        "warnings": stored.warnings + describe_unused(config),
-    }
+        tasks=tasks,
+        inputs=_input_entries(experiment, found, tasks),
+        warnings=_warnings(experiment, found, options),
+    )
 
 
-def write_plan(plan: dict, path: Path) -> None:
+def write_plan(plan: Plan, path: Path) -> None:
     """Write the plan, whole or not at all."""
-    write_over(path, json.dumps(plan, ensure_ascii=False, indent=1) + "\n")
+    write_over(path, plan.to_json(indent=1) + "\n")

@@ -11,17 +11,18 @@ from evalflow.config.fields import parse_runtime
 from evalflow.config.model import ConfigModel
 from evalflow.config.resources import Profile
 from evalflow.config.runs import RunConfig
+from evalflow.plan.model import JobResources
 
 
-def build_resources(profile: Profile | None) -> dict:
+def build_resources(profile: Profile | None) -> JobResources:
     """Return what the config's profile says for jobs that build environments: where they run, not how big they are."""
     if profile is None:
-        return {}
-    defaults = profile.default_resources.model_dump(exclude_none=True)
-    return {name: defaults[name] for name in ("slurm_partition", "slurm_account") if name in defaults}
+        return JobResources()
+    defaults = profile.default_resources
+    return JobResources(slurm_partition=defaults.slurm_partition, slurm_account=defaults.slurm_account)
 
 
-def run_resources(run: RunConfig, profile: Profile | None, gpus: int = 0) -> dict:
+def run_resources(run: RunConfig, profile: Profile | None, gpus: int = 0) -> JobResources:
     """Return what the forecast jobs of a run ask for: what the run says, else the profile, else `gpus`.
 
     `runtime_seconds` is the `runtime` in seconds. What nobody says is left out.
@@ -32,7 +33,7 @@ def run_resources(run: RunConfig, profile: Profile | None, gpus: int = 0) -> dic
     resources = ({"gpu": gpus} if gpus else {}) | defaults | own
     if "runtime" in resources:
         resources["runtime_seconds"] = parse_runtime(resources["runtime"])
-    return resources
+    return JobResources(**resources)
 
 
 def describe_unused(config: ConfigModel) -> list[str]:

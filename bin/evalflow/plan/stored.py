@@ -3,6 +3,7 @@
 import os
 import shlex
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from evalflow.checkpoints.local import LocalFile
@@ -31,6 +32,14 @@ from evalflow.store.layout import (
 )
 
 _SHOWN = 5
+
+
+@dataclass(frozen=True)
+class FoundEnvironment:
+    """What the store has of an environment: whether it is complete and, where that is known, its image_id."""
+
+    complete: bool
+    image_id: str | None = None
 
 
 class Stored:
@@ -106,10 +115,10 @@ class Stored:
         )
         return True
 
-    def check_environment(self, env_id: str, run: Run, squash: bool) -> dict:
-        """Return `complete` and, where it is known, the `image_id` of an environment."""
+    def check_environment(self, env_id: str, run: Run, squash: bool) -> FoundEnvironment:
+        """Return what the store has of an environment."""
         if self.options.stub:
-            return {"complete": False}  # its files are empty, and are to be gone through again
+            return FoundEnvironment(complete=False)  # its files are empty, and are to be gone through again
         folder = environment_folder(self.data, env_id)
         seal = read_json(folder / ENVIRONMENT_SEAL)
         if seal is not None and "identity" in seal:
@@ -117,14 +126,14 @@ class Stored:
         known = {CHECKPOINT} if self._mend_checkpoint(folder, run) else set()
         if not os.path.lexists(folder / ENVIRONMENT_SEAL):
             self._check_unsealed(folder, known)
-            return {"complete": False}
+            return FoundEnvironment(complete=False)
         problem = self._sealed_problem(folder, seal, known)
         if problem:
             self._set_environment_aside(folder, problem)
-            return {"complete": False}
+            return FoundEnvironment(complete=False)
         image = self._image(seal["image_id"], squash)
         complete = image.exists() and self._image_problem(image) is None
-        return {"complete": complete, "image_id": seal["image_id"]}
+        return FoundEnvironment(complete, seal["image_id"])
 
     def _sealed_problem(self, folder: Path, seal: dict | None, known: set[str]) -> str | None:
         """Return what is wrong with a sealed environment, or None; files in `known` are whole."""

@@ -1,12 +1,19 @@
 """What is left to do: which init times one task makes, and what its job asks for."""
 
 from evalflow.identity import Run
+from evalflow.plan.model import JobResources, Task
 from evalflow.plan.options import Options
 from evalflow.plan.resources import assign_lanes
 
 
-def plan_tasks(runs: dict[str, Run], complete: dict[str, dict[str, bool]], options: Options) -> list[dict]:
-    """Return what is left to do: entries with `run_id`, `init_times` and, for a temporal downscaler, `forecaster`.
+def _task_id(run_id: str, init_times: list[str]) -> str:
+    """Return the id of a task. It is no number: with -resume, a task is the same whatever else is left to do."""
+    more = f"+{len(init_times) - 1}" if len(init_times) > 1 else ""
+    return f"{run_id} {init_times[0]}{more}"
+
+
+def plan_tasks(runs: dict[str, Run], complete: dict[str, dict[str, bool]], options: Options) -> list[Task]:
+    """Return what is left to do.
 
     Of a forecaster that is there only for a downscaler, only those init times are made that the downscaler lacks.
 
@@ -23,28 +30,37 @@ def plan_tasks(runs: dict[str, Run], complete: dict[str, dict[str, bool]], optio
     tasks = []
     for run_id, run in runs.items():
         left = [time for time in missing[run_id] if time in wanted[run_id]]
-        about = {"run_id": run_id} | ({"forecaster": run.forecaster.run_id} if run.forecaster else {})
-        size = options.inits_per_task
-        tasks += [{**about, "init_times": left[i : i + size]} for i in range(0, len(left), size)]
+        forecaster = run.forecaster.run_id if run.forecaster else None
+        packs = [left[i : i + options.inits_per_task] for i in range(0, len(left), options.inits_per_task)]
+        tasks += [
+            Task(id=_task_id(run_id, pack), run_id=run_id, forecaster=forecaster, init_times=pack) for pack in packs
+        ]
     return tasks
 
 
-def add_resources(tasks: list[dict], resources: dict[str, dict], max_gpus: int | None, at_once: int) -> None:
-    """Add to tasks the `resources` that their jobs ask for, for each forecast that they make at a time.
+def with_resources(
+    tasks: list[Task], resources: dict[str, JobResources], max_gpus: int | None, at_once: int
+) -> list[Task]:
+    """Return tasks with how many forecasts they make `at_once`, and what their jobs ask for, for each of these.
 
     Where there may be more GPUs in use than wanted, a `lane` is among them, in which jobs wait for each other.
 
     Parameters
     ----------
-    tasks : entries as `plan_tasks` returns them
     resources : run_id → what a forecast of the run asks for
     max_gpus : GPUs in use at a time; None: any number
     at_once : forecasts that a task makes at a time
     """
+    widths = [min(at_once, len(task.init_times)) for task in tasks]
     jobs = []
-    for task in tasks:
-        wanted, number = resources[task["run_id"]], len(task["init_times"])
-        members = min(at_once, number)
-        jobs.append((wanted.get("gpu", 0) * members, wanted.get("runtime_seconds", 3600) * -(-number // members)))
-    for task, lane in zip(tasks, assign_lanes(jobs, max_gpus), strict=True):
-        task["resources"] = resources[task["run_id"]] | ({"lane": lane} if lane else {})
+    for task, width in zip(tasks, widths, strict=True):
+        wanted = resources[task.run_id]
+        seconds = (wanted.runtime_seconds or 3600) * -(-len(task.init_times) // width)
+        jobs.append(((wanted.gpu or 0) * width, seconds))
+    lanes = assign_lanes(jobs, max_gpus)
+    return [
+        task.model_copy(
+            update={"at_once": width, "resources": resources[task.run_id].model_copy(update={"lane": lane})}
+        )
+        for task, width, lane in zip(tasks, widths, lanes, strict=True)
+    ]

@@ -15,8 +15,8 @@ class ForecastRequest:
     checkpoint, config : absolute paths of the checkpoint and of the prepared inference config
     output : folder to write to, which is also the working folder
     init_time : ISO-8601 text, UTC
-    leads : lead times in hours
-    step : hours between leads
+    lead_times : lead times in hours
+    step : hours between lead times
     command : the run's own command, for the runner that is called so
     forecaster : for a temporal downscaler, the name of the folder (in `output`) with the fields to refine
     gpus : GPUs that the forecast has
@@ -26,7 +26,7 @@ class ForecastRequest:
     config: Path
     output: Path
     init_time: str
-    leads: list[int]
+    lead_times: list[int]
     step: int
     command: list[str] = field(default_factory=list)
     python: str = "python"
@@ -71,4 +71,4 @@ class Runner:
 
 def common_settings(job: ForecastRequest) -> dict:
     """Return what evalflow sets in the inference config of one forecast, for most runners."""
-    return {"checkpoint": str(job.checkpoint), "date": job.init_time, "lead_time": f"{job.leads[-1]}h"}
+    return {"checkpoint": str(job.checkpoint), "date": job.init_time, "lead_time": f"{job.lead_times[-1]}h"}

@@ -14,9 +14,9 @@ def command(job: ForecastRequest) -> list[str]:
         "output": str(job.output),
         "forecaster": job.forecaster,
         "init_time": job.init_time,
-        "lead_time": str(job.leads[-1]),
-        "start": str(job.leads[0]),
-        "end": str(job.leads[-1]),
+        "lead_time": str(job.lead_times[-1]),
+        "start": str(job.lead_times[0]),
+        "end": str(job.lead_times[-1]),
         "step": str(job.step),
     }
     # Not str.format: braces that are not a placeholder (JSON) belong to the program.

@@ -9,7 +9,11 @@ _PROGRAM = Path(__file__).resolve().with_name("onnx_program.py")
 
 def settings(job: ForecastRequest) -> dict:
     """Return what evalflow sets in the inference config of one forecast."""
-    return {"date": job.init_time, "lead_time": job.leads[-1], "steps": f"{job.leads[0]}/{job.leads[-1]}/{job.step}"}
+    return {
+        "date": job.init_time,
+        "lead_time": job.lead_times[-1],
+        "steps": f"{job.lead_times[0]}/{job.lead_times[-1]}/{job.step}",
+    }
 
 
 def command(job: ForecastRequest) -> list[str]:

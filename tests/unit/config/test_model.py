@@ -601,7 +601,10 @@ def test_schema_and_manual_are_up_to_date():
 
 
 def test_schema_check_names_the_stale_file(tmp_path):
+    usage = tmp_path / "usage.md"
+    usage.write_text((PROJECT / "docs" / "usage.md").read_text())
     places = ["--output-schema", str(tmp_path / "schema.json"), "--output-docs", str(tmp_path / "config.md")]
+    places += ["--usage", str(usage)]
     assert schema(*places).returncode == 0
     assert schema(*places, "--check").returncode == 0
     (tmp_path / "config.md").write_text("old")
@@ -609,3 +612,5 @@ def test_schema_check_names_the_stale_file(tmp_path):
     assert result.returncode == 1
     assert result.stderr == f"evalflow: {tmp_path / 'config.md'}: not up to date with the models; run bin/schema.py\n"
     assert (tmp_path / "config.md").read_text() == "old"
+    usage.write_text(usage.read_text().replace("| `--target", "| `--aim"))
+    assert f"{usage}: not up to date" in schema(*places, "--check").stderr

@@ -24,6 +24,7 @@ from evalflow.environment.checkpoint import get_checkpoint
 from evalflow.environment.image import build_image, check_image
 from evalflow.environment.lock import training_warnings
 from evalflow.environment.seal import seal_environment
+from evalflow.environment.spec import EnvironmentSpec
 from evalflow.errors import UserError
 from evalflow.host import scratch_folder
 from evalflow.requirements import read_lock
@@ -126,7 +127,7 @@ def test_checkpoint_is_linked_and_its_metadata_read(tmp_path):
         archive.writestr("archive/data.pkl", b"cos\nsystem\n(S'touch %s'\ntR." % bytes(tmp_path / "loaded"))
         archive.writestr("archive/anemoi-metadata/ai-models.json", '{"version": "1.0"}')
     spec = checkpoint_spec(tmp_path / "store", path)
-    get_checkpoint(spec)
+    get_checkpoint(EnvironmentSpec(**spec))
     folder = Path(spec["folder"])
     assert (folder / CHECKPOINT).resolve() == path
     assert read_json(folder / METADATA) == {"version": "1.0"}
@@ -137,7 +138,7 @@ def test_checkpoint_of_another_format_is_described_by_it(tmp_path):
     path = tmp_path / "model.onnx"
     path.write_bytes(b"weights")
     spec = checkpoint_spec(tmp_path / "store", path)
-    get_checkpoint(spec)
+    get_checkpoint(EnvironmentSpec(**spec))
     assert read_json(Path(spec["folder"]) / METADATA) == {"format": "onnx"}
 
 
@@ -350,7 +351,7 @@ def test_extra_requirements_replace_what_a_checkpoint_says_wrongly(tmp_path, mon
 def test_warnings_of_what_a_checkpoint_says_are_one_line(tmp_path):
     spec = anemoi_spec(tmp_path, {})
     known = {"provenance_training": {"module_versions": {"torch": "x\nevalflow: all is well\x1b[31m\ud800"}}}
-    (warning,) = training_warnings(spec, known, "3.11.0")
+    (warning,) = training_warnings(EnvironmentSpec(**spec), known, "3.11.0")
     assert warning.isprintable() and "(x\\nevalflow: all is well\\u001b[31m\\ud800)" in warning
 
 
@@ -513,7 +514,7 @@ def test_folder_instead_of_an_image(tmp_path):
 def test_image_that_exists_stays(copy):
     spec, image = copy
     before = (image.stat().st_ino, image.stat().st_mtime_ns, image.read_bytes(), proof_of(image).read_bytes())
-    build_image(spec, Path(spec["folder"]) / LOCK)
+    build_image(EnvironmentSpec(**spec), Path(spec["folder"]) / LOCK)
     assert (image.stat().st_ino, image.stat().st_mtime_ns, image.read_bytes(), proof_of(image).read_bytes()) == before
 
 
@@ -524,7 +525,7 @@ def test_image_without_a_proof_is_proved_or_set_aside(copy, built, whole):
     if not whole:
         os.truncate(image, 4096)
     inode = image.stat().st_ino
-    build_image(spec, Path(spec["folder"]) / LOCK)
+    build_image(EnvironmentSpec(**spec), Path(spec["folder"]) / LOCK)
     assert check_image(image, verify=True) is None
     assert image.read_bytes() == built[2].read_bytes()
     assert (image.stat().st_ino == inode) == whole
@@ -647,7 +648,7 @@ def test_killed_build_leaves_nothing_that_looks_finished(tmp_path, phase, number
         assert tree(tmp_path / "store") == before
         assert not list((tmp_path / "scratch").glob("*/build-*"))
     elif phase == "squash":
-        build_image(spec, locked)
+        build_image(EnvironmentSpec(**spec), locked)
         assert len(list((tmp_path / "store" / "images").glob("*.squashfs"))) == 1
 
 
@@ -667,7 +668,7 @@ def test_seal_describes_every_file_and_is_written_last(copy):
     spec, image = copy
     folder = Path(spec["folder"])
     assert not (folder / ENVIRONMENT_SEAL).exists()
-    seal_environment(spec, image)
+    seal_environment(EnvironmentSpec(**spec), image)
     document = json.loads((folder / ENVIRONMENT_SEAL).read_text())
     others = {path.name for path in folder.iterdir()} - {ENVIRONMENT_SEAL}
     assert set(document["files"]) == others == {CHECKPOINT, METADATA, LOCK, "venv.squashfs"}
@@ -683,9 +684,9 @@ def test_seal_describes_every_file_and_is_written_last(copy):
 
 def test_first_seal_stays(copy):
     spec, image = copy
-    seal_environment(spec, image)
+    seal_environment(EnvironmentSpec(**spec), image)
     before = (Path(spec["folder"]) / ENVIRONMENT_SEAL).read_bytes()
-    seal_environment({**spec, "identity": {}}, image)
+    seal_environment(EnvironmentSpec(**{**spec, "identity": {}}), image)
     assert (Path(spec["folder"]) / ENVIRONMENT_SEAL).read_bytes() == before
 
 
@@ -693,7 +694,7 @@ def test_a_checkpoint_that_has_changed_since_the_plan_is_not_sealed(copy):
     spec, image = copy
     planned = {**spec["checkpoint"], "sha256": "0" * 64}
     with pytest.raises(UserError, match="inference-last.ckpt: has changed since the launch was planned; launch again"):
-        seal_environment({**spec, "checkpoint": planned}, image)
+        seal_environment(EnvironmentSpec(**{**spec, "checkpoint": planned}), image)
     assert not (Path(spec["folder"]) / ENVIRONMENT_SEAL).exists()
 
 
@@ -703,7 +704,7 @@ def test_seal_of_a_store_behind_a_link(copy, tmp_path):
     (tmp_path / "deep" / "down" / "link").symlink_to(tmp_path / "store")
     base = tmp_path / "deep" / "down" / "link"
     spec = {**spec, "folder": str(base / "runs" / spec["env_id"]), "images": str(base / "images")}
-    seal_environment(spec, base / "images" / image.name)
+    seal_environment(EnvironmentSpec(**spec), base / "images" / image.name)
     assert (Path(spec["folder"]) / "venv.squashfs").resolve() == image
 
 

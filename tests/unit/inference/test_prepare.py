@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from evalflow.config.inference import InferenceConfig, read_inference_config
 from evalflow.inference.prepare import place_resources
+from evalflow.inference.spec import Resources
 from evalflow.lookup import Lookup
 from evalflow.yamlio import read_yaml
 
@@ -44,7 +45,7 @@ def test_a_model_sees_them_in_its_working_folder(config, tmp_path):
     assert set(inference.linked) == {"templates_index.yaml", "pl.grib", "patch.yaml"} and inference.rewritten == {}
     folder = tmp_path / "working"
     folder.mkdir()
-    place_resources({"linked": inference.linked, "rewritten": inference.rewritten}, folder)
+    place_resources(Resources(linked=inference.linked, rewritten=inference.rewritten), folder)
     index = Path(inference.located["output"]["grib"]["templates"]["samples"])
     assert index.is_absolute() and (folder / read_yaml(index)[0][1]).read_text() == "GRIB"
     assert read_yaml(Path(inference.located["patch_metadata"]))["dataset"]
@@ -101,7 +102,7 @@ def test_names_relative_to_a_named_file_are_made_absolute(relative, tmp_path):
     inference = read(relative)
     folder = tmp_path / "working"
     folder.mkdir()
-    place_resources({"linked": inference.linked, "rewritten": inference.rewritten}, folder)
+    place_resources(Resources(linked=inference.linked, rewritten=inference.rewritten), folder)
     (_, first), (_, second) = read_yaml(folder / inference.located["samples"])
     assert Path(first).read_text() == "pl" and Path(second["path"]).read_text() == "sfc" and second["n"] == "6h"
     nested = read_yaml(folder / inference.located["more"])["file"]

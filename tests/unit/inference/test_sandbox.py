@@ -8,6 +8,7 @@ import zipfile
 import pytest
 import yaml
 from evalflow.inference.sandbox import create_sandbox
+from evalflow.inference.spec import RunSpec
 from evalflow.yamlio import dump_yaml
 
 OWN = {
@@ -26,9 +27,14 @@ def sandbox(tmp_path):
         (tmp_path / "checkpoint").write_text("weights")
         spec = {
             "run_id": "forecaster-abcd-12345678/12345678",
+            "env_id": "forecaster-abcd-12345678",
+            "folder": "/nowhere",
+            "sha256": "f" * 64,
+            "identity": {},
+            "code": "0" * 16,
             "model_type": "forecaster",
             "runner": "command",
-            "leads": [0, 6],
+            "lead_times": [0, 6],
             "step": 6,
             "command": list(map(str, command)),
             "config": dump_yaml(config or {}),
@@ -37,7 +43,7 @@ def sandbox(tmp_path):
             "disable_local_eccodes_definitions": True,
         }
         zipped = tmp_path / "sandbox.zip"
-        create_sandbox(spec, tmp_path / "checkpoint", tmp_path / "lock", "202401010000", zipped, link=False)
+        create_sandbox(RunSpec(**spec), tmp_path / "checkpoint", tmp_path / "lock", "202401010000", zipped, link=False)
         with zipfile.ZipFile(zipped) as archive:
             names = archive.namelist()
             assert len(set(names)) == len(names), "each once"

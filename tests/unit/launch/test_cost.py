@@ -2,16 +2,16 @@
 
 import pytest
 from evalflow.launch.cost import read_cost, read_made_twice
+from evalflow.plan.model import JobResources, Plan, RunEntry
 
 RUN = "forecaster-abcd-12345678/87654321"
-PLAN = {
-    "inits_at_once": 4,
-    "runs": [
-        {"run_id": RUN, "resources": {"gpu": 2}},
-        {"run_id": "other/1", "resources": {}},
-        {"run_id": "x", "resources": {}},
+PLAN = Plan.model_construct(
+    inits_at_once=4,
+    runs=[
+        RunEntry.model_construct(run_id=run_id, resources=JobResources(gpu=gpus))
+        for run_id, gpus in ((RUN, 2), ("other/1", None), ("x", None))
     ],
-}
+)
 HOUR = 3_600_000
 
 

@@ -4,7 +4,9 @@ import json
 
 import pytest
 from evalflow.errors import UserError
+from evalflow.inference.spec import RunSpec
 from evalflow.plan.explain import describe, differences, explain_new, read_identity
+from evalflow.plan.model import Plan, RunEntry
 
 
 def store_run(folder, name: str, identity: dict):
@@ -28,9 +30,11 @@ def test_the_fields_that_differ_are_named_with_both_values(tmp_path):
 def test_a_new_run_is_compared_with_the_one_most_like_it(tmp_path):
     store_run(tmp_path, "far", {"a": 1, "b": 2, "c": 3})
     store_run(tmp_path, "near", {"a": 1, "b": 2, "c": 4})
-    runs = [{"run_id": "env/new", "spec": {"identity": {"a": 1, "b": 0, "c": 4}}}]
-    plan = {"store": str(tmp_path), "envs": [], "runs": runs}
-    assert explain_new(plan) == [("env/new", "env/near", [("b", 2, 0)])]
+    spec = RunSpec.model_construct(identity={"a": 1, "b": 0, "c": 4})
+    runs = [RunEntry.model_construct(run_id="env/new", spec=spec)]
+    assert explain_new(Plan.model_construct(store=tmp_path, envs=[], runs=runs)) == [
+        ("env/new", "env/near", [("b", 2, 0)])
+    ]
 
 
 def test_a_folder_that_is_neither(tmp_path):

@@ -19,7 +19,7 @@ def plan_of(folder: Path, **entry) -> dict:
     }
     config = {"description": "x", "dates": ["2001-01-01T00:00", "2001-01-02T12:00"], "runs": [{"forecasts": about}]}
     (folder / "c.yaml").write_text(yaml.safe_dump(config))
-    return make_plan(folder / "c.yaml", Options(folder / "out", folder))
+    return make_plan(folder / "c.yaml", Options(folder / "out", folder)).model_dump(mode="json")
 
 
 def test_files_that_are_there_are_complete_and_what_is_missing_is_said(tmp_path):
@@ -32,11 +32,11 @@ def test_files_that_are_there_are_complete_and_what_is_missing_is_said(tmp_path)
 
 
 def test_what_is_read_and_how_is_the_id(tmp_path):
-    run_id = plan_of(tmp_path)["runs"][0]["run_id"]
+    run_id = plan_of(tmp_path)["external"][0]["run_id"]
     same = [{"label": "other"}, {"root": f"{tmp_path}/data/"}, {"steps": "0/024/6"}, {"steps": "0/29/6"}]
-    assert {plan_of(tmp_path, **change)["runs"][0]["run_id"] for change in same} == {run_id}
+    assert {plan_of(tmp_path, **change)["external"][0]["run_id"] for change in same} == {run_id}
     others = [{"root": "/elsewhere"}, {"pattern": "%Y%m%d%H/a*.grib"}, {"steps": "0/24/12"}]
-    ids = {plan_of(tmp_path, **change)["runs"][0]["run_id"] for change in others}
+    ids = {plan_of(tmp_path, **change)["external"][0]["run_id"] for change in others}
     assert len(ids) == 3 and run_id not in ids
     assert plan_of(tmp_path)["experiment_id"] != plan_of(tmp_path, root="/elsewhere")["experiment_id"]
 

@@ -18,13 +18,17 @@ from evalflow.environment.checkpoint import get_checkpoint
 from evalflow.environment.image import build_image
 from evalflow.environment.lock import lock_requirements
 from evalflow.environment.seal import seal_environment
+from evalflow.environment.spec import EnvironmentSpec
 from evalflow.errors import UserError
 from evalflow.inference.prepare import prepare_run
+from evalflow.inference.spec import RunSpec
 from evalflow.launch.summary import write_summary
 from evalflow.plan import plan as planning
 from evalflow.plan.describe import describe_plan
+from evalflow.plan.experiment import output_folder
+from evalflow.plan.model import Plan
 from evalflow.plan.options import Options
-from evalflow.plan.plan import code_digest, output_folder, write_plan
+from evalflow.plan.plan import code_digest, write_plan
 from evalflow.plan.stored import Stored
 from evalflow.plan.writable import check_writable
 from evalflow.requirements import read_lock
@@ -47,12 +51,12 @@ def store_environment(env: dict, patch: pytest.MonkeyPatch, seal: bool = True) -
     patch.setattr(image, "_make_venv", lambda *_, **__: None)
     patch.setattr(image, "_check_imports", lambda *_, **__: None)
     patch.setattr(image, "_squash", lambda venv, image: image.write_text("an image of a venv"))
-    get_checkpoint(spec)
-    lock_requirements(spec, folder / METADATA)
-    build_image(spec, lock)
+    get_checkpoint(EnvironmentSpec(**spec))
+    lock_requirements(EnvironmentSpec(**spec), folder / METADATA)
+    build_image(EnvironmentSpec(**spec), lock)
     if seal:
         image_id = read_lock(lock)["image_id"]
-        seal_environment(spec, Path(spec["images"]) / image_name(image_id, squash=True))
+        seal_environment(EnvironmentSpec(**spec), Path(spec["images"]) / image_name(image_id, squash=True))
 
 
 def store_forecast(
@@ -61,7 +65,7 @@ def store_forecast(
     """Make a forecast of a plan, of files that are none, and return its folder."""
     base = Path(run["store"]) / "runs" / run["run_id"]
     if not (base / RUN_FILE).exists():
-        prepare_run(run["spec"], base)
+        prepare_run(RunSpec(**run["spec"]), base)
     for name in files:
         path = base / init_time / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -133,7 +137,7 @@ def states(plan: dict) -> dict[str, bool]:
 def test_plan_json_has_the_documented_shape(stored, tmp_path):
     """What the plan is read for outside: see docs/output.md."""
     stored.data["runs"] += [{"baseline": {"label": "EPS", "root": "/archive/EPS", "steps": "0/24/6"}}]
-    write_plan(stored.plan(), tmp_path / "sub" / "plan.json")
+    write_plan(Plan(**stored.plan()), tmp_path / "sub" / "plan.json")
     assert os.listdir(tmp_path / "sub") == ["plan.json"]
     plan = json.loads((tmp_path / "sub" / "plan.json").read_text())
     assert re.fullmatch(r"experiment_[0-9a-f]{8}", plan["experiment_id"])
@@ -300,8 +304,22 @@ def test_tasks_hold_each_missing_forecast_once(experiment, size):
         expected = [time for time in plan["init_times"] if run is not plan["runs"][0] or time not in done]
         assert sum(tasks, []) == expected, "each once and in order"
         assert all(len(task) == size for task in tasks[:-1]) and 1 <= len(tasks[-1]) <= size
+    assert len({task["id"] for task in plan["tasks"]}) == len(plan["tasks"])
     complete = {entry["init_time"] for entry in plan["forecasts"] if entry["complete"]}
     assert complete == done
+
+
+def test_a_task_is_called_by_its_run_and_init_times_whatever_else_is_left_to_do(experiment):
+    """Its id is part of what Nextflow's cache knows it by."""
+    experiment.data["dates"] = {"start": "2024-01-01", "end": "2024-01-01T12:00", "frequency": "6h"}
+    plan = experiment.plan(inits_per_task=2, inits_at_once=4)
+    first, second = plan["tasks"]
+    run_id = plan["runs"][0]["run_id"]
+    assert (first["id"], first["at_once"]) == (f"{run_id} 202401010000+1", 2)
+    assert (second["id"], second["at_once"]) == (f"{run_id} 202401011200", 1)
+    for init_time in first["init_times"]:
+        store_forecast(plan["runs"][0], init_time)
+    assert experiment.plan(inits_per_task=2, inits_at_once=4)["tasks"] == [second]
 
 
 def test_adding_a_day_leaves_one_day_to_do(stored):
@@ -349,9 +367,11 @@ def test_a_forecaster_that_only_a_downscaler_needs_makes_what_that_one_lacks(sto
     first, second, _ = plan["init_times"]
     for run, init_time in ((source, first), (source, second), (refined, second)):
         (Path(plan["store"]) / "runs" / run["run_id"] / init_time / FORECAST_SEAL).unlink()
-    tasks = [{"run_id": source["run_id"], "init_times": [second], "resources": {}}]
-    about = {"forecaster": source["run_id"], "resources": {}}
-    tasks += [{"run_id": refined["run_id"], "init_times": [second], **about}]
+    about = {"init_times": [second], "at_once": 1, "resources": {}}
+    tasks = [
+        {"id": f"{run['run_id']} {second}", "run_id": run["run_id"], **about, **more}
+        for run, more in ((source, {}), (refined, {"forecaster": source["run_id"]}))
+    ]
     assert stored.plan(inits_per_task=5)["tasks"] == tasks
     stored.data["runs"].append(candidate)
     assert stored.plan(inits_per_task=5)["tasks"][0]["init_times"] == [first, second], (
@@ -418,7 +438,8 @@ def test_a_damaged_forecast_is_reported_and_set_aside(stored, harm, said):
     plan = stored.plan(repair=True)
     entries = [(entry["run_id"], entry["init_time"]) for entry in plan["forecasts"] if not entry["complete"]]
     assert entries == [(run["run_id"], init_time)]
-    assert plan["tasks"] == [{"run_id": run["run_id"], "init_times": [init_time], "resources": {}}]
+    about = {"init_times": [init_time], "at_once": 1, "resources": {}}
+    assert plan["tasks"] == [{"id": f"{run['run_id']} {init_time}", "run_id": run["run_id"], **about}]
     (aside,) = folder.parent.glob(f"{init_time}.bad-*")
     assert plan["warnings"] == [warning.replace("to be moved aside and", f"moved aside to {aside.name}, to be")]
     assert not folder.exists(), "a whole one can take its name"
@@ -781,7 +802,7 @@ def test_without_an_output_the_table_is_printed(stored):
     plan = stored.plan()
     result = plan_script("--config", stored.folder / "experiment.yaml", cwd=stored.launch)
     assert result.returncode == 0
-    assert result.stdout == describe_plan(plan) + "\n"
+    assert result.stdout == describe_plan(Plan(**plan)) + "\n"
     assert plan["experiment_id"] in result.stdout and "3 of 3" in result.stdout
     assert re.search(rf"{plan['envs'][0]['env_id']} +stored", result.stdout)
 
@@ -801,7 +822,7 @@ def test_on_a_terminal_the_table_is_printed_too(experiment):
             pass
     os.close(ours)
     assert process.returncode == 0 and (experiment.launch / "plan.json").exists()
-    assert text.decode().replace("\r\n", "\n") == describe_plan(experiment.plan()) + "\n"
+    assert text.decode().replace("\r\n", "\n") == describe_plan(Plan(**experiment.plan())) + "\n"
 
 
 def test_warnings_go_to_the_error_stream_once(stored):
@@ -816,10 +837,10 @@ def test_warnings_go_to_the_error_stream_once(stored):
 def test_the_table_says_what_is_stored_to_build_and_not_needed(stored):
     plan = stored.plan()
     (folder_of(plan) / SEAL).unlink()
-    text = describe_plan(stored.plan())
+    text = describe_plan(Plan(**stored.plan()))
     assert re.search(rf"{plan['envs'][0]['env_id']} +not needed", text)
     stored.data["dates"]["end"] = "2024-01-03T00:00"
-    text = describe_plan(stored.plan())
+    text = describe_plan(Plan(**stored.plan()))
     assert re.search(rf"{plan['envs'][0]['env_id']} +to build", text) and "3 of 5" in text
 
 
@@ -999,7 +1020,7 @@ def test_a_store_that_may_only_be_read_is_refused_before_anything_is_built(share
     for folder in folders:
         folder.chmod(0o555)
     run = Path(plan["store"]) / "runs" / plan["tasks"][0]["run_id"]
-    said = as_somebody_else(lambda: check_writable(plan))
+    said = as_somebody_else(lambda: check_writable(Plan(**plan)))
     missing = sum(len(task["init_times"]) for task in plan["tasks"])
     assert said.startswith(
         f"{run}: may only be read, and 0 environments and {missing} forecasts are missing in this store; "
@@ -1007,7 +1028,7 @@ def test_a_store_that_may_only_be_read_is_refused_before_anything_is_built(share
     assert missing > 0 and "--outdir" in said
     for folder in folders:
         folder.chmod(0o777)
-    assert as_somebody_else(lambda: check_writable(plan)) == "nothing"
+    assert as_somebody_else(lambda: check_writable(Plan(**plan))) == "nothing"
 
 
 def test_where_nothing_is_missing_nothing_has_to_be_written(shared, stored):
@@ -1016,7 +1037,7 @@ def test_where_nothing_is_missing_nothing_has_to_be_written(shared, stored):
         folder.chmod(0o555)
     whole = {**plan, "tasks": [], "runs": [run | {"needed": False} for run in plan["runs"]]}
     whole["envs"] = [env | {"needed": False} for env in plan["envs"]]
-    assert as_somebody_else(lambda: check_writable(whole)) == "nothing"
+    assert as_somebody_else(lambda: check_writable(Plan(**whole))) == "nothing"
 
 
 # --- what the launch leaves -------------------------------------------------------------------------------------------
@@ -1027,9 +1048,9 @@ def test_the_config_that_is_kept_is_the_one_that_was_planned(experiment, tmp_pat
     plan = experiment.plan()
     file = Path(plan["config"])
     before = file.read_text()
-    write_plan(plan, tmp_path / "plan.json")
+    write_plan(Plan(**plan), tmp_path / "plan.json")
     file.write_text("for: the next experiment")
-    assert (write_summary(tmp_path / "plan.json", plan, {}) / "config.yaml").read_text() == before
+    assert (write_summary(tmp_path / "plan.json", Plan(**plan), {}) / "config.yaml").read_text() == before
 
 
 @pytest.mark.parametrize(("per_task", "at_once", "warned"), [(1, 4, True), (4, 4, False), (1, 1, False)])

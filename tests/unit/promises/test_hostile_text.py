@@ -27,12 +27,15 @@ from evalflow.config.inference import read_inference_config
 from evalflow.config.messages import alternatives, resolve
 from evalflow.config.model import ConfigModel, config_schema
 from evalflow.environment.checkpoint import get_checkpoint
+from evalflow.environment.spec import EnvironmentSpec
 from evalflow.errors import UserError
 from evalflow.inference.prepare import prepare_run
 from evalflow.inference.sandbox import create_sandbox
+from evalflow.inference.spec import RunSpec
 from evalflow.lookup import Lookup
 from evalflow.plan import plan as planning
 from evalflow.plan.describe import describe_plan
+from evalflow.plan.model import Plan
 from evalflow.plan.options import Options
 from evalflow.plan.plan import make_plan
 from evalflow.texts import render
@@ -327,7 +330,7 @@ class Trial:
         return {str(path): path.lstat().st_mtime_ns for path in self.root.parent.rglob("*") if path != self.path}
 
     def plan(self) -> dict:
-        return make_plan(self.path, Options(outdir=None, launch=self.launch))
+        return json.loads(make_plan(self.path, Options(outdir=None, launch=self.launch)).to_json())
 
 
 @pytest.fixture(scope="module")
@@ -376,7 +379,7 @@ def check_refusal(error: UserError, starts: list[str], text: str) -> None:
 def check_plan(plan: dict, text: str) -> None:
     """Check that a plan writes below its outdir only, and that what it hands to shells, Slurm and uv is harmless."""
     assert json.loads(json.dumps(plan, ensure_ascii=False).encode("utf-8")) == plan
-    assert not _CONTROL.search(describe_plan(plan).replace("\n", ""))
+    assert not _CONTROL.search(describe_plan(Plan(**plan)).replace("\n", ""))
     outdir = Path(plan["outdir"])
     assert outdir.is_absolute() and ".." not in outdir.parts and Path(plan["store"]) == outdir / "data"
     assert re.fullmatch(rf"{_NAME}_[0-9a-f]{{8}}", plan["experiment_id"])
@@ -388,10 +391,11 @@ def check_plan(plan: dict, text: str) -> None:
         assert Path(spec["images"]) == outdir / "data" / "images"
         for line in spec["requirements"] + spec["extra_requirements"]:
             assert re.match("[A-Za-z0-9/]", line) and not re.search(r"\n| -|\\|\$\{", line), line
+    for entry in plan["external"]:
+        used = datetime(2024, 1, 1).strftime(entry["pattern"])
+        assert not used.startswith("/") and ".." not in used.split("/"), used
     for run in plan["runs"]:
         assert _RUN_ID.fullmatch(run["run_id"])
-        used = datetime(2024, 1, 1).strftime(run["spec"].get("pattern", ""))
-        assert not used.startswith("/") and ".." not in used.split("/"), used
         for name, value in run["resources"].items():
             assert isinstance(value, int) or _SLURM_WORD.fullmatch(value) or name == "runtime", (name, value)
 
@@ -415,7 +419,8 @@ def test_the_config_without_hostile_text_is_planned(trial, given):
     """Else all would be refused."""
     assert FULL.keys() == ConfigModel.model_fields.keys() and len(HOSTILE) >= 200
     given(experiment=FULL)
-    assert len(trial.plan()["runs"]) == 4
+    plan = trial.plan()
+    assert (len(plan["runs"]), len(plan["external"])) == (3, 1)
     for key, value in FULL.items():
         given(experiment=full_with(Place((key,)), value))
         trial.plan()
@@ -484,7 +489,7 @@ def test_hostile_text_in_all_places_is_refused_in_lines(trial):
 def test_hostile_text_of_an_inference_config_reaches_the_model_as_it_is(trial, given, tmp_path):
     texts = [text for text in VALID if not text.startswith("/proc")]
     given(experiment=full_with(Place(INFERENCE), {"values": texts, "keys": {text: 1 for text in texts}}))
-    prepare_run(trial.plan()["runs"][0]["spec"], tmp_path)
+    prepare_run(RunSpec(**trial.plan()["runs"][0]["spec"]), tmp_path)
     read = yaml.safe_load((tmp_path / "inference.yaml").read_text(encoding="utf-8"))
     assert read["keys"] == {text: 1 for text in texts}
     for text, value in zip(texts, read["values"], strict=True):
@@ -502,7 +507,7 @@ def test_hostile_words_of_a_command_reach_the_program_as_they_are(trial, given, 
     (tmp_path / "checkpoint").write_text("weights")
     zipped = tmp_path / "sandbox.zip"
     (spec, *_) = [run["spec"] for run in trial.plan()["runs"]]
-    create_sandbox(spec, tmp_path / "checkpoint", tmp_path / "lock", "202401010000", zipped, link=False)
+    create_sandbox(RunSpec(**spec), tmp_path / "checkpoint", tmp_path / "lock", "202401010000", zipped, link=False)
     with zipfile.ZipFile(zipped) as archive:
         archive.extractall(tmp_path)
     (folder,) = {path.parent for path in tmp_path.glob("*/run_forecast.sh")}
@@ -583,7 +588,7 @@ def test_a_checkpoint_is_never_loaded(experiment, tmp_path, kind):
                 archive.writestr("archive/anemoi-metadata/x.pkl", bomb)
     plan = experiment.plan(experiment.changed({"runs.0.forecaster.checkpoint": "bomb.ckpt"}))
     (env,) = plan["envs"]
-    get_checkpoint(env["spec"])
+    get_checkpoint(EnvironmentSpec(**env["spec"]))
     assert read_task(checkpoint) is None
     folder = Path(env["spec"]["folder"])
     assert (folder / "inference-last.ckpt").read_bytes() == checkpoint.read_bytes() and (

@@ -1,0 +1,56 @@
+/*
+ * How a launch begins and ends. Nothing in here is a task: scripts of bin/ run inside the launch.
+ */
+
+// Check the parameters, and end what an earlier launch has left in the work folder. Return the
+// parameters as a map, each of its type: some versions of Nextflow give every value as text.
+def begin_launch(given) {
+    def checked = new StringBuilder()
+    if (run_script(['check_parameters.py', '--given', groovy.json.JsonOutput.toJson(given)], checked)) {
+        exit(1)
+    }
+    def options = new groovy.json.JsonSlurperClassic().parseText(checked.toString())
+    if (options.help) {
+        exit(run_script(['check_parameters.py', '--usage'], System.out))
+    }
+    def words = ['recover.py', '--work_dir', workflow.workDir, '--session', workflow.sessionId]
+    if (run_script(words, System.out)) {
+        exit(1)
+    }
+    return options
+}
+
+// When the launch ends, say what there is now, from the store itself, and release the work folder.
+def end_launch(plan, made_twice) {
+    def plans = [] // one file, or none where planning failed
+    def lists = [] // of forecasts that another launch has made as well
+    plan.subscribe { file -> plans << file }
+    made_twice.subscribe { file -> lists << file }
+    workflow.onComplete {
+        plans.each { file -> run_script(['summarize.py', '--plan', file] + known_costs(lists), System.out) }
+        release_work_folder()
+    }
+}
+
+// After a signal, Nextflow cancels jobs only when it ends, and some may outlive that. The work folder
+// then stays marked as in use: the next launch ends what is left.
+def release_work_folder() {
+    if (!(workflow.errorMessage ==~ /SIG[A-Z]+/)) {
+        file("${workflow.workDir}/launches/${workflow.sessionId}.json", glob: false).delete()
+    }
+}
+
+// What summarize.py is told of the cost: the trace, unless an earlier launch wrote it, and the
+// lists of what was made twice.
+def known_costs(lists) {
+    def trace = file("${launchDir}/.nextflow/evalflow-trace.txt", glob: false)
+    def is_ours = trace.exists() && trace.lastModified() >= workflow.start.toInstant().toEpochMilli()
+    return (is_ours ? ['--trace', trace] : []) + lists.collectMany { list -> ['--made_twice', list] }
+}
+
+// Run a script of bin/; what it prints goes to `output`. Return its exit status.
+def run_script(words, output) {
+    def script = (["${projectDir}/bin/${words.head()}"] + words.tail())*.toString().execute()
+    script.waitForProcessOutput(output, System.err)
+    return script.exitValue()
+}
