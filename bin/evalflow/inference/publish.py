@@ -123,6 +123,16 @@ def complain(spec: RunSpec, init_time: str, what: str) -> None:
     click.echo(f"evalflow: {spec.run_id} {init_time}: {what}", err=True)
 
 
+def refuse_scratch() -> None:
+    """Refuse to work in another folder than the task's: Nextflow would copy what links lead to, or lose it."""
+    folder = os.environ.get("NXF_TASK_WORKDIR")
+    if folder and os.path.realpath(folder) != os.path.realpath(os.curdir):
+        raise UserError(
+            "process.scratch: forecasts are stored by their tasks, and Nextflow must not copy them; remove it from your "
+            "config, or set process.withLabel:forecast.ext.on_node = true in its place"
+        )
+
+
 def _store_again(spec: RunSpec, run: StoredRun, folder: Path) -> Path:
     problem = check_forecast(folder, run.sha256, verify=True)
     if problem:
@@ -161,6 +171,7 @@ def store_forecasts(spec: RunSpec, folders: list[Path], output: Path, stub: bool
     UserError
         Where one is not, or no longer, whole, or cannot be stored.
     """
+    refuse_scratch()
     run = StoredRun(spec.folder, spec.sha256)
     for folder in folders:
         stored = _store_stub(run, folder) if stub else _store_again(spec, run, folder)

@@ -17,7 +17,7 @@ from evalflow.errors import UserError, describe_os_error
 from evalflow.host import remove, temporary_scratch
 from evalflow.inference.prepare import ForecastTask, prepare_forecast
 from evalflow.inference.proof import check_forecast, check_inputs, describe_failure, seal_forecast
-from evalflow.inference.publish import StoredRun, complain
+from evalflow.inference.publish import StoredRun, complain, refuse_scratch
 from evalflow.lookup import RESOURCES
 from evalflow.processes import ask_to_end, exit_status
 from evalflow.runners.base import ForecastRequest
@@ -235,16 +235,6 @@ def _take_made(task: ForecastTask, run: StoredRun) -> list[str]:
     return made
 
 
-def _refuse_scratch() -> None:
-    """Refuse to work in another folder than the task's: Nextflow would copy what links lead to, or lose it."""
-    folder = os.environ.get("NXF_TASK_WORKDIR")
-    if folder and os.path.realpath(folder) != os.path.realpath(os.curdir):
-        raise UserError(
-            "process.scratch: forecasts are stored by their tasks, and Nextflow must not copy them; remove it from your "
-            "config, or set process.withLabel:forecast.ext.on_node = true in its place"
-        )
-
-
 def _make_forecasts(task: ForecastTask, init_times: list[str]) -> tuple[dict[str, int], int]:
     """Make forecasts with one mount. Return init time → status, and the status of an exit that a signal asked for."""
     check_inputs(task.spec, task.checkpoint)
@@ -270,7 +260,7 @@ def run_forecasts(task: ForecastTask) -> None:
     exits with the first status. Forecasts that another launch had stored while ours were made are listed, with the GPU
     seconds that they took, in `output/made_twice.txt`. A signal ends the models; what is undone then counts as failed.
     """
-    _refuse_scratch()
+    refuse_scratch()
     task = replace(
         task,
         checkpoint=Path(os.path.abspath(task.checkpoint)),
