@@ -116,7 +116,7 @@ def test_one_failed_init_takes_no_finished_one_with_it(fresh):
 
 
 def test_packed_inits_complete_one_by_one(experiment):
-    """Of three in one task one fails: the others are published, and the failed one is tried once more by itself."""
+    """Of three in one task one fails: the others are stored, and the failed one is tried once more by itself."""
     experiment.edit(lambda config: config["dates"].extend(["1996-01-16T00:00", "1996-01-16T12:00", "1996-01-17T00:00"]))
     experiment.edit(lambda config: config["runs"].pop(1))
     result = experiment.launch("--inits_per_task", "3", EVALFLOW_TEST_FAIL="1996-01-16T12:00")
@@ -134,22 +134,22 @@ def test_packed_or_not_the_same_tree(fresh, finished):
     assert fresh.tree() == finished.tree()
 
 
-def test_with_resume_or_without_the_same_tree(experiment):
-    """A forecast that is damaged in the store is set aside and, with -resume, published again from work, not made again."""
+@pytest.mark.parametrize("resume", [["-resume"], []])
+def test_with_resume_or_without_the_same_tree(experiment, resume):
+    """A forecast that is damaged in the store is set aside, and a name that leads nowhere is replaced."""
     before = experiment.tree()
     experiment.edit(lambda config: config["dates"].append("1996-01-16T00:00"))
     assert experiment.launch().forecasts == 2
     after = experiment.tree()
-    victim = next(experiment.store.glob("runs/*/*/199601160000/000.grib"))
-    content = victim.read_bytes()
-    victim.unlink()  # a link to the file in work
-    victim.write_bytes(content[:100])
-    result = experiment.launch("-resume")
+    victim, gone = sorted(experiment.store.glob("runs/*/*/199601160000"))
+    os.truncate(victim / "000.grib", 100)
+    shutil.rmtree(gone.resolve())
+    result = experiment.launch(*resume)
     assert result.status == 0, result.text
-    assert "100 bytes instead of" in result.text
-    assert result.forecasts == 0
+    assert "100 bytes instead of" in result.text and f"{gone}: what it leads to is gone" in result.text
+    assert result.forecasts == 2
     (aside,) = experiment.store.glob("runs/*/*/199601160000.bad-*")
-    assert (aside / "000.grib").stat().st_size == 100
+    assert aside.parent == victim.parent and (aside / "000.grib").stat().st_size == 100
     shutil.rmtree(aside)
     assert experiment.tree() == after
     assert before.items() <= after.items()
@@ -157,6 +157,7 @@ def test_with_resume_or_without_the_same_tree(experiment):
 
 def test_what_is_written_per_forecast(experiment):
     for folder in experiment.store.glob("runs/*/*/[0-9]*"):
+        assert folder.is_symlink() and os.readlink(folder).startswith(f".made/{folder.name}.")
         files = {path.name for path in folder.rglob("*") if path.is_file()}
         assert files - {"000.grib", "006.grib"} == {"forecast.json", "forecast.log", "config.yaml"}
         proof = json.loads((folder / "forecast.json").read_text())
