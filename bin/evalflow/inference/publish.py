@@ -108,9 +108,9 @@ class StoredRun:
         return final, True
 
     def list_spare(self, init_time: str, made: list[Path]) -> list[Path]:
-        """Return which forecasts in `.made` nobody needs, since the public name leads to another one."""
+        """Return which forecasts in `.made` nobody needs, since another one has the public name."""
         target = self._target(init_time)
-        return [path for path in made if path != target]
+        return [path for path in made if path != target] if os.path.lexists(self.folder / init_time) else []
 
     def bring(self, init_time: str, stored: Path, output: Path) -> None:
         """Make `output/{init_time}` a link to a forecast in the store, right there as well as in the run's folder."""

@@ -228,8 +228,9 @@ class Stored:
             return [False] * len(init_times)
         made = stored.list_made()
         complete = [self._is_complete(stored, time, time in present, made.get(time, [])) for time in init_times]
-        named = [time for time, done in zip(init_times, complete, strict=True) if done and time in made]
-        self._report_spare(stored, [path for time in named for path in stored.list_spare(time, made[time])])
+        done = [time for time, whole in zip(init_times, complete, strict=True) if whole]
+        made = stored.list_made()  # as it is by now
+        self._report_spare(stored, [path for time in done for path in stored.list_spare(time, made.get(time, []))])
         return complete
 
 

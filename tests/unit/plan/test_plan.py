@@ -65,7 +65,7 @@ def store_forecast(
     """Make a forecast of a plan, of files that are none, and return its folder."""
     base = Path(run["store"]) / "runs" / run["run_id"]
     if not (base / RUN_FILE).exists():
-        prepare_run(RunSpec(**run["spec"]), base)
+        prepare_run(RunSpec(**run["spec"]), Path(run["store"]).parent / "work")
     for name in files:
         path = base / init_time / name
         path.parent.mkdir(parents=True, exist_ok=True)
