@@ -13,43 +13,43 @@ import pytest
 import yaml
 from support import killed
 from support.environments import needs_root
-from support.launches import PROJECT, Experiment, error_lines
+from support.launches import PROJECT, Workspace, error_lines
 
 SCRATCH = "process { withLabel: forecast { scratch = true } }"
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> Experiment:
-    """A quick experiment after its first launch. Do not change it."""
-    experiment = Experiment(tmp_path_factory.mktemp("whole"))
-    killed.make_quick_experiment(experiment)
-    result = killed.launch(experiment)
+def whole(tmp_path_factory) -> Workspace:
+    """A quick workspace after its first launch. Do not change it."""
+    workspace = Workspace(tmp_path_factory.mktemp("whole"))
+    killed.make_quick_workspace(workspace)
+    result = killed.launch(workspace)
     assert result.status == 0, result.text
-    return experiment
+    return workspace
 
 
 @pytest.fixture
-def quick(whole, tmp_path) -> Experiment:
-    """A quick experiment whose environments are there, and no forecast."""
-    experiment = Experiment(tmp_path)
+def quick(whole, tmp_path) -> Workspace:
+    """A quick workspace whose environments are there, and no forecast."""
+    workspace = Workspace(tmp_path)
     shutil.copytree(whole.root / "exp", tmp_path / "exp")
     subprocess.run(["cp", "-al", str(whole.root / "out"), str(tmp_path / "out")], check=True)
-    for name in experiment.store.glob("runs/*/*"):
+    for name in workspace.store.glob("runs/*/*"):
         if name.is_dir():
             shutil.rmtree(name)
-    return experiment
+    return workspace
 
 
-def begun(experiment: Experiment) -> Counter:
-    return Counter(line[3] for line in killed.journal(experiment) if line[0] == "begin")
+def begun(workspace: Workspace) -> Counter:
+    return Counter(line[3] for line in killed.journal(workspace) if line[0] == "begin")
 
 
-def own_scripts(experiment: Experiment, **scripts: str) -> None:
-    """Let an experiment use a copy of the project in which shell scripts come before, or in the place of, some of bin/.
+def own_scripts(workspace: Workspace, **scripts: str) -> None:
+    """Let an workspace use a copy of the project in which shell scripts come before, or in the place of, some of bin/.
 
     `{real}` is the script that is there.
     """
-    copy = experiment.root / "project"
+    copy = workspace.root / "project"
     copy.mkdir()
     for name in ("main.nf", "nextflow.config", "nextflow_schema.json", "modules", "conf", "bin", "assets", "config"):
         subprocess.run(["cp", "-r", str(PROJECT / name), str(copy)], check=True)
@@ -59,11 +59,11 @@ def own_scripts(experiment: Experiment, **scripts: str) -> None:
         script.rename(real)
         script.write_text(f"#!/bin/sh\n{text.format(real=real)}\n")
         script.chmod(0o755)
-    experiment.project = copy
+    workspace.project = copy
 
 
-def names(experiment: Experiment) -> list[Path]:
-    return sorted(experiment.store.glob("runs/*/*/[0-9]*"))
+def names(workspace: Workspace) -> list[Path]:
+    return sorted(workspace.store.glob("runs/*/*/[0-9]*"))
 
 
 def test_nextflow_makes_the_names_and_a_forecast_is_copied_out_as_the_manual_says(quick, whole, tmp_path):
@@ -171,20 +171,20 @@ def test_with_resume_what_is_gone_from_the_store_is_made_again_each_time(quick, 
 def test_a_store_of_folders_under_their_names_stays_valid_and_grows(whole, tmp_path):
     """As evalflow 0.1 left it."""
     subprocess.run(["cp", "-al", *map(str, (whole.root / "exp", whole.root / "out", tmp_path))], check=True)
-    experiment = Experiment(tmp_path)
-    for name in names(experiment):
+    workspace = Workspace(tmp_path)
+    for name in names(workspace):
         target = name.resolve()
         name.unlink()
         target.rename(name)
         if not os.listdir(target.parent):
             target.parent.rmdir()
-    result = killed.launch(experiment, "--verify_store")
+    result = killed.launch(workspace, "--verify_store")
     assert (result.status, result.tasks) == (0, {"MAKE_PLAN": 1}), result.text
-    assert experiment.tree().keys() == whole.tree().keys()
-    experiment.edit(lambda config: config["dates"].append("2024-01-09T00:00"))
-    result = killed.launch(experiment)
+    assert workspace.tree().keys() == whole.tree().keys()
+    workspace.edit(lambda config: config["dates"].append("2024-01-09T00:00"))
+    result = killed.launch(workspace)
     assert result.status == 0 and result.forecasts == 2, result.text
-    assert [name.is_symlink() for name in names(experiment)] == [False, False, False, True] * 2
+    assert [name.is_symlink() for name in names(workspace)] == [False, False, False, True] * 2
 
 
 def test_scratch_of_nextflow_is_refused_and_that_of_the_node_is_used(quick, whole):

@@ -8,14 +8,14 @@ import eccodes
 from evalflow.digests import file_digest
 from evalflow.inference.prepare import ForecastTask, prepare_run
 from evalflow.inference.proof import check_forecast
-from evalflow.inference.publish import StoredRun
-from evalflow.inference.spec import RunSpec
 from evalflow.inference.task import UNFINISHED, run_forecasts
+from evalflow.store.forecasts import list_made
 from evalflow.store.layout import MADE
+
+from support.specs import make_run_spec
 
 SCRIPT = "run_forecast.py"
 TIMES = ["202401010000", "202401010600", "202401011200"]
-RUN_ID = "forecaster-abcd-12345678/87654321"
 WHOLE = 'cp "$samples/lead-0.grib" "$samples/lead-6.grib" "$1"'
 
 
@@ -43,26 +43,17 @@ class Model:
         (root / "model.sh").write_text(f'samples="{self.samples}"; . "{root}/does-$(basename "$1")"\n')
         for init_time in TIMES:
             self.does(init_time, WHOLE)
-        self.spec = {
-            "run_id": RUN_ID,
-            "env_id": "forecaster-abcd-12345678",
-            "folder": str(root / "store" / "runs" / RUN_ID),
-            "model_type": "forecaster",
-            "runner": "command",
-            "sha256": "f" * 64,
-            "identity": {"steps": [0, 6, 6]},
-            "checkpoint": file_digest(root / "checkpoint"),
-            "files": {},
-            "digests": {},
-            "lead_times": [0, 6],
-            "step": 6,
-            "command": ["sh", "-c", f'. "{root}/model.sh"', "sh", "{output}"],
-            "config": "scale: 1.0\nname: $(x)\n",
-            "disable_local_eccodes_definitions": False,
-            "torch_backend": "auto",
-            "code": "0" * 16,
-        }
-        prepare_run(RunSpec(**self.spec), root / "prepared")
+        self.spec = make_run_spec(
+            root / "store",
+            checkpoint=file_digest(root / "checkpoint"),
+            command=["sh", "-c", f'. "{root}/model.sh"', "sh", "{output}"],
+            config="scale: 1.0\nname: $(x)\n",
+        )
+        prepare_run(self.spec, root / "prepared")
+
+    def change(self, **fields) -> None:
+        """Change the spec, as another plan would."""
+        self.spec = self.spec.model_copy(update=fields)
 
     def does(self, init_time: str, script: str) -> None:
         (self.root / f"does-{init_time}").write_text(script)
@@ -70,7 +61,7 @@ class Model:
     @property
     def store(self) -> Path:
         """The run's folder in the store."""
-        return Path(self.spec["folder"])
+        return self.spec.folder
 
     @property
     def unfinished(self) -> Path:
@@ -81,7 +72,7 @@ class Model:
         """Make forecasts here and return the exit status."""
         files = (self.root / "prepared" / "inference.yaml", self.root / "checkpoint", self.image)
         try:
-            run_forecasts(ForecastTask(RunSpec(**self.spec), *files, list(init_times), self.output, **options))
+            run_forecasts(ForecastTask(self.spec, *files, list(init_times), self.output, **options))
         except SystemExit as end:
             return end.code
         return 0
@@ -98,11 +89,11 @@ class Model:
 
     def stored(self) -> dict[str, Path]:
         """Return init time → its forecast in the store, named or not, after a check that each is whole and there is one."""
-        made = StoredRun(self.store, self.spec["sha256"]).list_made()
+        made = list_made(self.store)
         assert all(len(paths) == 1 for paths in made.values()), made
         found = {init_time: path for init_time, (path,) in made.items()}
         assert sorted(path.name for path in self.store.glob(f"{MADE}/*")) == sorted(p.name for p in found.values())
-        assert all(check_forecast(path, self.spec["sha256"], verify=True) is None for path in found.values())
+        assert all(check_forecast(path, self.spec.sha256, verify=True) is None for path in found.values())
         return found
 
     def publish(self) -> None:

@@ -8,15 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-BIN = Path(__file__).parents[2] / "bin"
+from support.paths import BIN
 
 SHARED = ["errors", "texts", "digests", "yamlio", "lookup", "requirements", "processes", "host", "documents"]
 STAGES = ["environment", "inference", "sandbox", "verification", "report", "showcase"]
 FLOORS = [
     [*SHARED, "cli"],
     ["store", "config", "checkpoints", "runners", "fields", "scores", "drawing"],
-    ["identity"],
+    ["identity", "sources"],
     STAGES,
     ["plan", "launch"],
 ]

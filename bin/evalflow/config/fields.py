@@ -3,7 +3,6 @@
 import re
 import shlex
 import unicodedata
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +10,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from evalflow.errors import UserError
 from evalflow.requirements import is_local_file
+from evalflow.scores.names import parse_score
+from evalflow.scores.table import METRICS
 from evalflow.texts import did_you_mean, show
 
 
@@ -21,7 +23,13 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
 
 
-def refuse(problems: list[tuple[tuple[str | int, ...], str]]) -> PydanticCustomError:
+Place = tuple[str | int, ...]
+"""Keys in the config, from the top or from a section down."""
+Problems = list[tuple[Place, str]]
+"""Pairs of a place and what is wrong there."""
+
+
+def refuse(problems: Problems) -> PydanticCustomError:
     """Return the error to raise in a model's validator: pairs of the keys below the model and what is wrong there.
 
     A validator of one value raises a plain ValueError instead: its place is known.
@@ -55,7 +63,8 @@ def _check_name(text: str) -> str:
     return text
 
 
-def _check_number(value: Any) -> Any:
+def check_number(value: Any) -> Any:
+    """Return the value, unless it is true or false."""
     # Python counts True as 1.
     if isinstance(value, bool):
         raise ValueError(f"got {show(value)}; allowed: a number")
@@ -70,9 +79,46 @@ def unique(values: list) -> list:
 Text = Annotated[str, AfterValidator(_check_text)]
 Name = Annotated[str, AfterValidator(_check_name)]
 Names = Annotated[list[Name], AfterValidator(unique)]
-Natural = Annotated[int, Field(ge=0), BeforeValidator(_check_number)]
-Count = Annotated[int, Field(ge=1), BeforeValidator(_check_number)]
-Number = Annotated[float, BeforeValidator(_check_number)]
+Natural = Annotated[int, Field(ge=0), BeforeValidator(check_number)]
+Count = Annotated[int, Field(ge=1), BeforeValidator(check_number)]
+Number = Annotated[float, BeforeValidator(check_number)]
+Positive = Annotated[float, Field(gt=0), BeforeValidator(check_number)]
+
+
+_WIDEST = 270
+"""Degrees that a box may have across the date line: a wider one has west and east swapped."""
+
+
+def _check_box(box: list[float]) -> list[float]:
+    west, east, south, north = box
+    if -180 <= east < west <= 180 and east + 360 - west <= _WIDEST:
+        east += 360
+    if not (-180 <= west < east <= 360 and -90 <= south < north <= 90):
+        allowed = (
+            "[lon_min, lon_max, lat_min, lat_max] in degrees, each min < max; [170, -170, …] is across the date line"
+        )
+        raise ValueError(f"is not an area; allowed: {allowed}")
+    return [west, east, south, north]
+
+
+Box = Annotated[list[Number], Field(min_length=4, max_length=4), AfterValidator(_check_box)]
+"""West, east, south and north in degrees, west below east: `[170, 190, -30, 0]` is across the date line."""
+
+
+def tag_of(value: Any) -> str | None:
+    """Return the tag of the branch of a union that fits the kind of a value.
+
+    Choosing a branch by it keeps each error where the user wrote the mistake: trying all of them would report what every
+    one of them dislikes. Tags stand in <> so that `messages.problems` can tell them from keys.
+    """
+    kinds = (
+        (bool, "<flag>"),
+        (str, "<text>"),
+        (int | float, "<number>"),
+        (list, "<list>"),
+        (dict | BaseModel, "<mapping>"),
+    )
+    return next((tag for kind, tag in kinds if isinstance(value, kind)), None)
 
 
 def _folder(value: Any) -> Any:
@@ -84,66 +130,6 @@ def _folder(value: Any) -> Any:
 
 
 Folder = Annotated[Path, BeforeValidator(_folder)]
-_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:T([0-9]{2}:[0-9]{2})(?::([0-9]{2}))?Z?)?")
-
-
-def parse_time(text: str) -> datetime:
-    """Return the UTC time, without a time zone, that an ISO-8601 date or time of whole minutes means.
-
-    Raises
-    ------
-    ValueError
-        Where the text is anything else, names another time zone, or no such day or hour exists.
-    """
-    match = _TIME.fullmatch(text) if isinstance(text, str) else None
-    try:
-        if not match or (match[3] or "00") != "00":
-            raise ValueError
-        return datetime.fromisoformat(f"{match[1]}T{match[2] or '00:00'}")
-    except ValueError:
-        allowed = "an ISO-8601 date or time in UTC, in whole minutes, such as 2024-01-01 or 2024-01-01T06:00"
-        raise ValueError(f"got {show(text)}; allowed: {allowed}") from None
-
-
-def _canonical_time(value: Any) -> str:
-    return parse_time(value).isoformat(timespec="minutes")
-
-
-def _sorted_times(times: list[str]) -> list[str]:
-    if not times:
-        raise ValueError("no init time is left; allowed: at least one")
-    return sorted(set(times))
-
-
-Time = Annotated[
-    str, BeforeValidator(_canonical_time, json_schema_input_type=str), Field(examples=["2024-01-01T00:00"])
-]
-Times = Annotated[list[Time], AfterValidator(_sorted_times)]
-_STEPS = re.compile(r"\s*([0-9]{1,6})\s*/\s*([0-9]{1,6})\s*/\s*([0-9]{1,6})\s*")
-
-
-def parse_steps(text: str) -> range:
-    """Return the lead times in hours that `start/end/step` means, the end included where it is on the grid.
-
-    Raises
-    ------
-    ValueError
-        Where the text is not three whole numbers of at most six digits, start exceeds end, or step is 0.
-    """
-    match = _STEPS.fullmatch(text) if isinstance(text, str) else None
-    start, end, step = map(int, match.groups()) if match else (0, -1, 0)
-    if start > end or step == 0:
-        allowed = "start/end/step in whole hours with start <= end and step > 0, such as 0/120/6"
-        raise ValueError(f"got {show(text)}; allowed: {allowed}")
-    return range(start, end + 1, step)
-
-
-def _canonical_steps(value: Any) -> str:
-    steps = parse_steps(value)
-    return f"{steps.start}/{steps.stop - 1}/{steps.step}"
-
-
-Steps = Annotated[str, BeforeValidator(_canonical_steps, json_schema_input_type=str), Field(examples=["0/120/6"])]
 _UNITS = re.compile(r"(?:([0-9]{1,6})d)?\s*(?:([0-9]{1,6})h)?\s*(?:([0-9]{1,6})m)?\s*(?:([0-9]{1,6})s)?")
 _CLOCK = re.compile(r"(?:([0-9]{1,4})-)?([0-9]{1,3}):([0-5][0-9]):([0-5][0-9])")
 
@@ -199,14 +185,19 @@ def _check_init_hour(value: Any) -> str:
 
 Member = Annotated[str, BeforeValidator(_check_member, json_schema_input_type=str | int), Field(examples=["000"])]
 InitHour = Annotated[str, BeforeValidator(_check_init_hour, json_schema_input_type=str | int), Field(examples=["00"])]
-_VARIABLE = re.compile(r"\w[\w.-]*(?::\w[\w.<>=-]*(?:,\w[\w.<>=-]*)*)?")
 
 
 def _check_variable(text: str) -> str:
-    packed = re.sub(r"\s*([:,])\s*", r"\1", text.strip())
-    if not _VARIABLE.fullmatch(packed):
-        raise ValueError(f"got {show(text)}; allowed: a param, or a param and its metrics such as T_2M:RMSE,R2")
-    return packed
+    param, colon, scores = (part.strip() for part in text.partition(":"))
+    try:
+        if not re.fullmatch(r"\w[\w.-]*", param):
+            raise UserError(f"param {show(param)}: is not understood")
+        names = [parse_score(score).name for score in scores.split(",")] if colon else []
+    except UserError as error:
+        what = str(error).partition("; ")[0]
+        allowed = f"a param, or a param and scores such as T_2M:RMSE,R2; scores are {', '.join(METRICS)}"
+        raise ValueError(f"got {show(text)}: {what}; allowed: {allowed}") from None
+    return f"{param}:{','.join(unique(names))}" if names else param
 
 
 Variable = Annotated[str, AfterValidator(_check_variable), Field(examples=["T_2M:RMSE,R2"])]
@@ -262,19 +253,25 @@ def _split_command(value: Any) -> Any:
         raise ValueError(f"cannot be split into words: {error}; allowed: words quoted as in a shell") from None
 
 
-def _check_command(words: list[str]) -> list[str]:
-    allowed = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
+def _check_words(words: list[str], placeholders: tuple[str, ...]) -> list[str]:
+    allowed = ", ".join(f"{{{name}}}" for name in placeholders)
     if not words or not words[0].strip():
         raise ValueError("is empty; allowed: a program and its arguments")
     if any("\0" in word for word in words):
         raise ValueError("holds a NUL character; allowed: text")
     # A letter after the brace tells a placeholder from JSON; {name:…} would reach the program as it stands.
     for name, rest in re.findall(r"\{([A-Za-z_]\w*)([!:.\[][^{}]*)?\}", " ".join(words)):
-        if name not in PLACEHOLDERS or rest:
-            hint = did_you_mean(name, PLACEHOLDERS)
+        if name not in placeholders or rest:
+            hint = did_you_mean(name, placeholders)
             shown = show(f"{{{name}{rest}}}")[1:-1]
             raise ValueError(f"unknown placeholder {shown}{hint}; allowed: {allowed}")
+    return words
+
+
+def _check_command(words: list[str]) -> list[str]:
+    _check_words(words, PLACEHOLDERS)
     if not any("{output}" in word for word in words):
+        allowed = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
         raise ValueError("does not use {output}, the folder that the forecast goes to; allowed: " + allowed)
     return words
 
@@ -284,6 +281,12 @@ Command = Annotated[
     BeforeValidator(_split_command, json_schema_input_type=list[str] | str),
     AfterValidator(_check_command),
     Field(examples=["model --from {init_time} --hours {lead_time} --to {output}"]),
+]
+TableCommand = Annotated[
+    list[str],
+    BeforeValidator(_split_command, json_schema_input_type=list[str] | str),
+    AfterValidator(lambda words: _check_words(words, ("start", "end"))),
+    Field(examples=["observations --from {start} --to {end}"]),
 ]
 
 

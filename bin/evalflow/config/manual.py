@@ -18,7 +18,8 @@ the scores. Files written for evalml work as they are.
 - A key that is not listed here is refused, and so is a value that does not fit. Every problem is one line that names
   the file, the key, what is wrong and what is allowed.
 - The order of keys, comments, and quotes around dates change nothing. A key that stands twice is refused.
-- Times are UTC. Lead times are hours, written `start/end/step`; the end is included where it is on the grid.
+- Times are UTC. Lead times are hours, written `start/end/step`; the end is included where it is on the grid. Below an
+  hour, write `0/6/0.5` or `0/6/30m`.
 - Relative paths are looked up beside the config, then in the launch folder, then in the project.
 - For help while you write, begin the file with `# yaml-language-server: $schema=PATH/config/config.schema.json`.
 """

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from evalflow.texts import did_you_mean, render, show
 
@@ -44,11 +45,14 @@ def describe(node: dict, schema: dict, name_model: Callable[[dict], str] | None 
         return name_model(leaf)
     leaf = resolve(leaf, schema)
     kind = leaf.get("type")
-    if "enum" in leaf or "const" in leaf:
-        return "one of " + ", ".join(map(str, leaf.get("enum", [leaf.get("const")])))
+    if "const" in leaf:
+        return str(leaf["const"])
+    if "enum" in leaf:
+        return "one of " + ", ".join(map(str, leaf["enum"]))
     if kind == "array":
         items = describe(leaf.get("items", {}), schema, name_model)
-        count = f" of {leaf['minItems']}" if "minItems" in leaf else ""
+        least, most = leaf.get("minItems", 0), leaf.get("maxItems")
+        count = f" of {'' if least == most else 'at least '}{least}" if least else ""
         return f"a list{count}, each item {items}"
     if kind == "object" and "properties" in leaf:
         return f"a mapping with the key{'s' * (len(leaf['properties']) > 1)} {', '.join(leaf['properties'])}"
@@ -57,8 +61,9 @@ def describe(node: dict, schema: dict, name_model: Callable[[dict], str] | None 
         words = f"a mapping with any of the keys {', '.join(keys)}" if keys else "a mapping"
         values = leaf.get("additionalProperties")
         return f"{words}, each value {describe(values, schema, name_model)}" if isinstance(values, dict) else words
-    words = _PLAIN.get(kind, "anything")
-    words += "".join(f" {sign} {leaf[bound]}" for bound, sign in _BOUNDS.items() if bound in leaf)
+    words = _PLAIN.get(kind or "", "anything")
+    bounds = " and ".join(f"{sign} {leaf[bound]}" for bound, sign in _BOUNDS.items() if bound in leaf)
+    words += f" {bounds}" if bounds else ""
     return f"{words} such as {' or '.join(leaf['examples'])}" if kind == "string" and "examples" in leaf else words
 
 
@@ -94,7 +99,7 @@ def _nodes_at(keys: tuple[str | int, ...], schema: dict) -> list[dict]:
     return nodes
 
 
-def _explain(detail: dict, keys: tuple[str | int, ...], schema: dict) -> str:
+def _explain(detail: ErrorDetails, keys: tuple[str | int, ...], schema: dict) -> str:
     kind, value = detail["type"], detail["input"]
     if kind == "value_error":
         return str(detail["ctx"]["error"])

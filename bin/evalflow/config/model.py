@@ -7,75 +7,43 @@ configs that say the same in different words are therefore equal.
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
+from evalflow.config import checks
+from evalflow.config.archives import BaselineConfig, ForecastsConfig, TruthConfig
 from evalflow.config.experiment import ExperimentConfig
-from evalflow.config.fields import Model, Name, Time, Times, parse_steps, parse_time, refuse
+from evalflow.config.fields import Model, Name, refuse, tag_of
+from evalflow.config.grids import Grids
 from evalflow.config.messages import describe, problems
 from evalflow.config.resources import Profile
-from evalflow.config.runs import (
-    KINDS,
-    BaselineConfig,
-    BaselineItem,
-    ForecastsConfig,
-    RunConfig,
-    RunItem,
-    TruthConfig,
-    kinds_in,
-)
+from evalflow.config.runs import KINDS, RunConfig, RunItem, kinds_in
 from evalflow.config.showcase import ShowcaseConfig
 from evalflow.config.sites import Ffv2Config, Locations, MecConfig
+from evalflow.config.times import Dates, InitTimes, lead_times_of, parse_time
 from evalflow.errors import UserError
-from evalflow.texts import check_texts, did_you_mean, show
+from evalflow.texts import check_texts, show
 from evalflow.yamlio import read_yaml
 
-# A slip in a year or in a frequency would otherwise fill the memory before anything is said.
-MAX_INIT_TIMES = 1_000_000
+
+def _one_or_several(truth: TruthConfig | list[TruthConfig]) -> TruthConfig | list[TruthConfig]:
+    if isinstance(truth, list) and not truth:
+        raise ValueError("is an empty list; allowed: at least one truth, or no key truth")
+    return truth[0] if isinstance(truth, list) and len(truth) == 1 else truth
 
 
-class Dates(Model):
-    """Init times at equal distances, the end included where it is one of them."""
-
-    start: Time = Field(description="First init time, ISO-8601, UTC.")
-    end: Time = Field(description="Last init time, ISO-8601, UTC.")
-    frequency: str = Field(
-        pattern=r"^[1-9][0-9]{0,5}[hd]$",
-        examples=["6h", "1d"],
-        description="Time between init times, in hours or days.",
-    )
-    blacklist: list[Time] = Field([], description="Init times to leave out.")
-
-    @model_validator(mode="after")
-    def _some_times(self) -> "Dates":
-        start, end = parse_time(self.start), parse_time(self.end)
-        if end < start:
-            raise refuse([(("end",), f"is before the start {self.start}; allowed: the start or a later time")])
-        if (end - start) / timedelta(hours=1) / self.hours >= MAX_INIT_TIMES:
-            raise refuse([((), f"more than {MAX_INIT_TIMES} init times; allowed: a shorter period")])
-        if not self.times():
-            raise refuse([(("blacklist",), "leaves out every init time; allowed: at least one must stay")])
-        return self
-
-    @property
-    def hours(self) -> int:
-        """Hours between two init times."""
-        return int(self.frequency[:-1]) * (24 if self.frequency.endswith("d") else 1)
-
-    def times(self) -> list[datetime]:
-        """Return the init times in order, the blacklist left out."""
-        start, end = parse_time(self.start), parse_time(self.end)
-        left_out = {parse_time(text) for text in self.blacklist}
-        count = (end - start) // timedelta(hours=1) // self.hours + 1
-        times = (start + timedelta(hours=self.hours * index) for index in range(count))
-        return [time for time in times if time not in left_out]
+Truth = Annotated[
+    Annotated[TruthConfig, Tag("<mapping>")] | Annotated[list[TruthConfig], Tag("<list>")],
+    Discriminator(tag_of),
+    AfterValidator(_one_or_several),
+]
+"""A list of one is that one."""
 
 
-def _dates_tag(value: Any) -> str | None:
-    if isinstance(value, dict | Dates):
-        return "<range>"
-    return "<list>" if isinstance(value, list) else None
+def _flag_tag(value: object) -> str:
+    # What is not `auto` is for the other branch to judge: true and false have more spellings than two.
+    return "<text>" if value == "auto" else "<flag>"
 
 
 class ConfigModel(Model):
@@ -85,13 +53,26 @@ class ConfigModel(Model):
     config_label: Name | None = Field(
         None, description="Name of the experiment; part of a folder name. Left out: the config's file name."
     )
-    dates: Annotated[Annotated[Dates, Tag("<range>")] | Annotated[Times, Tag("<list>")], Discriminator(_dates_tag)] = (
-        Field(description="Init times: start, end and frequency, or a list of ISO-8601 times (UTC).")
+    dates: Annotated[
+        Annotated[Dates, Tag("<mapping>")] | Annotated[InitTimes, Tag("<list>")], Discriminator(tag_of)
+    ] = Field(description="Init times: start, end and frequency, or a list of ISO-8601 times (UTC).")
+    grids: Grids = Field(
+        [],
+        description="Coordinates and elevation of grids whose messages carry none. `--grids FILE` names more of them.",
     )
-    runs: list[RunItem] = Field(description="The participants: models to run, forecasts made elsewhere, and baselines.")
-    truth: TruthConfig | None = Field(None, description="What forecasts are verified against. Left out: nothing is.")
-    lapse_rate_correction: bool = Field(
-        True, description="Correct T_2M for the difference in height between grids, by 0.0065 K/m."
+    runs: list[RunItem] = Field(
+        description="The participants: models to run, forecasts made elsewhere, and baselines. Without models, nothing is "
+        "built and nothing is run."
+    )
+    truth: Truth | None = Field(
+        None, description="What forecasts are verified against: one, or a list. Left out: nothing is."
+    )
+    lapse_rate_correction: Annotated[
+        Annotated[Literal["auto"], Tag("<text>")] | Annotated[bool, Tag("<flag>")], Discriminator(_flag_tag)
+    ] = Field(
+        "auto",
+        description="Correct T_2M for the difference in height between grids, by 0.0065 K/m: auto (for all sources where "
+        "all elevations are known, else for none), true (or T_2M is an error), or false.",
     )
     experiment: ExperimentConfig = Field(
         default_factory=ExperimentConfig, description="What is verified, and the products made of the scores."
@@ -111,52 +92,19 @@ class ConfigModel(Model):
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> "ConfigModel":
-        wrong = self._repeated_labels() + self._unknown_baselines() + self._missing_leadtimes()
+        participants, truths, init_times = self.participants(), self.truths(), self.init_times()
+        wrong = (
+            checks.check_labels(participants, truths)
+            + checks.check_references(self.experiment, participants, truths)
+            + checks.check_score_maps(self.experiment, participants)
+            + checks.check_regions(self.experiment, self.showcase)
+            + checks.check_showcase_dates(self.showcase, init_times)
+            + checks.check_patterns(participants, init_times)
+            + checks.check_built_in(participants, truths, init_times)
+        )
         if wrong:
             raise refuse(wrong)
         return self
-
-    def _repeated_labels(self) -> list:
-        seen: set[str] = set()
-        wrong = []
-        for index, item in enumerate(self.runs):
-            if isinstance(item, BaselineItem):
-                label = item.baseline.label
-                if label in seen:
-                    what = f"another baseline is labelled {show(label)}; allowed: labels that differ"
-                    wrong.append((("runs", index, "baseline", "label"), what))
-                seen.add(label)
-        return wrong
-
-    def _unknown_baselines(self) -> list:
-        cards = self.experiment.scorecards
-        if not cards or not cards.enabled:
-            return []
-        labels = list(dict.fromkeys(baseline.label for baseline in self.baselines()))
-        allowed = ", ".join(map(show, labels)) or "the label of a baseline, but runs holds no baseline"
-        return [
-            (
-                ("experiment", "scorecards", "sections", name, "baseline"),
-                f"no baseline in runs is labelled {show(card.baseline)}{did_you_mean(card.baseline, labels)}; "
-                f"allowed: {allowed}",
-            )
-            for name, card in cards.sections.items()
-            if card.baseline not in labels
-        ]
-
-    def _missing_leadtimes(self) -> list:
-        maps = self.experiment.scoremaps
-        if not maps or not maps.enabled:
-            return []
-        wrong = []
-        for index, (kind, entry) in enumerate(self.participants()):
-            lead_times = parse_steps(entry.steps)
-            missing = [hour for hour in maps.leadtimes if hour not in lead_times]
-            if missing:
-                hours = ", ".join(map(str, missing))
-                what = f"{hours} h not in the steps {entry.steps} of runs[{index}].{kind}; allowed: hours that all have"
-                wrong.append((("experiment", "scoremaps", "leadtimes"), what))
-        return wrong
 
     def init_times(self) -> list[datetime]:
         """Return the init times in order: UTC, without a time zone, the blacklist left out."""
@@ -168,7 +116,32 @@ class ConfigModel(Model):
 
     def baselines(self) -> list[BaselineConfig]:
         """Return the baselines in the order of `runs`."""
-        return [entry for kind, entry in self.participants() if kind == "baseline"]
+        return [entry for _, entry in self.participants() if isinstance(entry, BaselineConfig)]
+
+    def truths(self) -> list[TruthConfig]:
+        """Return what forecasts are verified against, in order."""
+        return self.truth if isinstance(self.truth, list) else [self.truth] if self.truth else []
+
+    def lead_times(self, entry: RunConfig | ForecastsConfig | BaselineConfig) -> list[timedelta]:
+        """Return the lead times of an entry of `runs`: those of all others where it says none."""
+        if entry.steps is not None:
+            return lead_times_of(entry.steps)
+        others = [other.steps for _, other in self.participants() if other.steps is not None]
+        return sorted({lead_time for steps in others for lead_time in lead_times_of(steps)})
+
+    def references(self) -> list[int]:
+        """Return the indexes in `runs` of what differences are taken to: by default the first baseline, else the first."""
+        participants = self.participants()
+        if self.experiment.references is not None:
+            found = [checks.find_source(label, participants) for label in self.experiment.references]
+            return [index for index in found if isinstance(index, int)]
+        baselines = [index for index, (kind, _) in enumerate(participants) if kind == "baseline"]
+        return (baselines or [0])[:1]
+
+    def warnings(self) -> list[str]:
+        """Return one line for each thing that may be a mistake and stops nothing: key, what is wrong, what is allowed."""
+        lines = checks.doubtful_blacklist(self.dates) if isinstance(self.dates, Dates) else []
+        return lines + (checks.doubtful_params(self.experiment) if self.truth else [])
 
 
 @cache

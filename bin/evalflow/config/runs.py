@@ -1,22 +1,13 @@
-"""The participants of an experiment: models to run, forecasts made elsewhere, baselines, and the truth."""
+"""The participants of an experiment: models to run, forecasts made elsewhere, and baselines."""
 
-from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from evalflow.config.fields import (
-    Command,
-    InferenceSettings,
-    Member,
-    Model,
-    RequirementText,
-    Steps,
-    Text,
-    parse_steps,
-    refuse,
-)
+from evalflow.config.archives import BaselineConfig, ForecastsConfig
+from evalflow.config.fields import Command, InferenceSettings, Model, Problems, RequirementText, Text, refuse
 from evalflow.config.resources import InferenceResources
+from evalflow.config.times import Steps, hours_of
 from evalflow.texts import did_you_mean, show
 
 
@@ -45,7 +36,7 @@ class RunConfig(Model):
     label: Text | None = Field(None, description="Name shown in figures, tables and reports.")
     steps: Steps = Field(
         description="Lead times as start/end/step in hours, the end included where it is on the grid: "
-        "0/120/6 ends at 120 h, 0/33/6 at 30 h."
+        "0/120/6 ends at 120 h, 0/33/6 at 30 h. Below an hour: 0/6/0.5, or 0/6/30m."
     )
     config: InferenceSettings = Field(
         {}, description="The inference config: a mapping, or the path of a YAML file that holds one."
@@ -94,7 +85,7 @@ class RunConfig(Model):
 
     @model_validator(mode="after")
     def _fields_fit_the_runner(self) -> "RunConfig":
-        wrong = []
+        wrong: Problems = []
         if self.runner == "command" and self.command is None:
             wrong.append((("command",), "missing: runner is command; allowed: the program and its arguments"))
         if self.runner != "command" and self.command is not None:
@@ -106,9 +97,9 @@ class RunConfig(Model):
             raise refuse(wrong)
         return self
 
-    def lead_times(self) -> list[int]:
+    def lead_times(self) -> list[int | float]:
         """Return the lead times in hours."""
-        return list(parse_steps(self.steps))
+        return hours_of(self.steps)
 
 
 class ForecasterConfig(RunConfig):
@@ -128,76 +119,6 @@ class TemporalDownscalerConfig(RunConfig):
 
     forecaster: ForecasterConfig | None = Field(
         None, description="The forecaster whose output is refined. Left out: analyses are refined."
-    )
-
-
-class ForecastsConfig(Model):
-    """Forecasts that were made elsewhere, evaluated like those of a run."""
-
-    HASH_EXCLUDE: ClassVar[frozenset[str]] = frozenset({"label"})
-
-    label: Text = Field(description="Name shown in figures, tables and reports.")
-    root: Text = Field(description="Folder that holds the forecasts: GRIB or NetCDF files, or Zarr stores.")
-    pattern: Text = Field(
-        examples=["%Y%m%d%H/*.grib"],
-        description="Path of the files of one forecast, below root. strftime directives such as %Y%m%d%H stand for the "
-        "init time, * for anything.",
-    )
-    steps: Steps = Field(description="Lead times to use, as start/end/step in hours, the end included.")
-
-    @field_validator("pattern")
-    @classmethod
-    def _tells_init_times_apart(cls, pattern: str) -> str:
-        times = (
-            datetime(2001, 1, 1),
-            datetime(2002, 1, 1),
-            datetime(2001, 2, 1),
-            datetime(2001, 1, 2),
-            datetime(2001, 1, 1, 12),
-        )
-        paths = [time.strftime(pattern) for time in times]
-        # As written, and as used: some directives stand for nothing, so that .%Z. would be two dots.
-        if any(path.startswith("/") or ".." in path.split("/") for path in (pattern, *paths)):
-            raise ValueError(f"{show(pattern)} leaves root; allowed: a path below it")
-        if len(set(paths)) < len(paths):
-            raise ValueError(
-                f"{show(pattern)} is the same for different init times; allowed: year to hour, such as %Y%m%d%H"
-            )
-        return pattern
-
-    def lead_times(self) -> list[int]:
-        """Return the lead times in hours."""
-        return list(parse_steps(self.steps))
-
-
-class BaselineConfig(Model):
-    """A forecast made elsewhere, that the runs are compared with."""
-
-    HASH_EXCLUDE: ClassVar[frozenset[str]] = frozenset({"label"})
-
-    label: Text = Field(description="Name shown in figures, tables and reports. Scorecards refer to it.")
-    root: Text = Field(description="Folder of the baseline's data.")
-    steps: Steps = Field(description="Lead times to use, as start/end/step in hours, the end included.")
-    member: Member = Field(
-        "000",
-        description="Ensemble member: 000 or control, any other as three digits, mean (of all members), or median (the "
-        "one computed beforehand). Sums over hours of hourly medians are too small: with median, let the data "
-        "hold the sums.",
-    )
-
-    def lead_times(self) -> list[int]:
-        """Return the lead times in hours."""
-        return list(parse_steps(self.steps))
-
-
-class TruthConfig(Model):
-    """What forecasts are verified against."""
-
-    HASH_EXCLUDE: ClassVar[frozenset[str]] = frozenset({"label"})
-
-    label: Text = Field(description="Name shown in figures, tables and reports.")
-    root: Text = Field(
-        description="A Zarr store of analyses, or a source of station observations such as jretrievedwh:1,2."
     )
 
 
@@ -225,13 +146,11 @@ class BaselineItem(Model):
     baseline: BaselineConfig = Field(description="A forecast made elsewhere.")
 
 
-# The models below differ by a key or a type that is there. Choosing by it keeps each error where the user wrote the
-# mistake: trying all of them would report what every one of them dislikes. Tags stand in <> so that `problems` can tell
-# them from keys.
 KINDS = ("forecaster", "temporal_downscaler", "forecasts", "baseline")
 
 
 def kinds_in(item: Any) -> list[str]:
+    """Return the kinds of participant that an entry of `runs` holds: a mapping, or the item made of it."""
     return [kind for kind in KINDS if (kind in item if isinstance(item, dict) else hasattr(item, kind))]
 
 

@@ -19,6 +19,7 @@ from evalflow.errors import UserError, describe_os_error
 from evalflow.inference.proof import check_forecast
 from evalflow.inference.spec import RunSpec
 from evalflow.store.files import remove_dangling, replace_link, set_aside, store_folder
+from evalflow.store.forecasts import list_made
 from evalflow.store.layout import MADE, made_forecast_name, made_init_time
 
 
@@ -41,18 +42,6 @@ class StoredRun:
         """Return why no whole forecast has this name, or None where one has."""
         return check_forecast(self.folder / init_time, self.sha256, self.verify)
 
-    def list_made(self) -> dict[str, list[Path]]:
-        """Return init time → forecasts in `.made`, whole or not, named or not."""
-        made: dict[str, list[Path]] = {}
-        try:
-            names = sorted(os.listdir(self.folder / MADE))
-        except OSError:
-            return made
-        for name in names:
-            if init_time := made_init_time(name):
-                made.setdefault(init_time, []).append(self.folder / MADE / name)
-        return made
-
     def first_whole(self, made: list[Path]) -> Path | None:
         """Return the first whole forecast of some in `.made`: every process takes the same one."""
         return next((path for path in made if check_forecast(path, self.sha256, self.verify) is None), None)
@@ -61,7 +50,7 @@ class StoredRun:
         """Return where a whole forecast is, whether it has its name or not."""
         if self.problem(init_time) is None:
             return self._target(init_time) or self.folder / init_time
-        return self.first_whole(self.list_made().get(init_time, []))
+        return self.first_whole(list_made(self.folder).get(init_time, []))
 
     def _target(self, init_time: str) -> Path | None:
         """Return which forecast in `.made` a name leads to, there or gone, or None where it is no such link."""
@@ -148,7 +137,7 @@ def _store_again(spec: RunSpec, run: StoredRun, folder: Path) -> Path:
 
 def _store_stub(run: StoredRun, folder: Path) -> Path:
     """Store an empty forecast, or take the one that is there: a stub run may be launched again."""
-    there = run.list_made().get(folder.name)
+    there = list_made(run.folder).get(folder.name)
     if there:
         return there[0]
     final = run.folder / MADE / made_forecast_name(folder.name)

@@ -7,6 +7,7 @@ from evalflow.errors import UserError, describe_os_error
 from evalflow.inference.publish import StoredRun
 from evalflow.plan.model import ExternalEntry, Plan, RunEntry
 from evalflow.store.files import read_json, to_json, write_over
+from evalflow.store.forecasts import list_made
 from evalflow.store.layout import (
     CHECKPOINT,
     ENVIRONMENT_SEAL,
@@ -49,7 +50,7 @@ def _count_forecasts(plan: Plan, run: RunEntry | ExternalEntry) -> dict:
         return counted
     stored = StoredRun(run.spec.folder, run.spec.sha256)
     wanted = {time for task in plan.tasks if task.run_id == run.run_id for time in task.init_times}
-    made = stored.list_made()
+    made = list_made(stored.folder)
     for init_time in [entry.init_time for entry in entries if not entry.complete]:
         problem = stored.problem(init_time)
         if problem and (whole := stored.first_whole(made.get(init_time, []))):

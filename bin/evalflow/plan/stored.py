@@ -15,6 +15,7 @@ from evalflow.inference.publish import StoredRun
 from evalflow.plan.options import Options
 from evalflow.requirements import read_lock
 from evalflow.store.files import bad_name, compare_file, read_json, replace_link, set_aside
+from evalflow.store.forecasts import list_made
 from evalflow.store.layout import (
     CHECKPOINT,
     ENVIRONMENT_FILES,
@@ -226,10 +227,10 @@ class Stored:
             refuse_collision(run.run_id, about["identity"], run.run_identity)
         if self.options.stub:
             return [False] * len(init_times)
-        made = stored.list_made()
+        made = list_made(stored.folder)
         complete = [self._is_complete(stored, time, time in present, made.get(time, [])) for time in init_times]
         done = [time for time, whole in zip(init_times, complete, strict=True) if whole]
-        made = stored.list_made()  # as it is by now
+        made = list_made(stored.folder)  # as it is by now
         self._report_spare(stored, [path for time in done for path in stored.list_spare(time, made.get(time, []))])
         return complete
 

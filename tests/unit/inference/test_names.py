@@ -11,11 +11,12 @@ from evalflow.inference import publish, task
 from evalflow.inference.prepare import ForecastTask, prepare_run
 from evalflow.inference.proof import check_forecast
 from evalflow.inference.publish import StoredRun
-from evalflow.inference.spec import RunSpec
 from evalflow.inference.task import UNFINISHED, run_forecasts
 from evalflow.store.files import read_json
+from evalflow.store.forecasts import list_made
 from evalflow.store.layout import FORECAST_SEAL, INFERENCE_FILE, MADE, RUN_FILE
-from support.shell_model import RUN_ID, TIMES, Model
+from support.shell_model import TIMES, Model
+from support.specs import RUN_ID
 from support.stored import write_forecast
 
 DIGEST = "f" * 64
@@ -37,7 +38,7 @@ def made(run: StoredRun, mark: str = "0" * 8, init_time: str = TIME) -> Path:
 
 
 def test_nothing_is_there(run):
-    assert run.find(TIME) is None and run.list_made() == {} and run.free_name(TIME) is None
+    assert run.find(TIME) is None and list_made(run.folder) == {} and run.free_name(TIME) is None
     assert StoredRun(run.folder / "gone", DIGEST).find(TIME) is None
 
 
@@ -67,7 +68,7 @@ def test_of_several_whole_ones_every_process_takes_the_same(run):
     assert run.find(TIME) == paths[1]
     run.give_name(TIME, paths[2])
     assert run.find(TIME) == paths[2], "the one that has the name"
-    assert run.list_spare(TIME, run.list_made()[TIME]) == [paths[1], paths[0]]
+    assert run.list_spare(TIME, list_made(run.folder)[TIME]) == [paths[1], paths[0]]
 
 
 def test_what_is_not_whole_is_not_found(run):
@@ -82,7 +83,7 @@ def test_what_is_not_whole_is_not_found(run):
 @pytest.mark.parametrize("name", [f".{TIME}.host.1.0123abcd.tmp", f"{TIME}.0123abc", f"{TIME}.0123ABCD", "notes"])
 def test_only_forecasts_count(run, name):
     write_forecast(run.folder / MADE / name)
-    assert run.list_made() == {}
+    assert list_made(run.folder) == {}
 
 
 def test_a_name_that_is_taken_stays(run):
@@ -98,7 +99,7 @@ def test_a_damaged_forecast_is_set_aside_beside_its_name(run):
     (path / "a.grib").unlink()
     aside = run.free_name(TIME)
     assert aside.parent == run.folder and aside.name.startswith(f"{TIME}.bad-") and (aside / FORECAST_SEAL).exists()
-    assert {one.name for one in run.folder.iterdir()} == {MADE, aside.name} and run.list_made() == {}
+    assert {one.name for one in run.folder.iterdir()} == {MADE, aside.name} and list_made(run.folder) == {}
 
 
 def test_a_name_whose_forecast_is_gone_is_removed_and_nothing_set_aside(run):
@@ -184,7 +185,7 @@ def finished(tmp_path, monkeypatch) -> ForecastTask:
         assert model.run(TIME) == 0
     model.does(TIME, "exit 3")
     files = (tmp_path / "prepared" / INFERENCE_FILE, tmp_path / "checkpoint", model.image)
-    return ForecastTask(RunSpec(**model.spec), *files, [TIME], model.output)
+    return ForecastTask(model.spec, *files, [TIME], model.output)
 
 
 def restore(finished: ForecastTask) -> StoredRun:
@@ -198,7 +199,7 @@ def restore(finished: ForecastTask) -> StoredRun:
 
 
 def check_whole(run: StoredRun) -> None:
-    for paths in run.list_made().values():
+    for paths in list_made(run.folder).values():
         assert [check_forecast(path, run.sha256, verify=True) for path in paths] == [None] * len(paths)
 
 
@@ -212,7 +213,7 @@ def test_a_task_that_is_killed_at_any_step_of_storing_loses_no_forecast(finished
         check_whole(run)
         run_forecasts(finished)
         check_whole(run)
-        assert (finished.output / TIME).samefile(run.find(TIME)) and len(run.list_made()[TIME]) == 1
+        assert (finished.output / TIME).samefile(run.find(TIME)) and len(list_made(run.folder)[TIME]) == 1
         if not killed:
             break
     assert step > 20, "steps were counted"
@@ -246,7 +247,7 @@ def test_a_process_that_is_killed_while_it_frees_a_name_leaves_what_the_next_one
         (path / "a.grib").unlink()
         killed = die_at(step, lambda: run.free_name(TIME))
         run.free_name(TIME)
-        assert not os.path.lexists(run.folder / TIME) and run.list_made() == {}
+        assert not os.path.lexists(run.folder / TIME) and list_made(run.folder) == {}
         assert len(list(run.folder.glob(f"{TIME}.bad-*"))) == 1, "set aside once, and never deleted"
         if not killed:
             break
@@ -261,10 +262,10 @@ def test_who_a_run_is_lies_in_the_store_and_is_seen_from_the_task(tmp_path):
     stored, seen = model.store / RUN_FILE, tmp_path / "prepared" / RUN_FILE
     assert read_json(stored)["run_id"] == RUN_ID and seen.samefile(stored)
     before = stored.stat()
-    prepare_run(RunSpec(**model.spec), tmp_path / "again")
+    prepare_run(model.spec, tmp_path / "again")
     assert stored.stat() == before, "the same: also where the store may only be read"
     stored.write_text("{")
-    prepare_run(RunSpec(**model.spec), tmp_path / "again")
+    prepare_run(model.spec, tmp_path / "again")
     assert read_json(stored)["run_id"] == RUN_ID
     stored.unlink()
     assert not seen.exists(), "for Nextflow, the task that wrote it is not cached"

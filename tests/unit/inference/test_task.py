@@ -14,7 +14,8 @@ from evalflow.inference.task import MADE_TWICE, UNFINISHED, UNSTORED, share_gpus
 from evalflow.processes import ENDING
 from evalflow.store.layout import FORECAST_SEAL, LOG, MADE
 from support.environments import end, is_running, needs_root, one_line, run, small_disk, start, wait_for
-from support.shell_model import RUN_ID, TIMES, WHOLE, Model, grib
+from support.shell_model import TIMES, WHOLE, Model, grib
+from support.specs import RUN_ID
 
 DIGEST = "f" * 64
 
@@ -153,7 +154,7 @@ def test_one_copy_of_a_forecast_is_there(model):
 @needs_root
 def test_between_file_systems_it_is_copied(model, tmp_path):
     with small_disk(tmp_path / "other", "1m") as other:
-        model.spec["folder"] = str(other / "runs" / RUN_ID)
+        model.change(folder=other / "runs" / RUN_ID)
         assert model.run(TIMES[0]) == 0
         assert set(model.stored()) == {TIMES[0]} and model.names() == {MADE, TIMES[0]}
 
@@ -266,12 +267,12 @@ def test_links_within_a_forecast_stay_right(model, tmp_path):
 @contextmanager
 def full_store(model, tmp_path):
     """Let the run's folder be in a store without room for a forecast."""
-    before = model.spec["folder"]
+    before = model.spec.folder
     with small_disk(tmp_path / "other", "64k") as other:
-        model.spec["folder"] = str(other / "runs" / RUN_ID)
+        model.change(folder=other / "runs" / RUN_ID)
         (other / "large").write_bytes(bytes(60_000))
         yield other
-    model.spec["folder"] = before
+    model.change(folder=before)
 
 
 @needs_root

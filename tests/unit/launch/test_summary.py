@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from evalflow.launch.summary import describe_summary, is_lacking, make_summary
+from evalflow.launch.summary import describe_summary, is_lacking, make_summary, write_summary
 from evalflow.plan.model import Plan
+from evalflow.plan.plan import write_plan
 from support.environments import run as run_script
 from support.stored import give_name, store_made, write_forecast
 
@@ -106,3 +107,13 @@ def test_the_script_tells_by_its_status(planned, tmp_path):
     shutil.copytree(made[0], made[0].with_name(f"{planned['init_times'][2]}.01234567"))
     result = run_script("summarize.py", "--plan", tmp_path / "plan.json")
     assert result.returncode == 0 and "3 made, 0 reused, 0 missing" in result.stdout, result.stderr
+
+
+def test_the_config_that_is_kept_is_the_one_that_was_planned(experiment, tmp_path):
+    """A launch takes days, and the file may be edited for the next one meanwhile."""
+    plan = experiment.plan()
+    file = Path(plan["config"])
+    before = file.read_text()
+    write_plan(Plan(**plan), tmp_path / "plan.json")
+    file.write_text("for: the next experiment")
+    assert (write_summary(tmp_path / "plan.json", Plan(**plan), {}) / "config.yaml").read_text() == before
