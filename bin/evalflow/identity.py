@@ -15,6 +15,7 @@ from evalflow.checkpoints.base import Checkpoint
 from evalflow.checkpoints.providers import provider_of
 from evalflow.config.archives import BaselineConfig, ForecastsConfig, TruthConfig
 from evalflow.config.fields import Model
+from evalflow.config.grids import GridConfig
 from evalflow.config.inference import InferenceConfig, read_inference_config
 from evalflow.config.model import ConfigModel
 from evalflow.config.runs import RunConfig
@@ -62,10 +63,12 @@ class Run:
 
     @property
     def env_digest(self) -> str:
+        """Full digest of what the env_id is the hash of."""
         return digest(self.env_identity)
 
     @property
     def run_digest(self) -> str:
+        """Full digest of what the run_id is the hash of."""
         return digest(self.run_identity)
 
 
@@ -117,8 +120,9 @@ def register_run(
     """
     registered: dict[str, Run] = {}
     forecaster = None
-    if getattr(config, "forecaster", None) is not None:
-        registered = register_run("forecaster", config.forecaster, lookup, f"{key}.forecaster", as_candidate=False)
+    refined = getattr(config, "forecaster", None)
+    if refined is not None:
+        registered = register_run("forecaster", refined, lookup, f"{key}.forecaster", as_candidate=False)
         forecaster = next(reversed(registered.values()))
 
     checkpoint = provider_of(config.checkpoint, f"{key}.checkpoint").resolve(
@@ -271,7 +275,8 @@ def _truth_identity(truth: TruthConfig, lookup: Lookup) -> str | dict:
     part = _differing(truth, exclude=TruthConfig.HASH_EXCLUDE)
     if "command" in part:
         # A program or a file that the command names is the same from wherever it is called.
-        part["command"] = [canonical_path(word, lookup) if lookup.find(word) else word for word in part["command"]]
+        files = {word for word in part["command"] if (path := lookup.find(word)) and path.is_file()}
+        part["command"] = [canonical_path(word, lookup) if word in files else word for word in part["command"]]
     for name in {"root", "stations"} & part.keys():
         part[name] = canonical_path(part[name], lookup)
     return part["root"] if part.keys() == {"root"} else part
@@ -290,6 +295,19 @@ def _regions_identity(stratification: dict, lookup: Lookup) -> dict:
             for region in part["regions"]
         ]
     return part
+
+
+def _grids_identity(grids: list[GridConfig], lookup: Lookup) -> dict[str, str]:
+    """Return number of points or UUID → digest of the file with the coordinates."""
+    digests = {}
+    for index, grid in enumerate(grids):
+        key = f"grids[{index}].file"
+        path = lookup.require(grid.file, key)
+        try:
+            digests[str(grid.name)] = file_digest(path)
+        except UserError as error:
+            raise UserError(f"{key}: {error}") from None
+    return digests
 
 
 COMPARING = ("verification_grid", "mapping", "max_distance", "weights")
@@ -314,10 +332,7 @@ def verification_identity(config: ConfigModel, lookup: Lookup) -> dict:
     if config.lapse_rate_correction is False:
         part["lapse_rate_correction"] = False
     if config.grids:
-        part["grids"] = {
-            str(grid.name): file_digest(lookup.require(grid.file, f"grids[{index}].file"))
-            for index, grid in enumerate(config.grids)
-        }
+        part["grids"] = _grids_identity(config.grids, lookup)
     return part
 
 
@@ -375,18 +390,13 @@ def verif_id(identity: dict) -> str:
 
 def master_hash(config: ConfigModel, runs: dict[str, Run], lookup: Lookup) -> str:
     """Return the hash part of an experiment_id: runs, baselines, verification and dates; order and labels change nothing."""
-    external = [entry for kind, entry in config.participants() if kind == "forecasts"]
-    return digest(
-        {
-            "runs": sorted(run.run_digest for run in runs.values() if run.candidate),
-            # Like any optional part: where there is none, it renames nothing.
-            **(
-                {"forecasts": sorted({digest(forecasts_identity(entry, lookup)) for entry in external})}
-                if external
-                else {}
-            ),
-            "baselines": sorted({digest(baseline_identity(baseline, lookup)) for baseline in config.baselines()}),
-            "verification": verification_identity(config, lookup),
-            "dates": [time.isoformat() for time in config.init_times()],
-        }
-    )[:ID_LENGTH]
+    parts = {
+        "runs": sorted(run.run_digest for run in runs.values() if run.candidate),
+        "baselines": sorted({digest(baseline_identity(baseline, lookup)) for baseline in config.baselines()}),
+        "verification": verification_identity(config, lookup),
+        "dates": [time.isoformat() for time in config.init_times()],
+    }
+    external = [entry for _, entry in config.participants() if isinstance(entry, ForecastsConfig)]
+    if external:  # like any optional part: where there is none, it renames nothing
+        parts["forecasts"] = sorted({digest(forecasts_identity(entry, lookup)) for entry in external})
+    return digest(parts)[:ID_LENGTH]

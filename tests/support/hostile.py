@@ -127,12 +127,23 @@ _RUN = {
         "gpu": 1,
     },
 }
-ELSEWHERE = {"forecasts": {"label": "elsewhere", "root": "elsewhere", "pattern": "%Y%m%d%H/*.grib", "steps": "0/6/6"}}
-BASELINE = {"baseline": {"label": "EPS", "root": "/archive/EPS", "steps": "0/6/6", "member": "mean"}}
+ELSEWHERE = {
+    "forecasts": {
+        "label": "elsewhere", "root": "elsewhere", "pattern": "%Y%m%d%H/*.grib", "steps": "0/6/6", "member": "mean",
+        "units": {"TOT_PREC": "mm"},
+    }
+}  # fmt: skip
+BASELINE = {
+    "baseline": {
+        "label": "EPS", "root": "/archive/EPS", "pattern": "%Y%m%d%H/*", "steps": "0/6/6", "member": "mean",
+        "units": {"TOT_PREC": "mm"},
+    }
+}  # fmt: skip
 FULL = {
     "description": "Every key there is.",
     "config_label": "all",
     "dates": {"start": "2024-01-01", "end": "2024-01-02", "frequency": "1d", "blacklist": ["2024-01-02"]},
+    "grids": [{"points": 5, "file": "table.csv"}, {"uuid": 32 * "a", "file": "analyses.grib"}],
     "runs": [
         {
             "forecaster": {
@@ -147,11 +158,23 @@ FULL = {
         ELSEWHERE,
         BASELINE,
     ],
-    "truth": {"label": "truth", "root": "truth.zarr"},
+    "truth": {
+        "label": "truth", "root": "truth", "pattern": "%Y%m.parquet", "stations": "stations.csv", "columns": {"TT": "T_2M"},
+        "units": {"TT": "degC"},
+    },
     "lapse_rate_correction": True,
     "experiment": {
         "params": ["T_2M", "PS"],
-        "stratification": {"regions": ["north"], "root": "/archive/regions"},
+        "stratification": {
+            "regions": ["north", {"name": "south", "box": [5, 11, 45, 48]}, {"name": "west", "file": "west.geojson"}],
+            "root": "/archive/regions",
+        },
+        "domain": {"box": [5, 11, 45, 48]},
+        "verification_grid": {"regular": 1.5},
+        "max_distance": 10,
+        "references": ["EPS"],
+        "significance": {"level": 0.1},
+        "cases": [{"name": "storm", "start": "2024-01-01", "end": "2024-01-02", "region": {"box": [5, 11, 45, 48]}}],
         "thresholds": {"T_2M": {"lt": [273.15]}},
         "dashboard": {"stratification": ["season"]},
         "scorecards": {
@@ -167,7 +190,8 @@ FULL = {
     },
     "showcase": {
         "params": ["T_2M"],
-        "meteograms": {"enabled": True, "stations": ["GVE"]},
+        "dates": ["2024-01-01"],
+        "meteograms": {"enabled": True, "stations": ["GVE", {"name": "here", "lat": 47.4, "lon": 8.6, "elevation": 440}]},
         "animations": {
             "enabled": True,
             "domains": ["europe", {"name": "lakes", "extent": [5.5, 11, 45.5, 48], "projection": "platecarree"}],
@@ -222,12 +246,18 @@ def free_places(data: Any, keys: tuple) -> Iterator[Place]:
         yield Place(keys)
 
 
+SEEN = set()
+"""The models of the schema that FULL has an example of."""
+
+
 def places(node: dict, data: Any, schema: dict, keys: tuple = ()) -> Iterator[Place]:
     """Yield the places that the schema has for text, and for keys: of every alternative, in every item of `data`."""
     for leaf in alternatives(node, schema):
-        leaf = resolve(leaf, schema)
+        reference, leaf = leaf.get("$ref"), resolve(leaf, schema)
         if "properties" in leaf:
-            assert isinstance(data, dict), f"FULL has nothing at {render(keys)}: add it"
+            if not isinstance(data, dict):
+                continue  # another alternative, or another item, has one
+            SEEN.add(reference)
             yield Place(keys, is_key=True)
             for key, below in leaf["properties"].items():
                 if (*keys, key)[-2:] != ("inference_resources", "gpus"):  # another name of gpu, which is there
@@ -235,9 +265,7 @@ def places(node: dict, data: Any, schema: dict, keys: tuple = ()) -> Iterator[Pl
         elif leaf.get("type") == "array":
             items = data if isinstance(data, list) else [None]
             for below in alternatives(leaf["items"], schema):
-                fitting = [index for index, item in enumerate(items) if _fits(item, below, schema)]
-                assert fitting, f"FULL has no item of this kind at {render(keys)}: add one"
-                for index in fitting:
+                for index in (index for index, item in enumerate(items) if _fits(item, below, schema)):
                     yield from places(below, items[index], schema, (*keys, index))
         elif leaf.get("type") == "object" and isinstance(leaf.get("additionalProperties"), dict):
             assert data, f"FULL has nothing at {render(keys)}: add it"
@@ -274,6 +302,8 @@ _ENV_ID = re.compile(rf"(forecaster|temporal_downscaler)-{_NAME}")
 _RUN_ID = re.compile(rf"{_NAME}/[0-9a-f]{{8}}|forecasts-[0-9a-f]{{8}}")
 _SLURM_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,@:+-]*")
 PLACES = list(dict.fromkeys(places(config_schema(), FULL, config_schema())))
+NOT_PLANNED = {"#/$defs/ReferencePeriod"}
+"""Models whose sections no plan takes yet."""
 FILE = {"input": {"grib": "analyses.grib"}, "list": ["text", {"deep": "text"}]}
 
 

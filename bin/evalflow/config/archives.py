@@ -221,9 +221,10 @@ class TruthConfig(Model):
     @model_validator(mode="after")
     def _read_or_printed(self) -> "TruthConfig":
         wrong = _wrong_columns(self.columns) + _wrong_units(self.units, self.columns)
-        if self.command is not None:
-            wrong += _without_meaning(self, {"root", "pattern"}, "command")
-        elif self.root is None:
+        besides = [name for name in ("root", "pattern") if getattr(self, name) is not None]
+        if self.command is not None and besides:
+            wrong.append((("command",), f"stands beside {' and '.join(besides)}; allowed: command alone, or root"))
+        if self.command is None and self.root is None:
             wrong.append((("root",), "missing; allowed: a store, folder, file or request; or command in its place"))
         if wrong:
             raise refuse(wrong)

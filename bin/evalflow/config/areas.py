@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from evalflow.config.fields import Box, Model, Name, Positive, Text, refuse, tag_of
+from evalflow.config.fields import Box, Model, Name, Positive, Problems, Text, refuse, tag_of
 from evalflow.config.times import LastTime, Time, parse_time
 from evalflow.texts import show
 
@@ -46,7 +46,7 @@ class RegionConfig(Model):
 
 def _unique_regions(regions: list) -> list:
     seen: dict[str, object] = {}
-    wrong = []
+    wrong: Problems = []
     for index, region in enumerate(regions):
         name = region if isinstance(region, str) else region.name
         if name == "all":

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from evalflow.config.archives import BaselineConfig, ForecastsConfig, ReferencePeriod, TruthConfig, look_up_param
 from evalflow.config.experiment import ExperimentConfig
+from evalflow.config.fields import Place, Problems
 from evalflow.config.runs import RunConfig
 from evalflow.config.showcase import ShowcaseConfig
 from evalflow.config.times import Dates, hours_of, lead_times_of, parse_time
@@ -12,12 +13,11 @@ from evalflow.texts import did_you_mean, render, show
 
 Participants = Sequence[tuple[str, RunConfig | ForecastsConfig | BaselineConfig]]
 """The entries of `runs`: (forecaster, temporal_downscaler, forecasts or baseline; what it says)."""
-Problems = list[tuple[tuple[str | int, ...], str]]
 
 
-def _repeated(labels: Iterable[tuple[tuple[str | int, ...], str]], kind: str) -> Problems:
+def _repeated(labels: Iterable[tuple[Place, str]], kind: str) -> Problems:
     seen: set[str] = set()
-    wrong = []
+    wrong: Problems = []
     for place, label in labels:
         if label in seen:
             wrong.append(((*place, "label"), f"another {kind} is labelled {show(label)}; allowed: labels that differ"))
@@ -27,8 +27,10 @@ def _repeated(labels: Iterable[tuple[tuple[str | int, ...], str]], kind: str) ->
 
 def check_labels(participants: Participants, truths: list[TruthConfig]) -> Problems:
     """Check that baselines, and truths, can be told apart by their labels."""
-    baselines = [
-        (("runs", index, kind), entry.label) for index, (kind, entry) in enumerate(participants) if kind == "baseline"
+    baselines: list[tuple[Place, str]] = [
+        (("runs", index, kind), entry.label)
+        for index, (kind, entry) in enumerate(participants)
+        if isinstance(entry, BaselineConfig)
     ]
     return _repeated(baselines, "baseline") + _repeated(
         ((("truth", index), truth.label) for index, truth in enumerate(truths)), "truth"
@@ -54,11 +56,12 @@ def find_source(label: str, participants: Participants) -> int | str:
 
 def check_references(experiment: ExperimentConfig, participants: Participants, truths: list[TruthConfig]) -> Problems:
     """Check the labels that `references` and the scorecards name."""
-    named = [(("experiment", "references", index), label) for index, label in enumerate(experiment.references or [])]
+    named: list[tuple[Place, str]] = []
+    named += [(("experiment", "references", index), label) for index, label in enumerate(experiment.references or [])]
     cards = [(("experiment", "scorecards", "sections", name), card) for name, card in experiment.sections().items()]
     named += [((*place, "baseline"), card.baseline) for place, card in cards]
     found = [(place, find_source(label, participants)) for place, label in named]
-    wrong = [(place, problem) for place, problem in found if isinstance(problem, str)]
+    wrong: Problems = [(place, problem) for place, problem in found if isinstance(problem, str)]
     labels = [truth.label for truth in truths]
     allowed = ", ".join(map(show, labels)) or "none, for there is no truth"
     for place, card in cards:
@@ -73,7 +76,7 @@ def check_score_maps(experiment: ExperimentConfig, participants: Participants) -
     maps = experiment.scoremaps
     if not maps or not maps.enabled:
         return []
-    wrong = []
+    wrong: Problems = []
     for index, (kind, entry) in enumerate(participants):
         lead_times = set(hours_of(entry.steps)) if entry.steps else set(maps.leadtimes)
         missing = [hour for hour in maps.leadtimes if hour not in lead_times]
@@ -87,7 +90,8 @@ def check_score_maps(experiment: ExperimentConfig, participants: Participants) -
 def check_regions(experiment: ExperimentConfig, showcase: ShowcaseConfig) -> Problems:
     """Check that regions which are named elsewhere are those of `stratification`."""
     known = experiment.stratification.names()
-    named = [
+    named: list[tuple[Place, str]] = []
+    named += [
         (("showcase", "meteograms", "regions", index), name) for index, name in enumerate(showcase.meteograms.regions)
     ]
     named += [
@@ -111,7 +115,7 @@ def check_regions(experiment: ExperimentConfig, showcase: ShowcaseConfig) -> Pro
 def check_showcase_dates(showcase: ShowcaseConfig, init_times: list[datetime]) -> Problems:
     """Check that what is to be drawn is there: its init times are among the dates."""
     known = set(init_times)
-    wrong = []
+    wrong: Problems = []
     for text in showcase.dates:
         time = parse_time(text)
         if time not in known:
@@ -167,9 +171,9 @@ def _dates_within(period: ReferencePeriod, init_times: list[datetime], longest: 
     return [f"holds times that are verified, of the forecast of {first} say; allowed: a period without them"]
 
 
-def _named_params(experiment: ExperimentConfig) -> list[tuple[tuple[str | int, ...], str]]:
+def _named_params(experiment: ExperimentConfig) -> list[tuple[Place, str]]:
     """Return each place that names a param to verify, and the param."""
-    named: list[tuple[tuple[str | int, ...], str]] = []
+    named: list[tuple[Place, str]] = []
     named += [(("params", index), name) for index, name in enumerate(experiment.params)]
     named += [(("thresholds", name), name) for name in experiment.thresholds]
     for card, section in experiment.sections().items():

@@ -23,7 +23,13 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
 
 
-def refuse(problems: list[tuple[tuple[str | int, ...], str]]) -> PydanticCustomError:
+Place = tuple[str | int, ...]
+"""Keys in the config, from the top or from a section down."""
+Problems = list[tuple[Place, str]]
+"""Pairs of a place and what is wrong there."""
+
+
+def refuse(problems: Problems) -> PydanticCustomError:
     """Return the error to raise in a model's validator: pairs of the keys below the model and what is wrong there.
 
     A validator of one value raises a plain ValueError instead: its place is known.

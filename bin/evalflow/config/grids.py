@@ -43,7 +43,7 @@ class GridConfig(Model):
     @property
     def name(self) -> int | str:
         """What messages call the grid: its number of points or its UUID."""
-        return self.uuid if self.points is None else self.points
+        return self.points or str(self.uuid)
 
 
 def _unique_grids(grids: list[GridConfig]) -> list[GridConfig]:
@@ -94,7 +94,11 @@ def grid_files(own: list[GridConfig], lookup: Lookup, site: Path | None = None) 
     """
     known = {grid.name for grid in own}
     located = [(grid, lookup.require(grid.file, f"grids[{index}].file")) for index, grid in enumerate(own)]
-    for index, grid in enumerate(load_grids(site) if site else []):
-        if grid.name not in known:
-            located.append((grid, lookup.next_to(site).require(grid.file, f"{site}: [{index}].file")))
+    if site is not None:
+        beside = lookup.next_to(site)
+        located += [
+            (grid, beside.require(grid.file, f"{site}: [{index}].file"))
+            for index, grid in enumerate(load_grids(site))
+            if grid.name not in known
+        ]
     return tuple(GridFile(path.absolute(), grid.points, grid.uuid) for grid, path in located)

@@ -185,8 +185,9 @@ def read_inference_config(
     """
     path = Path(os.path.abspath(lookup.require(config, key))) if isinstance(config, str) else None
     try:
-        if path is None:
-            return _read(config, lookup, overrides, rewrite)
-        return _read(_read_file(path), lookup.next_to(path), overrides, rewrite)
+        if path is not None:
+            return _read(_read_file(path), lookup.next_to(path), overrides, rewrite)
+        assert isinstance(config, dict)
+        return _read(config, lookup, overrides, rewrite)
     except UserError as error:
         raise UserError("\n".join(f"{key}: {line}" for line in str(error).splitlines())) from None

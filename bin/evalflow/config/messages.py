@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from evalflow.texts import did_you_mean, render, show
 
@@ -60,7 +61,7 @@ def describe(node: dict, schema: dict, name_model: Callable[[dict], str] | None 
         words = f"a mapping with any of the keys {', '.join(keys)}" if keys else "a mapping"
         values = leaf.get("additionalProperties")
         return f"{words}, each value {describe(values, schema, name_model)}" if isinstance(values, dict) else words
-    words = _PLAIN.get(kind, "anything")
+    words = _PLAIN.get(kind or "", "anything")
     bounds = " and ".join(f"{sign} {leaf[bound]}" for bound, sign in _BOUNDS.items() if bound in leaf)
     words += f" {bounds}" if bounds else ""
     return f"{words} such as {' or '.join(leaf['examples'])}" if kind == "string" and "examples" in leaf else words
@@ -98,7 +99,7 @@ def _nodes_at(keys: tuple[str | int, ...], schema: dict) -> list[dict]:
     return nodes
 
 
-def _explain(detail: dict, keys: tuple[str | int, ...], schema: dict) -> str:
+def _explain(detail: ErrorDetails, keys: tuple[str | int, ...], schema: dict) -> str:
     kind, value = detail["type"], detail["input"]
     if kind == "value_error":
         return str(detail["ctx"]["error"])

@@ -116,7 +116,7 @@ class ConfigModel(Model):
 
     def baselines(self) -> list[BaselineConfig]:
         """Return the baselines in the order of `runs`."""
-        return [entry for kind, entry in self.participants() if kind == "baseline"]
+        return [entry for _, entry in self.participants() if isinstance(entry, BaselineConfig)]
 
     def truths(self) -> list[TruthConfig]:
         """Return what forecasts are verified against, in order."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from evalflow.config.archives import BaselineConfig, ForecastsConfig
-from evalflow.config.fields import Command, InferenceSettings, Model, RequirementText, Text, refuse
+from evalflow.config.fields import Command, InferenceSettings, Model, Problems, RequirementText, Text, refuse
 from evalflow.config.resources import InferenceResources
 from evalflow.config.times import Steps, hours_of
 from evalflow.texts import did_you_mean, show
@@ -85,7 +85,7 @@ class RunConfig(Model):
 
     @model_validator(mode="after")
     def _fields_fit_the_runner(self) -> "RunConfig":
-        wrong = []
+        wrong: Problems = []
         if self.runner == "command" and self.command is None:
             wrong.append((("command",), "missing: runner is command; allowed: the program and its arguments"))
         if self.runner != "command" and self.command is not None:
@@ -150,6 +150,7 @@ KINDS = ("forecaster", "temporal_downscaler", "forecasts", "baseline")
 
 
 def kinds_in(item: Any) -> list[str]:
+    """Return the kinds of participant that an entry of `runs` holds: a mapping, or the item made of it."""
     return [kind for kind in KINDS if (kind in item if isinstance(item, dict) else hasattr(item, kind))]
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from evalflow.config.fields import Box, Model, Name, Names, Number, refuse, tag_of, unique
+from evalflow.config.fields import Box, Model, Name, Names, Number, Problems, refuse, tag_of, unique
 from evalflow.config.times import Times
 
 DomainName = Literal["globe", "europe", "centraleurope", "icon-ch", "alps", "radar", "switzerland"]
@@ -20,12 +20,8 @@ class StationConfig(Model):
     elevation: Number | None = Field(None, description="Height above mean sea level in m. Left out: unknown.")
 
 
-def _name_of(value: str | Model) -> str:
-    return value if isinstance(value, str) else value.name
-
-
-def _repeated(values: list, kind: str) -> list:
-    names = [_name_of(value) for value in values]
+def _repeated(values: list, kind: str) -> Problems:
+    names = [value if isinstance(value, str) else value.name for value in values]
     what = f"another {kind} has this name; allowed: names that differ"
     return [((index,), what) for index, name in enumerate(names) if name in names[:index]]
 
@@ -34,7 +30,7 @@ def _unique_stations(stations: list) -> list:
     once = [station for index, station in enumerate(stations) if station not in stations[:index]]
     wrong = _repeated(once, "station")
     if wrong:
-        raise refuse([((stations.index(once[index]),), what) for (index,), what in wrong])
+        raise refuse([((stations.index(once[int(index)]),), what) for (index,), what in wrong])
     return once
 
 

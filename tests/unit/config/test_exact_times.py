@@ -1,5 +1,6 @@
 """Lead times and init times below an hour, ends of periods, times that are left out."""
 
+import itertools
 from datetime import datetime, timedelta
 
 import pytest
@@ -76,7 +77,7 @@ def test_init_times_below_an_hour(frequency, count, read):
     dates = {"start": "2024-01-01", "end": "2024-01-02", "frequency": frequency}
     times = read({"dates": dates, "runs.1.forecasts.pattern": "%Y%m%d%H%M.grib"}).init_times()
     assert len(times) == count and times[0] == datetime(2024, 1, 1) and times[-1] == datetime(2024, 1, 2)
-    assert {later - earlier for earlier, later in zip(times, times[1:], strict=False)} == {times[1] - times[0]}
+    assert {later - earlier for earlier, later in itertools.pairwise(times)} == {times[1] - times[0]}
 
 
 def test_a_pattern_must_tell_apart_the_init_times_that_there_are(read, refusals):

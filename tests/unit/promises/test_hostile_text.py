@@ -12,7 +12,7 @@ import pytest
 import yaml
 from evalflow.config import inference
 from evalflow.config import model as config
-from evalflow.config.model import ConfigModel
+from evalflow.config.model import ConfigModel, config_schema
 from evalflow.errors import UserError
 from evalflow.inference.prepare import prepare_run
 from evalflow.inference.sandbox import create_sandbox
@@ -25,7 +25,9 @@ from support.hostile import (
     FULL,
     HOSTILE,
     INFERENCE,
+    NOT_PLANNED,
     PLACES,
+    SEEN,
     Place,
     free_places,
     full_with,
@@ -38,6 +40,8 @@ from support.paths import BIN
 
 def test_the_config_without_hostile_text_is_planned(trial, given):
     """Else all would be refused."""
+    lacking = {f"#/$defs/{name}" for name in config_schema()["$defs"]} - SEEN
+    assert lacking == NOT_PLANNED, "add what is lacking to FULL"
     assert FULL.keys() == ConfigModel.model_fields.keys() and len(HOSTILE) >= 200
     given(experiment=FULL)
     plan = trial.plan()
