@@ -10,7 +10,7 @@ from evalflow.cli import command
 from evalflow.store.files import write_over
 from evalflow.verification.aggregate import aggregate_experiment
 from evalflow.verification.domain import DomainFound
-from evalflow.verification.headline import describe_headline
+from evalflow.verification.aggregated import describe_headline
 from evalflow.verification.samples import Samples
 from evalflow.verification.spec import VerificationSpec
 from evalflow.yamlio import read_text

@@ -17,13 +17,13 @@ from evalflow.yamlio import read_text
 @command
 @click.option("--spec", required=True, type=click.Path(path_type=Path), help="What the plan says of verification.")
 @click.option("--domain", required=True, type=click.Path(path_type=Path), help="The domain.json of the truth.")
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder for samples.json and masks.npz.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="samples.json to write.")
 def main(spec, domain, output):
     """Find the init times and points that all sources have, and list what is to be computed again over those."""
     known = VerificationSpec.from_json(read_text(spec), str(spec))
     found = DomainFound.from_json(read_text(domain), str(domain))
-    samples = compare_samples(known, found, output / "masks.npz")
-    write_over(output / "samples.json", samples.to_json(indent=1) + "\n")
+    samples = compare_samples(known, found)
+    write_over(output, samples.to_json(indent=1) + "\n")
     for line in samples.notes:
         click.echo(line)
 

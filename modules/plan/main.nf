@@ -10,10 +10,10 @@ workflow PLAN {
 
     main:
     MAKE_PLAN(arguments_of(options))
-    plan = MAKE_PLAN.out.map { file -> new groovy.json.JsonSlurperClassic().parseText(file.text) }
+    plan = MAKE_PLAN.out.plan.map { file -> new groovy.json.JsonSlurperClassic().parseText(file.text) }
 
     emit:
-    plan_file = MAKE_PLAN.out
+    plan_file = MAKE_PLAN.out.plan
     environments = plan // environment to build: [ meta (env_id, store, resources, squash), spec (JSON text) ]
         .flatMap { data -> data.envs.findAll { env -> env.needed } }
         .map { env ->
@@ -32,6 +32,8 @@ workflow PLAN {
     stored = plan // complete forecast that a downscaler needs: [ run_id, init_time, folder ]
         .flatMap { data -> data.inputs }
         .map { input -> tuple(input.run_id, input.init_time, file(input.folder, glob: false)) }
+    verification = MAKE_PLAN.out.verification // what to verify, or nothing: [ file, map of what it says ]
+        .map { file -> tuple(file, new groovy.json.JsonSlurperClassic().parseText(file.text)) }
 }
 
 // The arguments of plan.py, each ended by a NUL.

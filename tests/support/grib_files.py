@@ -1,6 +1,6 @@
 """Small GRIB messages, made key by key with ecCodes' samples."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,12 @@ V_10M = {"shortName": "10v"}
 
 
 def grib(
-    values: Iterable[float] | None = None, *, edition: int = 2, sample: str = "", packing: str = "", **keys: Any
+    values: Sequence[float] | np.ndarray | None = None,
+    *,
+    edition: int = 2,
+    sample: str = "",
+    packing: str = "",
+    **keys: Any,
 ) -> bytes:
     """Return a message on a grid of 4 × 3 points, of 2024-01-10 00 UTC.
 
@@ -39,18 +44,30 @@ def grib(
     try:
         for key, value in {**({} if sample else SMALL), **DATE, **keys}.items():
             eccodes.codes_set(handle, key, value)
+        if edition == 2 and "numberOfDataPoints" not in keys:
+            _count_points(handle)
         size = eccodes.codes_get(handle, "numberOfDataPoints", ktype=int)
-        field = np.arange(size, dtype=float) if values is None else np.asarray(list(values), dtype=float)
+        field = np.arange(size, dtype=float) if values is None else np.asarray(values, dtype=float)
         if np.isnan(field).any():
             eccodes.codes_set(handle, "bitmapPresent", 1)
-            eccodes.codes_set(handle, "missingValue", 9999.0)
-            field = np.where(np.isnan(field), 9999.0, field)
+        eccodes.codes_set(handle, "missingValue", 1e30)
+        field = np.where(np.isnan(field), 1e30, field)
         if packing:
             eccodes.codes_set(handle, "packingType", packing)
         eccodes.codes_set_values(handle, field)
         return eccodes.codes_get_message(handle)
     finally:
         eccodes.codes_release(handle)
+
+
+def _count_points(handle: int) -> None:
+    """Write the number of points of a grid of rows and columns: GRIB2 has it besides Ni and Nj."""
+    try:
+        columns, rows = (eccodes.codes_get(handle, key, ktype=int) for key in ("Ni", "Nj"))
+    except eccodes.KeyValueNotFoundError:
+        return
+    if eccodes.CODES_MISSING_LONG not in (columns, rows):
+        eccodes.codes_set(handle, "numberOfDataPoints", columns * rows)
 
 
 def on_level(name: str, level: int, **keys: Any) -> dict[str, Any]:
@@ -74,7 +91,7 @@ def sum_of(steps: str, name: str = "tp", **keys: Any) -> dict[str, Any]:
 def unstructured(points: int, uuid: str = "", **keys: Any) -> dict[str, Any]:
     """Return the keys of a grid without coordinates."""
     grid = {"gridType": "unstructured_grid", "numberOfDataPoints": points}
-    return {**grid, **({"uuidOfHGrid": uuid} if uuid else {}), **keys}
+    return {**grid, **({"uuidOfHGrid": uuid.replace("-", "")} if uuid else {}), **keys}
 
 
 def write(path: Path, *messages: bytes) -> Path:

@@ -1,7 +1,9 @@
-"""Archives of INCA, MeteoSwiss's nowcasting: NetCDF per variable, `{root}/{YYYY}/{MM}/{VAR}_INCA_{YYYYmmddHHMM}.nc`.
+"""Archives of INCA, MeteoSwiss's nowcasting, in NetCDF.
 
-Two things of the source are known and undone here. Temperature and dew point of runs at full hours are wrong from 1 h on: the
-run of ten minutes before is read instead. Precipitation says "mm/h" and is the amount of the ten minutes before.
+A file has one variable: `{root}/{YYYY}/{MM}/{VAR}_INCA_{YYYYmmddHHMM}.nc`. Two things of the source
+are known and undone here. Temperature and dew point of runs at full hours are wrong from 1 h on:
+the run of ten minutes before is read instead. Precipitation says "mm/h" and is the amount of the
+ten minutes before.
 """
 
 from collections.abc import Mapping
@@ -44,12 +46,18 @@ Place = tuple[Arrays, int]
 
 
 def forecast(source: SourceSpec, init_time: datetime, files: list[Path]) -> "IncaForecast":
-    """Return the forecast of an init time. The archive's layout says which files it is in; `files` does not count."""
+    """Return the forecast of an init time.
+
+    The archive's layout says which files it is in: `files` does not count.
+    """
     return IncaForecast(source.root, init_time, Told(units=source.units))
 
 
 class IncaForecast:
-    """One forecast of an INCA archive; see `reader.Forecast`. A file that is missing is missing values."""
+    """One forecast of an INCA archive; see `reader.Forecast`.
+
+    A file that is missing is missing values.
+    """
 
     def __init__(self, root: Path, init_time: datetime, told: Told) -> None:
         """Look for the files.
@@ -86,7 +94,7 @@ class IncaForecast:
         return self._files[path]
 
     def params(self) -> set[str]:
-        """Return the params that the month of the init time has files of, and the parts of the wind."""
+        """Return the params that the init time's month has files of, and the parts of the wind."""
         return self._params
 
     @cached_property
@@ -117,7 +125,8 @@ class IncaForecast:
             found = self._of_run(param, self._init_time)
             if param in _WRONG_AT_FULL_HOURS and self._init_time.minute == 0:
                 before = self._of_run(param, self._init_time - _TEN_MINUTES)
-                # A run's steps are hours after its own start, ten minutes off, unless it has the full hours themselves.
+                # A run's steps are hours after its own start, ten minutes off, unless it has the
+                # full hours themselves.
                 shifted = {lead + _TEN_MINUTES: place for lead, place in before.items()} | before
                 found = {lead: place for lead, place in found.items() if lead < _HOUR}
                 found |= {
@@ -141,14 +150,12 @@ class IncaForecast:
 
     def lead_times(self, param: str) -> list[timedelta]:
         """Return the lead times of a param, sorted."""
-        if param in _WIND_PARTS:
-            found = self._places("SP_10M").keys() & self._places("DD_10M").keys()
-        else:
-            found = self._places(param).keys()
+        held = ("SP_10M", "DD_10M") if param in _WIND_PARTS else (param,)
+        found = set.intersection(*(set(self._places(one)) for one in held))
         return sorted(lead for lead in found if lead >= timedelta(0))
 
     def accumulation(self, param: str, lead_time: timedelta) -> timedelta | None:
-        """Return ten minutes for precipitation: the amounts follow each other at the file's times."""
+        """Return ten minutes for precipitation: the amounts follow each other."""
         if param != "TOT_PREC":
             return None
         times = sorted(self._places(param))
@@ -175,7 +182,7 @@ class IncaForecast:
         values = np.transpose(values, [variable.dims[1:].index(dim) for dim in ("chy", "chx")]).ravel()
         kind = param_named(param)
         said = units_of(variable) or ""
-        own = said if param != "TOT_PREC" and conversion(said, kind.quantity) else usual
+        own = said if conversion(said, kind.quantity) else usual
         return convert(values, self._told.units_for(name, kind) or own, kind, f"{arrays.path}: {name}")
 
     def grid(self, param: str) -> Grid:
@@ -195,7 +202,7 @@ class IncaForecast:
         return self._open(param, self._init_time) if self._path(param, self._init_time).exists() else None
 
     def _elevation(self, east: np.ndarray, north: np.ndarray) -> np.ndarray | None:
-        """Return the archive's topography at the points, bilinear (m), or None where it has none."""
+        """Return the archive's topography at the points (m, bilinear), or None."""
         path = self._root / _TOPOGRAPHY
         if not path.exists():
             self.notes.append(f"{path}: no such file: the elevation is not known")

@@ -7,6 +7,7 @@ from pydantic import Field
 from evalflow.documents import Document
 from evalflow.environment.spec import EnvironmentSpec
 from evalflow.inference.spec import RunSpec
+from evalflow.plan.options import MAKES_FORECASTS, VERIFIES
 from evalflow.verification.spec import SourceEntry, VerificationSpec
 
 
@@ -115,4 +116,9 @@ class Plan(Document):
     @property
     def makes_forecasts(self) -> bool:
         """Whether the launch is to make the forecasts that are missing."""
-        return self.target in {"forecasts", "experiment"}
+        return self.target in MAKES_FORECASTS
+
+    @property
+    def verifies(self) -> bool:
+        """Whether the launch is to verify something."""
+        return self.target in VERIFIES and bool(self.verification.truths)

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-TARGETS = ("environments", "forecasts", "experiment", "sandbox")
+TARGETS = ("environments", "forecasts", "verification", "experiment", "sandbox")
+MAKES_FORECASTS = ("forecasts", "verification", "experiment")
+VERIFIES = ("verification", "experiment")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from evalflow.plan.entries import (
 )
 from evalflow.plan.experiment import Experiment, read_experiment
 from evalflow.plan.model import EnvironmentEntry, ForecastEntry, InputEntry, Plan, RunEntry, Task
-from evalflow.plan.options import Options
+from evalflow.plan.options import MAKES_FORECASTS, Options
 from evalflow.plan.resources import build_resources, describe_unused, run_resources
 from evalflow.plan.stored import FoundEnvironment, Stored
 from evalflow.plan.tasks import plan_tasks, with_resources
@@ -73,7 +73,7 @@ def _look(experiment: Experiment, external: list[SourceEntry], options: Options)
 
 
 def _decide_tasks(experiment: Experiment, found: _Found, options: Options) -> list[Task]:
-    if options.target not in {"forecasts", "experiment"}:
+    if options.target not in MAKES_FORECASTS:
         return []
     profile = experiment.config.profile
     resources = {run_id: run_resources(run.config, profile, options.gpus) for run_id, run in experiment.runs.items()}
@@ -128,12 +128,13 @@ def _input_entries(experiment: Experiment, found: _Found, tasks: list[Task]) -> 
     ]
 
 
-def _awaiting(verification: VerificationSpec, tasks: list[Task]) -> VerificationSpec:
+def _awaiting(verification: VerificationSpec, found: _Found, tasks: list[Task]) -> VerificationSpec:
     """Say which forecasts this launch is to make: what verifies them waits for them."""
     awaited: dict[str, list[str]] = {}
     for task in tasks:
         awaited.setdefault(task.run_id, []).extend(task.init_times)
-    return verification.model_copy(update={"awaited": awaited})
+    unseen = [run_id for run_id in awaited if not any(found.forecasts[run_id].values())]
+    return verification.model_copy(update={"awaited": awaited, "unseen": unseen})
 
 
 def _warnings(experiment: Experiment, found: _Found, options: Options) -> list[str]:
@@ -183,11 +184,13 @@ def make_plan(config_path: Path, options: Options) -> Plan:
         ],
         tasks=tasks,
         inputs=_input_entries(experiment, found, tasks),
-        verification=_awaiting(verification, tasks),
+        verification=_awaiting(verification, found, tasks),
         warnings=_warnings(experiment, found, options),
     )
 
 
 def write_plan(plan: Plan, path: Path) -> None:
-    """Write the plan, whole or not at all."""
+    """Write the plan, whole or not at all, and beside it, where something is to be verified, `verification.json`."""
     write_over(path, plan.to_json(indent=1) + "\n")
+    if plan.verifies:
+        write_over(path.with_name("verification.json"), plan.verification.to_json(indent=1) + "\n")

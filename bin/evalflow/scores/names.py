@@ -22,7 +22,7 @@ _SCORE = re.compile(
 
 @dataclass(frozen=True, order=True)
 class Threshold:
-    """An event: the value of a param, in the param's unit, that is greater (less, …) than `value`."""
+    """An event: a value of the param, in its unit, that is greater (less, …) than `value`."""
 
     operator: str
     value: float
@@ -40,7 +40,7 @@ class Threshold:
 
     @property
     def name(self) -> str:
-        """The threshold as part of a name: `gt_0p1`. Whole numbers keep their decimal, as evalml writes them: `gt_5p0`."""
+        """The threshold as part of a name: `gt_0p1`, and `gt_5p0` as evalml writes it."""
         return f"{self.operator}_{float(self.value)!s}".replace(".", "p")
 
 
@@ -95,7 +95,7 @@ def parse_threshold(text: str) -> Threshold:
 
 
 def parse_score(text: str) -> Score:
-    """Return the score that a text names: `RMSE`, `ETS > 0.1`, `ETS_gt_0.1`, `ETS_gt_0p1`, `RMSE_50km`.
+    """Return the score that `RMSE`, `ETS > 0.1`, `ETS_gt_0.1`, `ETS_gt_0p1` or `RMSE_50km` names.
 
     A metric that needs a threshold and comes without one stands for all thresholds of its param.
 

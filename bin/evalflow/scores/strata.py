@@ -29,9 +29,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Stratum:
-    """Init times of a season and an hour of the day, valid times of an hour of the day, or the pairs of a case.
+    """Init times of a season and an hour, valid times of an hour, or the pairs of a case.
 
-    Season and init hour are of the init time. Hours have two digits; a valid time of 00:10 belongs to hour 00.
+    Season and init hour are of the init time. Hours have two digits; a valid time of 00:10 belongs
+    to hour 00.
     """
 
     season: str = ALL
@@ -67,7 +68,7 @@ def hours_of(times: NDArray[np.datetime64]) -> NDArray[np.int64]:
 
 
 def all_strata(init_times: Times, lead_times: Durations, crossed: Iterable[Iterable[Dimension]] = ()) -> list[Stratum]:
-    """Return the strata that hold a pair: all, each season, each init hour, each valid hour, and what is crossed.
+    """Return the strata that hold a pair: all, each season and hour, and what is crossed.
 
     Parameters
     ----------
@@ -84,6 +85,8 @@ def all_strata(init_times: Times, lead_times: Durations, crossed: Iterable[Itera
     strata = [Stratum()]
     for dimensions in [("season",), ("init_hour",), ("valid_hour",), *map(tuple, crossed)]:
         for combination in product(*([ALL, *values[dimension]] for dimension in dimensions)):
-            strata.append(Stratum(**dict(zip(dimensions, combination, strict=True))))
+            chosen = dict(zip(dimensions, combination, strict=True))
+            season, init_hour, valid_hour = (chosen.get(dimension, ALL) for dimension in values)
+            strata.append(Stratum(season, init_hour, valid_hour))
     strata = list(dict.fromkeys(strata))
     return [stratum for stratum in strata if stratum.holds(inits, leads).any()]

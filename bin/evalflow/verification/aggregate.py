@@ -6,11 +6,9 @@ from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from evalflow import __version__
 from evalflow.digests import digest
-from evalflow.documents import Document
 from evalflow.fields.params import param_named
 from evalflow.scores.aggregate import Significance, aggregate
 from evalflow.scores.names import Score, Threshold, parse_threshold
@@ -19,9 +17,10 @@ from evalflow.scores.strata import Case, Stratum, all_strata
 from evalflow.scores.table import METRICS
 from evalflow.store.files import new_in_place_of, read_json, to_json, write_over
 from evalflow.store.layout import init_time_of, statistics_folder
+from evalflow.verification.aggregated import Aggregated
 from evalflow.verification.arrays import write_arrays_file
 from evalflow.verification.domain import DomainFound
-from evalflow.verification.headline import Headline, find_headline
+from evalflow.verification.headline import find_headline
 from evalflow.verification.holdings import list_statistics
 from evalflow.verification.reading import SourceStatistics
 from evalflow.verification.samples import Samples
@@ -33,21 +32,6 @@ MADE_FROM = "verification.json"
 """In the folder of results: what the tables there were made from."""
 VERSION = 1
 """Raise it when the same statistics would give other tables."""
-
-
-class Aggregated(Document):
-    """What came of the verification of an experiment."""
-
-    evalflow: str = Field(description="Version of evalflow.")
-    made_from: str = Field(description="Digest of what the tables were made from.")
-    computed: bool = Field(True, description="Whether the tables were made now; else they were there.")
-    tables: list[str] = Field(description="Paths of the tables.")
-    rows: dict[str, int] = Field(description="Table → number of its rows.")
-    headline: list[Headline] = Field(description="RMSE of each source at two lead times.")
-    domains: list[list[str]] = Field(description="How many points each source takes away, per truth, as lines of text.")
-    notes: list[str] = Field(description="What was left out, a line each.")
-    problems: list[str] = Field(description="What the config names and what could not be had, a line each.")
-    days: int = Field(description="The most days that a score is of.")
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,21 +3,8 @@
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
 
-from evalflow.documents import Document
-
-
-class Headline(Document):
-    """The RMSE of all sources of one truth, param and lead time, over the whole domain and all pairs."""
-
-    truth: str = Field(description="Label of the truth.")
-    param: str = Field(description="The param.")
-    units: str = Field(description="Its unit.")
-    lead_time: float = Field(description="Hours.")
-    values: dict[str, float] = Field(description="Label of a source → RMSE.")
-    best: str = Field(description="Label of the source with the smallest.")
-    days: int = Field(description="Days of data.")
+from evalflow.verification.aggregated import Headline
 
 
 def _whole(scores: pa.Table) -> pa.Table:
@@ -59,27 +46,3 @@ def find_headline(scores: pa.Table) -> list[Headline]:
                 )
             )
     return found
-
-
-def describe_headline(headline: list[Headline]) -> list[str]:
-    """Return the headline as lines of text; the best value of each row has a star."""
-    lines = []
-    for truth in dict.fromkeys(one.truth for one in headline):
-        here = [one for one in headline if one.truth == truth]
-        labels = list(dict.fromkeys(label for one in here for label in one.values))
-        head = ["RMSE against " + truth, *labels]
-        rows = []
-        for one in here:
-            cells = [f"{one.param} [{one.units}] {one.lead_time:g} h"]
-            for label in labels:
-                value = one.values.get(label)
-                cells.append("" if value is None else f"{value:.4g}{' *' if label == one.best else '  '}")
-            rows.append(cells)
-        widths = [max(len(row[place]) for row in (head, *rows)) for place in range(len(head))]
-        lines += [
-            "  ".join(
-                [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-            )
-            for row in (head, *rows)
-        ]
-    return lines

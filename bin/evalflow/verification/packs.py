@@ -19,6 +19,7 @@ class Pack(Document):
     ----------
     id : name of the task
     truth, source : numbers in the spec
+    source_id : of the source
     block : name of the block of init times
     init_times : `YYYYmmddHHMM`, those with something to compute
     awaited : which of these this launch is still to make
@@ -27,6 +28,7 @@ class Pack(Document):
     id: str
     truth: int
     source: int
+    source_id: str
     block: str
     init_times: list[str]
     awaited: list[str] = Field([], description="Those that this launch is still to make.")
@@ -74,9 +76,10 @@ def make_packs(spec: VerificationSpec, truth: int, wanted: dict[int, list[str]])
             grouped.setdefault(block_of[time], []).append(time)
         packs += [
             Pack(
-                id=f"{truth}-{number} {spec.sources[number].source_id} {block}",
+                id=f"truth {truth + 1} {spec.sources[number].source_id} {block}",
                 truth=truth,
                 source=number,
+                source_id=spec.sources[number].source_id,
                 block=block,
                 init_times=group,
                 awaited=[time for time in group if time in awaited],

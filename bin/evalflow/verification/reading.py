@@ -8,7 +8,7 @@ from functools import cached_property
 from evalflow.scores.sums import Sums
 from evalflow.store.layout import init_time_of, statistics_folder
 from evalflow.verification.domain import DomainFound
-from evalflow.verification.holdings import Held, Holding, list_statistics, read_statistics, statistics_name
+from evalflow.verification.holdings import Held, Holding, lacking, list_statistics, read_statistics, statistics_name
 from evalflow.verification.spec import SourceEntry, VerificationSpec
 from evalflow.verification.verify import of_common_sample, wanted_holding
 
@@ -44,6 +44,11 @@ class SourceStatistics:
         expected = next((path for path in paths if path.name == statistics_name(init_time, wanted)), None)
         read = [one for path in ([expected] if expected else paths) if (one := read_statistics(path)) is not None]
         return [one for one in read if one.holding.made_from_the_same(wanted)]
+
+    def lacks(self, init_time: datetime, masks: Masks | None = None) -> bool:
+        """Return whether the store lacks something of what is wanted of an init time."""
+        paths = self._files.get(f"{init_time:%Y%m%d%H%M}", [])
+        return bool(lacking(self._wanted(init_time, masks), init_time, paths).params)
 
     def sums(self, masks_of: dict[datetime, Masks]) -> Iterator[Sums]:
         """Yield the sums of all init times; where points were left out for others, those of the common sample come last.

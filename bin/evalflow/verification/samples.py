@@ -5,18 +5,18 @@ left out too, unless the source has so few of them (`min_coverage`) that it woul
 the reference, on what it shares with it, and marked.
 """
 
+import base64
+import zlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 from pydantic import Field
 
 from evalflow.documents import Document
 from evalflow.errors import UserError
-from evalflow.fields.npz import read_arrays, write_arrays
 from evalflow.scores.sums import mask_digest
-from evalflow.store.layout import init_time_of
+from evalflow.store.layout import init_time_name, init_time_of
 from evalflow.verification.domain import DomainFound
 from evalflow.verification.packs import Pack, make_packs
 from evalflow.verification.reading import SourceStatistics
@@ -24,7 +24,6 @@ from evalflow.verification.spec import VerificationSpec
 
 Cell = tuple[str, str, float]
 """Init time (name), param, lead time in hours."""
-MASKS_VERSION = 1
 _MOST_LINES = 20
 
 
@@ -48,6 +47,8 @@ class Samples(Document):
     partial: dict[str, list[str]] = Field(description="Param → source_ids that are compared with the reference alone.")
     differing: list[Differing] = Field(description="Where points are left out.")
     packs: list[Pack] = Field(description="What is to be computed again over the common points.")
+    points: int = Field(description="Number of points of the domain.")
+    masks: list[str] = Field(description="Masks of points, one bit each, compressed (zlib) and as base64.")
     notes: list[str] = Field([], description="What was left out, a line each.")
 
     def masks_of(self, source: int) -> dict[datetime, dict[tuple[str, float], str]]:
@@ -57,6 +58,18 @@ class Samples(Document):
             if source in one.sources:
                 found.setdefault(init_time_of(one.init_time), {})[one.param, one.lead_time] = one.digest
         return found
+
+    def masks_at(self, source: int, name: str) -> dict[tuple[str, float], np.ndarray]:
+        """Return (param, hours) → points that count for a source at an init time, where it has more than all have."""
+        return {
+            (one.param, one.lead_time): self._mask(one.mask)
+            for one in self.differing
+            if one.init_time == name and source in one.sources
+        }
+
+    def _mask(self, number: int) -> np.ndarray:
+        packed = np.frombuffer(zlib.decompress(base64.b64decode(self.masks[number])), np.uint8)
+        return np.unpackbits(packed, count=self.points).astype(bool)
 
 
 @dataclass
@@ -121,6 +134,15 @@ class _Comparer:
             about = {"init_time": name, "param": param, "lead_time": hours, "mask": place, "digest": digest}
             self.differing.append(Differing(**about, points=int(common.sum()), sources=more))
 
+    def lacking(self, samples: Samples) -> dict[int, list[str]]:
+        """Return number of a source → init times of which the store lacks the sums over the common points."""
+        found: dict[int, list[str]] = {}
+        for number, statistics in enumerate(self.statistics):
+            for init_time, masks in samples.masks_of(number).items():
+                if statistics.lacks(init_time, masks):
+                    found.setdefault(number, []).append(init_time_name(init_time))
+        return found
+
     def _valid(self, number: int, cell: Cell) -> np.ndarray:
         name, param, hours = cell
         lead_time = timedelta(hours=hours)
@@ -159,8 +181,8 @@ def _describe(spec: VerificationSpec, differing: list[Differing], points: int) -
     return [*lines, f"and {more} more"] if more > 0 else lines
 
 
-def compare_samples(spec: VerificationSpec, found: DomainFound, masks: Path) -> Samples:
-    """Return the common sample of a truth, and write its masks to the file `masks`.
+def compare_samples(spec: VerificationSpec, found: DomainFound) -> Samples:
+    """Return the common sample of a truth.
 
     Raises
     ------
@@ -181,40 +203,20 @@ def compare_samples(spec: VerificationSpec, found: DomainFound, masks: Path) -> 
                 ]
             )
         )
-    again: dict[int, list[str]] = {}
-    for one in differing:
-        for number in one.sources:
-            if one.init_time not in again.setdefault(number, []):
-                again[number].append(one.init_time)
     if differing:
         notes.append(
             f"{len(differing):,} cells of init time, param and lead time lack points in some source: these points are left "
             "out for all"
         )
-    packed = list(comparer.masks.packed.values())
-    bits = np.stack(packed) if packed else np.empty((0, 0), np.uint8)
-    write_arrays(masks, version=np.int64(MASKS_VERSION), points=np.int64(found.points), masks=bits)
     ids = {number: source.source_id for number, source in enumerate(spec.sources)}
-    return Samples(
+    samples = Samples(
         truth=found.truth,
         complete={param: [ids[number] for number in some] for param, some in complete.items()},
         partial={param: [ids[number] for number in some] for param, some in partial.items()},
         differing=differing,
-        packs=make_packs(spec, found.truth, again),
+        packs=[],
+        points=found.points,
+        masks=[base64.b64encode(zlib.compress(one.tobytes())).decode() for one in comparer.masks.packed.values()],
         notes=notes,
     )
-
-
-def read_masks(path: Path) -> list[np.ndarray]:
-    """Return the masks that `compare_samples` wrote, bool [points] each."""
-    stored = read_arrays(path, "file of masks", MASKS_VERSION, ("points", "masks"))
-    return [np.unpackbits(one, count=int(stored["points"])).astype(bool) for one in stored["masks"]]
-
-
-def masks_at(samples: Samples, masks: list[np.ndarray], source: int, name: str) -> dict[tuple[str, float], np.ndarray]:
-    """Return (param, hours) → points that count for a source at an init time, where it has more than all have."""
-    return {
-        (one.param, one.lead_time): masks[one.mask]
-        for one in samples.differing
-        if one.init_time == name and source in one.sources
-    }
+    return samples.model_copy(update={"packs": make_packs(spec, found.truth, comparer.lacking(samples))})

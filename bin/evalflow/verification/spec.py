@@ -126,4 +126,7 @@ class VerificationSpec(Document):
     crossed: list[list[str]] = Field(description="Dimensions of which every combination is a stratum.")
     references: list[str] = Field(description="source_id of what differences are taken to, the first one first.")
     significance: SignificanceSpec = Field(description="When a difference counts.")
+    unseen: list[str] = Field(
+        [], description="run_ids of which the store has no forecast, and which this launch makes."
+    )
     awaited: dict[str, list[str]] = Field({}, description="run_id → init times that this launch is to make.")

@@ -54,10 +54,9 @@ def times_needed(source: SourceEntry, init_time: datetime, params: Iterable[str]
 def times_of_packs(spec: VerificationSpec, found: DomainFound, packs: list[Pack]) -> dict[str, list[datetime]]:
     """Return param → the times of the truth that the packs of a block need, rising."""
     needed: dict[str, set[datetime]] = {}
-    for pack in packs:
-        source = spec.sources[pack.source]
+    for source in [spec.sources[number] for number in sorted({pack.source for pack in packs})]:
         params = found.sources[source.source_id].params
-        for init_time in pack.init_times:
+        for init_time in sorted({name for pack in packs for name in pack.init_times}):
             for param, times in times_needed(source, init_time_of(init_time), params).items():
                 needed.setdefault(param, set()).update(times)
     return {param: sorted(times) for param, times in sorted(needed.items())}

@@ -268,11 +268,11 @@ def of_common_sample(wanted: Holding, masks: dict[tuple[str, float], str]) -> Ho
     return wanted.model_copy(update={"params": params, "sample": digest(digests)[:16]})
 
 
-MasksAt = Callable[[str], dict[tuple[str, float], np.ndarray] | None]
-"""Returns for an init time (param, hours) → the points that count; None: all points of the forecast's own."""
+MasksAt = Callable[[str], dict[tuple[str, float], np.ndarray]]
+"""Returns for an init time (param, hours) → the points that count, where these are not all of the forecast's own."""
 
 
-def verify_pack(verifier: Verifier, pack: Pack, masks_at: MasksAt = lambda _name: None) -> PackDone:
+def verify_pack(verifier: Verifier, pack: Pack, masks_at: MasksAt | None = None) -> PackDone:
     """Verify the forecasts of a pack. One that fails does not keep the others from it.
 
     Raises
@@ -284,7 +284,7 @@ def verify_pack(verifier: Verifier, pack: Pack, masks_at: MasksAt = lambda _name
     inits = []
     for number, name in enumerate(pack.init_times, start=1):
         try:
-            computed, reason = verifier.verify(init_time_of(name), masks_at(name)), None
+            computed, reason = verifier.verify(init_time_of(name), masks_at(name) if masks_at else None), None
         except NotThere as error:
             computed, reason = [], str(error)
         except UserError as error:

@@ -50,6 +50,20 @@ def test_none_is_corrected_where_one_is_not_known_and_the_reason_names_it(truth,
     assert not decide_lapse_rate(False, truth, sources).corrected
 
 
+def test_a_few_stations_without_elevation_are_left_out_for_all():
+    truth, model = np.full(20, 100, np.float32), np.full(20, 300, np.float32)
+    truth[3] = model[7] = np.nan
+    found = decide_lapse_rate("auto", truth, {"a": model, "b": np.full(20, 200)})
+    assert found.corrected
+    assert found.reason.endswith("for all sources; 2 of 20 points without elevation are left out")
+    assert found.difference == {"a": 200, "b": 100}
+    assert np.flatnonzero(np.isnan(correct_lapse_rate(np.zeros(20), truth, model))).tolist() == [3, 7]
+    truth[:3] = np.nan  # 4 of 20
+    assert decide_lapse_rate("auto", truth, {"a": model}).reason.endswith(
+        "that of the truth (at 4 of 20 points) is not known"
+    )
+
+
 def test_switched_off_the_difference_is_still_told():
     found = decide_lapse_rate(False, TRUTH, {"a": MODEL, "b": None})
     assert (found.corrected, found.difference) == (False, {"a": pytest.approx(800 / 3)})

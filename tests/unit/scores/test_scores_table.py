@@ -1,4 +1,4 @@
-"""The table of scores: published and hand-worked values, units, which way is better, and derivatives."""
+"""The table of scores: published values, units, which way is better, and derivatives."""
 
 import numpy as np
 import pytest
@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 CATEGORICAL = [metric for metric in METRICS.values() if metric.categorical]
 
-# Finley's tornado forecasts of 1884: hits, false alarms, misses, correct negatives; the scores as Ferro & Stephenson 2011 and
-# textbooks print them. Rain in one year of daily forecasts: the example of the WWRP's verification pages.
+# Finley's tornado forecasts of 1884: hits, false alarms, misses, correct negatives; the scores as
+# Ferro & Stephenson 2011 and textbooks print them. Rain in one year of daily forecasts: the example
+# of the WWRP's verification pages.
 FINLEY = {"a": 28, "b": 72, "c": 23, "d": 2680}
 RAIN = {"a": 82, "b": 38, "c": 23, "d": 222}
 
@@ -56,8 +57,10 @@ def test_undefined_is_missing_never_zero():
     nothing_forecast = {"a": 0, "b": 0, "c": 5, "d": 95}
     assert np.isnan([score(name, nothing_forecast) for name in ("FAR", "SEDI")]).all()
     assert score("POD", nothing_forecast) == 0
-    everywhere = {"a": 100, "b": 0, "c": 0, "d": 0}
-    assert np.isnan([score(name, everywhere) for name in ("ETS", "HSS", "PSS", "POFD", "SEDI")]).all()
+    for weight in (100, 0.1, 1 / 3, 5.430000000000001):
+        everywhere = {"a": weight, "b": 0, "c": 0, "d": 0}
+        names = ("ETS", "HSS", "PSS", "POFD", "SEDI")
+        assert np.isnan([score(name, everywhere) for name in names]).all()
     constant = {"f": 280.15, "o": 281.0, "ff": 280.15**2, "oo": 281.0**2 + 4.0, "dd": 0.85**2 + 4.0}
     assert np.isnan(score("CORR_POOLED", constant))
     assert np.isnan(score("ACTIVITY", {"vf": 1.0, "vo": 0.0}))
@@ -89,9 +92,12 @@ def test_identities_of_categorical_scores(a, b, c, d):
     assert [score(name, no_skill) for name in ("ETS", "HSS", "PSS")] == pytest.approx([0, 0, 0], abs=1e-9)
 
 
-@given(st.lists(st.tuples(st.floats(-50, 50), st.floats(-50, 50)), min_size=3, max_size=30))
+hundredths = st.integers(-5000, 5000)
+
+
+@given(st.lists(st.tuples(hundredths, hundredths), min_size=3, max_size=30))
 def test_mse_is_the_sum_of_its_parts(pairs):
-    f, o = np.array(pairs).T
+    f, o = np.array(pairs).T / 100
     sums = {"f": f.mean(), "o": o.mean(), "ff": (f**2).mean(), "oo": (o**2).mean(), "dd": ((f - o) ** 2).mean()}
     parts = sum(score(name, sums) for name in ("MSE_BIAS", "MSE_SPREAD", "MSE_CORR"))
     assert parts == pytest.approx(score("MSE", sums), rel=1e-9, abs=1e-9)
@@ -120,7 +126,7 @@ def test_every_metric_is_described_and_takes_what_its_group_has():
         assert metric.formula
         assert metric.reference
         assert metric.aggregation
-        assert (metric.best is None) == (metric.better == "")
+        assert (metric.target is None) == (metric.better in ("lower", "higher", ""))
     assert [name for name, metric in METRICS.items() if metric.at_scales] == ["MSE", "RMSE"]
 
 
