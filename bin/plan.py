@@ -31,6 +31,9 @@ from evalflow.plan.writable import check_writable
     "--gpus", type=click.IntRange(min=0), default=0, help="GPUs of a forecast where the config is silent [default: 0]."
 )
 @click.option("--max_gpus", type=click.IntRange(min=1), help="GPUs in use at a time [default: what the config says].")
+@click.option(
+    "--grids", type=click.Path(path_type=Path), help="A site's list of grids whose messages carry no coordinates."
+)
 @click.option("--quiet", is_flag=True, help="Do not print the plan, even on a terminal.")
 def main(config, output, quiet, launch, **options):
     """Plan an experiment: which environments, runs and forecasts it consists of, and what of them is stored already.

@@ -11,6 +11,7 @@ from evalflow.errors import describe_os_error
 from evalflow.launch.cost import read_cost, read_made_twice
 from evalflow.launch.summary import describe_summary, make_summary, write_summary
 from evalflow.plan.model import Plan
+from evalflow.verification.aggregated import Aggregated, describe_aggregated
 from evalflow.yamlio import read_text
 
 
@@ -22,12 +23,16 @@ from evalflow.yamlio import read_text
 @click.option(
     "--made_twice", multiple=True, type=click.Path(path_type=Path), help="A task's list of what others made as well."
 )
-def main(plan, trace, made_twice):
+@click.option("--aggregated", type=click.Path(path_type=Path), help="What came of verification.")
+def main(plan, trace, made_twice, aggregated):
     """Compare the plan that a launch began with against the store as it is now."""
     planned = Plan.from_json(read_text(plan), str(plan))
     cost = read_cost(trace, planned) if trace else None
     summary = make_summary(planned, cost, read_made_twice(made_twice))
     click.echo(describe_summary(planned, summary))
+    if aggregated and not planned.stub:
+        scores = Aggregated.from_json(read_text(aggregated), str(aggregated))
+        click.echo("\n".join(["", *describe_aggregated(scores, planned.verification.significance.min_days)]))
     try:
         write_summary(plan, planned, summary)
     except OSError as error:  # a store to read only, or a full one: what was asked for is done or not all the same

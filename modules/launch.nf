@@ -21,13 +21,16 @@ def begin_launch(given) {
 }
 
 // When the launch ends, say what there is now, from the store itself, and release the work folder.
-def end_launch(plan, made_twice) {
+def end_launch(plan, made_twice, aggregated) {
     def plans = [] // one file, or none where planning failed
     def lists = [] // of forecasts that another launch has made as well
     plan.subscribe { file -> plans << file }
     made_twice.subscribe { file -> lists << file }
+    def scores = [] // what came of verification, one file or none
+    aggregated.subscribe { file -> scores << file }
     workflow.onComplete {
-        plans.each { file -> run_script(['summarize.py', '--plan', file] + known_costs(lists), System.out) }
+        plans.each { file -> run_script(['summarize.py', '--plan', file] + known_costs(lists) +
+                scores.collectMany { score -> ['--aggregated', score] }, System.out) }
         release_work_folder()
     }
 }

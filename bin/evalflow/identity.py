@@ -14,7 +14,6 @@ from typing import Any
 from evalflow.checkpoints.base import Checkpoint
 from evalflow.checkpoints.providers import provider_of
 from evalflow.config.archives import BaselineConfig, ForecastsConfig, TruthConfig
-from evalflow.config.experiment import ExperimentConfig
 from evalflow.config.fields import Model
 from evalflow.config.grids import GridConfig
 from evalflow.config.inference import InferenceConfig, read_inference_config
@@ -358,22 +357,28 @@ class Comparison:
     statistics: int = 1
 
 
-def comparison_identity(truth: TruthConfig, experiment: ExperimentConfig, found: Comparison, lookup: Lookup) -> dict:
+def truth_parts(truth: TruthConfig, lookup: Lookup) -> dict[str, Any]:
+    """Return what the config says of a truth that counts: `truth` as a thing, and what is `told` of an archive's content.
+
+    Of stations, the digest of a grid says which they are, wherever their table lies.
+    """
+    placed = truth.model_copy(update={"stations": None})
+    return {"truth": _truth_identity(placed, lookup), "told": _differing(truth, include=("columns", "units"))}
+
+
+def comparison_identity(parts: dict[str, Any], found: Comparison) -> dict:
     """Return how forecasts are compared with a truth: what a verif_id is the hash of.
 
     Not among it are labels, dates, params, thresholds, regions, the lapse-rate correction, and how far an archive reaches.
     """
-    told = _differing(truth, include=("columns", "units"))
-    # Of stations, the digest says which they are, wherever the table lies.
-    placed = truth.model_copy(update={"stations": None})
-    known = {"uuid": found.archive, **told} if found.archive else _truth_identity(placed, lookup)
+    known = {"uuid": found.archive, **parts["told"]} if found.archive else parts["truth"]
     versions = {"reader": found.reader, "statistics": found.statistics}
     return {
         "truth": known,
         "format": found.format,
         "grid": found.grid,
         "domain": found.domain,
-        **_differing(experiment, include=COMPARING),
+        **parts["comparing"],
         **{name: version for name, version in versions.items() if version != 1},
     }
 

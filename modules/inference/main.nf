@@ -16,7 +16,7 @@ workflow INFERENCE {
     main:
     PREPARE_RUN(runs)
 
-    // A task with all it needs but forecasts to refine: [ id, meta (of run and task), inference, checkpoint, image, spec ]
+    // A task with all it needs but what it refines: [ id, meta (of run and task), inference, checkpoint, image, spec ]
     jobs = PREPARE_RUN.out.inference
         .join(runs)
         .map { meta, inference, spec -> tuple(meta.env_id, meta, inference, spec) }

@@ -25,7 +25,7 @@ process RUN_FORECAST {
     """
 
     stub:
-    def write = meta.forecaster ? 'cat forecaster/$init_time/forecast.json >' : 'touch' // fails where it lacks its input
+    def write = meta.forecaster ? 'cat forecaster/$init_time/forecast.json >' : 'touch' // fails without its input
     """
     for init_time in ${meta.init_times.join(' ')}; do
         mkdir \$init_time

@@ -10,10 +10,10 @@ workflow PLAN {
 
     main:
     MAKE_PLAN(arguments_of(options))
-    plan = MAKE_PLAN.out.map { file -> new groovy.json.JsonSlurperClassic().parseText(file.text) }
+    plan = MAKE_PLAN.out.plan.map { file -> new groovy.json.JsonSlurperClassic().parseText(file.text) }
 
     emit:
-    plan_file = MAKE_PLAN.out
+    plan_file = MAKE_PLAN.out.plan
     environments = plan // environment to build: [ meta (env_id, store, resources, squash), spec (JSON text) ]
         .flatMap { data -> data.envs.findAll { env -> env.needed } }
         .map { env ->
@@ -23,20 +23,22 @@ workflow PLAN {
     runs = plan // run that lacks forecasts: [ meta (run_id, env_id, store), spec (JSON text) ]
         .filter { data -> data.target != 'sandbox' }
         .flatMap { data -> needed_runs(data) }
-    sandboxes = plan // run to make a sandbox of: [ meta (run_id, env_id, store), spec, init_time to be ready for ]
+    sandboxes = plan // run to make a sandbox of, and the init time it is ready for: [ meta, spec, init_time ]
         .filter { data -> data.target == 'sandbox' }
         .flatMap { data -> needed_runs(data).collect { meta, spec -> tuple(meta, spec, data.init_times[0]) } }
-    tasks = plan // what one task makes: [ run_id, map (id, init_times, at_once, resources, forecaster: run_id or null) ]
+    tasks = plan // what a task makes: [ run_id, map (id, init_times, at_once, resources, forecaster: run_id or null) ]
         .flatMap { data -> data.tasks }
         .map { task -> tuple(task.run_id, task) }
     stored = plan // complete forecast that a downscaler needs: [ run_id, init_time, folder ]
         .flatMap { data -> data.inputs }
         .map { input -> tuple(input.run_id, input.init_time, file(input.folder, glob: false)) }
+    verification = MAKE_PLAN.out.verification // what to verify, or nothing: [ file, map of what it says ]
+        .map { file -> tuple(file, new groovy.json.JsonSlurperClassic().parseText(file.text)) }
 }
 
 // The arguments of plan.py, each ended by a NUL.
 def arguments_of(options) {
-    def names = ['config', 'outdir', 'target', 'inits_per_task', 'inits_at_once', 'gpus', 'max_gpus']
+    def names = ['config', 'outdir', 'target', 'inits_per_task', 'inits_at_once', 'gpus', 'max_gpus', 'grids']
     def given = names.findAll { name -> options[name] != null }
     def words = given.collectMany { name -> ["--${name}", options[name]] } + ['--launch_dir', workflow.launchDir]
     words += options.verify_store ? ['--verify_store'] : []

@@ -10,7 +10,8 @@ process MAKE_PLAN {
     stdin // arguments of plan.py, each ended by a NUL: a user's text never meets a shell
 
     output:
-    path 'plan.json'
+    path 'plan.json', emit: plan
+    path 'verification.json', emit: verification, optional: true
 
     script:
     """

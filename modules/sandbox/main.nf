@@ -6,7 +6,7 @@ include { CREATE_SANDBOX } from './create_sandbox'
 
 workflow SANDBOX {
     take:
-    runs            // run to make a sandbox of: [ meta (run_id, env_id, store), spec (JSON text), init_time to be ready for ]
+    runs            // run to make a sandbox of: [ meta (run_id, env_id, store), spec (JSON text), init_time ]
     locks           // what is in its environment: [ env_id, checkpoint, lock ]
     with_checkpoint // whether a sandbox has the checkpoint's bytes, not a link
 

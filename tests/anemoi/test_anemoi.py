@@ -28,7 +28,7 @@ from evalflow.plan.options import Options
 from evalflow.plan.plan import make_plan
 from evalflow.store.layout import ENVIRONMENT_SEAL, FORECAST_SEAL, LOCK, METADATA
 from support.environments import BIN, lock, make_spec
-from support.launches import Experiment
+from support.launches import Workspace
 
 DEMO = PROJECT / "assets" / "demo"
 TIMES = ["199601150000", "199601161200"]
@@ -36,9 +36,9 @@ BITS = 16
 
 
 class Launched(NamedTuple):
-    """A finished launch: the experiment, what the launch said, its plan, and the label → run of the plan."""
+    """A finished launch: the workspace, what the launch said, its plan, and the label → run of the plan."""
 
-    experiment: Experiment
+    workspace: Workspace
     result: object
     plan: dict
     runs: dict
@@ -46,10 +46,10 @@ class Launched(NamedTuple):
     @property
     def image(self) -> Path:
         env_id = self.runs["tinycast (anemoi)"]["env_id"]
-        return Path(os.path.realpath(self.experiment.store / "runs" / env_id / "venv.squashfs"))
+        return Path(os.path.realpath(self.workspace.store / "runs" / env_id / "venv.squashfs"))
 
     def folder(self, label: str, init_time: str) -> Path:
-        return self.experiment.store / "runs" / self.runs[label]["run_id"] / init_time
+        return self.workspace.store / "runs" / self.runs[label]["run_id"] / init_time
 
 
 def demo_config() -> dict:
@@ -77,12 +77,12 @@ def demo_config() -> dict:
 @pytest.fixture(scope="module")
 def launched(tmp_path_factory):
     root = tmp_path_factory.mktemp("anemoi")
-    experiment = Experiment(root)
-    experiment.config_file.parent.mkdir()
-    experiment.config_file.write_text(yaml.safe_dump(demo_config(), sort_keys=False))
-    result = experiment.launch(timeout=1800)
-    plan = experiment.plan()
-    yield Launched(experiment, result, plan, {run["label"]: run for run in plan["runs"]})
+    workspace = Workspace(root)
+    workspace.config_file.parent.mkdir()
+    workspace.config_file.write_text(yaml.safe_dump(demo_config(), sort_keys=False))
+    result = workspace.launch(timeout=1800)
+    plan = workspace.plan()
+    yield Launched(workspace, result, plan, {run["label"]: run for run in plan["runs"]})
     shutil.rmtree(root, ignore_errors=True)  # pytest keeps the folders of its last runs; these are big
 
 
@@ -115,18 +115,18 @@ def test_environments_are_built_once_and_share_an_image(launched):
 
 def test_the_lock_holds_what_the_checkpoint_was_trained_with(launched):
     known = read_metadata(DEMO / "tinycast.ckpt", "tinycast.ckpt")["provenance_training"]
-    folder = launched.experiment.store / "runs" / launched.runs["tinycast (anemoi)"]["env_id"]
+    folder = launched.workspace.store / "runs" / launched.runs["tinycast (anemoi)"]["env_id"]
     text = (folder / LOCK).read_text()
     assert f"\ntorch=={known['module_versions']['torch']['version']} " in text
     assert "\nanemoi-inference==" in text and "\neccodes==" in text and "\ntinycast @ file:" in text
     sealed = json.loads((folder / ENVIRONMENT_SEAL).read_text())
-    chosen = launched.experiment.config["runs"][0]["forecaster"].get("python")
+    chosen = launched.workspace.config["runs"][0]["forecaster"].get("python")
     assert sealed["python"].rsplit(".", 1)[0] == known["python"].rsplit(".", 1)[0] or sealed["python"] == chosen
     assert bool(sealed["warnings"]) == (sealed["python"] != known["python"] and chosen is None)
 
 
 def test_the_same_launch_again_makes_nothing(launched):
-    again = launched.experiment.launch()
+    again = launched.workspace.launch()
     assert again.status == 0 and again.environments == again.forecasts == 0, again.text
 
 
@@ -178,7 +178,7 @@ def forecast(launched, tmp_path):
     """Return a function that makes one forecast of a run entry of the demo, changed; `limit` is in bytes per file."""
 
     def make(entry: dict, *words: str, limit: int | None = None, **variables: str) -> Forecast:
-        run = copy.deepcopy(launched.experiment.config["runs"][0])
+        run = copy.deepcopy(launched.workspace.config["runs"][0])
         run["forecaster"].update(entry)
         config = {"description": "one", "dates": ["1996-01-15"], "runs": [run]}
         (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))

@@ -1,29 +1,29 @@
-"""Real launches: each test gets an experiment of its own and drives `nextflow run` on it."""
+"""Real launches: each test gets a workspace of its own and drives `nextflow run` on it."""
 
 import pytest
-from support.launches import Experiment, copy_experiment, make_experiment
+from support.launches import Workspace, copy_workspace, make_workspace
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Experiment:
-    """An experiment after its first launch. Do not change it: take `experiment`, a copy."""
-    experiment = make_experiment(tmp_path_factory.mktemp("base"))
-    result = experiment.launch()
+def finished(tmp_path_factory) -> Workspace:
+    """A workspace after its first launch. Do not change it: take `workspace`, a copy."""
+    workspace = make_workspace(tmp_path_factory.mktemp("base"))
+    result = workspace.launch()
     assert result.status == 0, result.text
     assert result.tasks == {
         "MAKE_PLAN": 1, "GET_CHECKPOINT": 2, "LOCK_REQUIREMENTS": 2, "BUILD_IMAGE": 1, "SEAL_ENVIRONMENT": 2,
         "PREPARE_RUN": 2, "RUN_FORECAST": 4,
     }, result.text  # fmt: skip
-    return experiment
+    return workspace
 
 
 @pytest.fixture
-def experiment(finished, tmp_path) -> Experiment:
-    """A copy of the finished experiment, store included."""
-    return copy_experiment(finished, tmp_path)
+def workspace(finished, tmp_path) -> Workspace:
+    """A copy of the finished workspace, store included."""
+    return copy_workspace(finished, tmp_path)
 
 
 @pytest.fixture
-def fresh(tmp_path) -> Experiment:
-    """An experiment that was never launched."""
-    return make_experiment(tmp_path)
+def fresh(tmp_path) -> Workspace:
+    """A workspace that was never launched."""
+    return make_workspace(tmp_path)

@@ -26,7 +26,7 @@ from evalflow.plan.plan import make_plan, write_plan
 from evalflow.requirements import read_lock
 from evalflow.store.layout import LOCK, METADATA, image_name
 from support.environments import lock, make_spec, make_wheel
-from support.launches import PROJECT, Experiment, Result
+from support.launches import PROJECT, Result, Workspace
 
 MODEL = """
 import shutil, sys
@@ -137,8 +137,8 @@ class Index(BaseHTTPRequestHandler):
         pass
 
 
-class Secretive(Experiment):
-    """An experiment of a user who has many secrets, one of which is needed: the password of the package index.
+class Secretive(Workspace):
+    """A workspace of a user who has many secrets, one of which is needed: the password of the package index.
 
     Attributes
     ----------
@@ -200,8 +200,8 @@ def write_analysis(path: Path) -> None:
 
 @pytest.fixture
 def secretive(tmp_path, index) -> Secretive:
-    experiment = Secretive(tmp_path / "user", index)
-    folder = experiment.config_file.parent
+    workspace = Secretive(tmp_path / "user", index)
+    folder = workspace.config_file.parent
     folder.mkdir()
     (folder / "model.py").write_text(MODEL)
     write_analysis(folder / "analyses.grib")
@@ -215,8 +215,8 @@ def secretive(tmp_path, index) -> Secretive:
         "squash_venv": False,  # to look into
     }
     config = {"description": "a test", "dates": ["1996-01-15T00:00"], "runs": [{"forecaster": run}]}
-    experiment.config_file.write_text(yaml.safe_dump(config))
-    return experiment
+    workspace.config_file.write_text(yaml.safe_dump(config))
+    return workspace
 
 
 def modes(folder: Path) -> dict[str, int]:

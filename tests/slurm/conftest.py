@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.cluster import Cluster, why_not
-from support.launches import Experiment, copy_experiment, make_experiment
+from support.launches import Workspace, copy_workspace, make_workspace
 from support.slurm import DEMO, Launched, make_by_hand, on_slurm
 
 
@@ -35,27 +35,27 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def demo(cluster, tmp_path_factory):
     """The demo, launched on the cluster: its environment is built in a job."""
-    experiment = on_slurm(Experiment(tmp_path_factory.mktemp("demo")))
-    result = experiment.launch(config=DEMO)
+    workspace = on_slurm(Workspace(tmp_path_factory.mktemp("demo")))
+    result = workspace.launch(config=DEMO)
     assert result.status == 0, result.text
-    return experiment, result
+    return workspace, result
 
 
 @pytest.fixture(scope="session")
 def built(cluster, demo, tmp_path_factory) -> Launched:
-    """An experiment of two runs whose environments are there. Do not change it: take `experiment`, a copy."""
-    experiment = on_slurm(make_experiment(tmp_path_factory.mktemp("built")))
-    shutil.copytree(demo[0].store / "images", experiment.store / "images", copy_function=os.link)
-    result = experiment.launch("--target", "environments")
+    """A workspace of two runs whose environments are there. Do not change it: take `workspace`, a copy."""
+    workspace = on_slurm(make_workspace(tmp_path_factory.mktemp("built")))
+    shutil.copytree(demo[0].store / "images", workspace.store / "images", copy_function=os.link)
+    result = workspace.launch("--target", "environments")
     assert result.status == 0, result.text
     assert result.ran("BUILD_IMAGE") == 0, "the same packages as the demo's: the same image"
-    return experiment
+    return workspace
 
 
 @pytest.fixture
-def experiment(built, tmp_path) -> Launched:
-    """An experiment of two runs with two init times each, of which no forecast is there."""
-    return on_slurm(copy_experiment(built, tmp_path))
+def workspace(built, tmp_path) -> Launched:
+    """A workspace of two runs with two init times each, of which no forecast is there."""
+    return on_slurm(copy_workspace(built, tmp_path))
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from contextlib import suppress
 import psutil
 import yaml
 
-from support.launches import Experiment, Result
+from support.launches import Result, Workspace
 from support.shell_model import grib
 
 # The model writes down when it begins and ends, where, and whether another makes the same forecast at the time. In a launch
@@ -36,9 +36,9 @@ TASKS = 16
 """Of a whole launch: PLAN, 3 + 3 for two environments and an image, 2 runs, 6 forecasts."""
 
 
-def make_quick_experiment(experiment: Experiment) -> None:
-    """Write an experiment of two runs whose environments need no packages: all of a launch takes seconds."""
-    exp = experiment.root / "exp"
+def make_quick_workspace(workspace: Workspace) -> None:
+    """Write a workspace of two runs whose environments need no packages: all of a launch takes seconds."""
+    exp = workspace.root / "exp"
     exp.mkdir(parents=True)
     for lead in (0, 6):
         (exp / f"lead-{lead}.grib").write_bytes(grib(lead))
@@ -51,18 +51,18 @@ def make_quick_experiment(experiment: Experiment) -> None:
         runs.append({"forecaster": {**about, "checkpoint": f"{name}.sh", "config": f"{name}.yaml"}})
     dates = [f"2024-01-0{day}T00:00" for day in range(1, INIT_TIMES + 1)]
     config = {"description": "a test", "dates": dates, "runs": runs}
-    experiment.config_file.write_text(yaml.safe_dump(config, sort_keys=False))
+    workspace.config_file.write_text(yaml.safe_dump(config, sort_keys=False))
 
 
-def variables(experiment: Experiment) -> dict[str, str]:
+def variables(workspace: Workspace) -> dict[str, str]:
     return {
-        "EVALFLOW_TEST_JOURNAL": str(experiment.root / "journal"),
-        "EVALFLOW_SCRATCH": str(experiment.root / "scratch"),
+        "EVALFLOW_TEST_JOURNAL": str(workspace.root / "journal"),
+        "EVALFLOW_SCRATCH": str(workspace.root / "scratch"),
     }
 
 
-def launch(experiment: Experiment, *arguments: str):
-    return experiment.launch(*arguments, **variables(experiment))
+def launch(workspace: Workspace, *arguments: str):
+    return workspace.launch(*arguments, **variables(workspace))
 
 
 def nextflow(process: subprocess.Popen) -> psutil.Process:
@@ -85,18 +85,18 @@ def hang_up(process: subprocess.Popen) -> None:
     os.killpg(process.pid, signal.SIGHUP)
 
 
-def launch_and_end(experiment: Experiment, tasks: int, seconds: float = 0, end: Callable = kill) -> str:
+def launch_and_end(workspace: Workspace, tasks: int, seconds: float = 0, end: Callable = kill) -> str:
     """Launch, end the launch some seconds after it has begun so many tasks, and return what it said.
 
     Return nothing where it ended before.
     """
-    folder = experiment.root / "launch"
+    folder = workspace.root / "launch"
     folder.mkdir(exist_ok=True)
-    environment = experiment.environment | variables(experiment) | {"EVALFLOW_TEST_SLEEP": LONG[experiment.profile]}
-    output = experiment.root / "killed.txt"
+    environment = workspace.environment | variables(workspace) | {"EVALFLOW_TEST_SLEEP": LONG[workspace.profile]}
+    output = workspace.root / "killed.txt"
     with open(output, "w") as file:
         process = subprocess.Popen(
-            experiment.command(), cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
+            workspace.command(), cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
             start_new_session=True,
         )  # fmt: skip
     while len(submitted(output.read_text())) < tasks and process.poll() is None:
@@ -114,21 +114,21 @@ def submitted(text: str) -> list[str]:
     return [line.split("> ")[1].split(" (")[0] for line in text.splitlines() if "Submitted process > " in line]
 
 
-def whole(experiment: Experiment) -> set[str]:
+def whole(workspace: Workspace) -> set[str]:
     """Return `run_id/init_time` of all forecasts that are whole in the store, each byte compared."""
-    plan = experiment.plan("--verify_store")
+    plan = workspace.plan("--verify_store")
     return {f"{one['run_id']}/{one['init_time']}" for one in plan["forecasts"] if one["complete"]}
 
 
-def journal(experiment: Experiment) -> list[list[str]]:
-    file = experiment.root / "journal"
+def journal(workspace: Workspace) -> list[list[str]]:
+    file = workspace.root / "journal"
     return [line.split() for line in file.read_text().splitlines()] if file.exists() else []
 
 
-def check_journal(experiment: Experiment) -> None:
+def check_journal(workspace: Workspace) -> None:
     """Two models never worked in one folder, nor on the same forecast, at the same time."""
     busy: dict[str, str] = {}
-    for what, process, folder, name, _ in journal(experiment):
+    for what, process, folder, name, _ in journal(workspace):
         assert what != "double", f"{name} was made twice at the same time, in {folder} and elsewhere"
         if what == "begin":
             busy[folder] = process
@@ -136,13 +136,13 @@ def check_journal(experiment: Experiment) -> None:
             assert busy.pop(folder, None) == process, f"{folder}: the end of another model"
 
 
-def left_processes(experiment: Experiment) -> list[str]:
+def left_processes(workspace: Workspace) -> list[str]:
     """Return the command lines of processes that tasks have left."""
     left = []
     for process in psutil.process_iter():
         try:
             place = process.environ().get("NXF_TASK_WORKDIR", "")
-            if place.startswith(str(experiment.root)) and process.status() != psutil.STATUS_ZOMBIE:
+            if place.startswith(str(workspace.root)) and process.status() != psutil.STATUS_ZOMBIE:
                 left.append(" ".join(process.cmdline()))
         except psutil.Error:
             pass
@@ -157,30 +157,30 @@ def moments(seeds: int, tasks: int) -> list[tuple[int, float]]:
     return [(count, chance.random() * (1.5 if count <= TASKS - 2 * INIT_TIMES else 6)) for count in counts]
 
 
-def check_killed(experiment: Experiment, expected: dict[str, bytes], moment: tuple[int, float], *arguments: str) -> str:
+def check_killed(workspace: Workspace, expected: dict[str, bytes], moment: tuple[int, float], *arguments: str) -> str:
     """Kill a launch at a moment, launch again, and check all that a user may rely on. Return when it was killed."""
-    said = launch_and_end(experiment, *moment)
-    before = whole(experiment)
-    result = launch(experiment, *arguments)
+    said = launch_and_end(workspace, *moment)
+    before = whole(workspace)
+    result = launch(workspace, *arguments)
     if said:
         assert " ended early: " in result.text, result.text
-    check_made_good(experiment, expected, result, before)
+    check_made_good(workspace, expected, result, before)
     names = submitted(said)
     when = f"after {len(names)} tasks, the last {names[-1]}" if said else "not: it had ended"
     return f"{when}; {len(before)} of {2 * INIT_TIMES} forecasts were whole"
 
 
-def check_made_good(experiment: Experiment, expected: dict[str, bytes], result: Result, before: set[str]) -> None:
+def check_made_good(workspace: Workspace, expected: dict[str, bytes], result: Result, before: set[str]) -> None:
     """Check a launch after one that was ended: all is there, and what was whole `before` it was not made again."""
     assert result.status == 0, result.text
-    assert experiment.tree() == expected, "the results of an undisturbed launch"
-    assert len(whole(experiment)) == 2 * INIT_TIMES
-    failed = [row for row in experiment.trace() if row["status"] != "COMPLETED" and row["status"] != "CACHED"]
+    assert workspace.tree() == expected, "the results of an undisturbed launch"
+    assert len(whole(workspace)) == 2 * INIT_TIMES
+    failed = [row for row in workspace.trace() if row["status"] != "COMPLETED" and row["status"] != "CACHED"]
     assert failed == [], "an exit code was believed that was not this launch's"
-    again = [line for line in journal(experiment) if line[0] == "begin" and line[4] != LONG[experiment.profile]]
+    again = [line for line in journal(workspace) if line[0] == "begin" and line[4] != LONG[workspace.profile]]
     made = Counter(name for _, _, _, name, _ in again)
     # Less where an orphan has published one before it was ended.
     assert made.total() <= 2 * INIT_TIMES - len(before) and set(made.values()) <= {1}, "what was whole is made again"
-    check_journal(experiment)
-    assert left_processes(experiment) == []
-    assert not list((experiment.root / "launch" / "work" / "launches").glob("*.json"))
+    check_journal(workspace)
+    assert left_processes(workspace) == []
+    assert not list((workspace.root / "launch" / "work" / "launches").glob("*.json"))

@@ -1,4 +1,4 @@
-"""Real launches: each test gets an experiment of its own and drives `nextflow run` on it."""
+"""Real launches: each test gets a workspace of its own and drives `nextflow run` on it."""
 
 import csv
 import json
@@ -38,7 +38,7 @@ class Result:
 
 
 @dataclass
-class Experiment:
+class Workspace:
     """A folder with a config and all that it names, and a store; launched with `profile` and, always, `options`."""
 
     root: Path
@@ -139,8 +139,8 @@ def run_entry(label: str, checkpoint: str, config: str) -> dict:
     }
 
 
-def make_experiment(root: Path) -> Experiment:
-    """Write an experiment of two runs with a checkpoint each, and two init times."""
+def make_workspace(root: Path) -> Workspace:
+    """Write a workspace of two runs with a checkpoint each, and two init times."""
     exp = root / "exp"
     (exp / "models").mkdir(parents=True)
     source = (PROJECT / "tests" / "data" / "models" / "persistence.py").read_text()
@@ -154,15 +154,15 @@ def make_experiment(root: Path) -> Experiment:
         "runs": [run_entry("first", "models/one.py", "one.yaml"), run_entry("second", "models/two.py", "two.yaml")],
     }
     (exp / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    return Experiment(root)
+    return Workspace(root)
 
 
-def copy_experiment(experiment: Experiment, folder: Path) -> Experiment:
-    """Return a copy of an experiment in `folder`, store included (its files are hard links)."""
-    shutil.copytree(experiment.root / "exp", folder / "exp")
-    shutil.copytree(experiment.root / "cache", folder / "cache")
-    subprocess.run(["cp", "-al", str(experiment.root / "out"), str(folder / "out")], check=True)
-    return Experiment(folder)
+def copy_workspace(workspace: Workspace, folder: Path) -> Workspace:
+    """Return a copy of a workspace in `folder`, store included (its files are hard links)."""
+    shutil.copytree(workspace.root / "exp", folder / "exp")
+    shutil.copytree(workspace.root / "cache", folder / "cache")
+    subprocess.run(["cp", "-al", str(workspace.root / "out"), str(folder / "out")], check=True)
+    return Workspace(folder)
 
 
 def error_lines(text: str) -> list[str]:

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from support.cluster import Cluster, Job
-from support.launches import COMMAND, PROJECT, Experiment
+from support.launches import COMMAND, PROJECT, Workspace
 
 FAST = PROJECT / "tests" / "slurm" / "fast.config"
 DEMO = PROJECT / "config" / "demo.yaml"
 
 
-class Launched(Experiment):
-    """An experiment that is launched on the cluster."""
+class Launched(Workspace):
+    """A workspace that is launched on the cluster."""
 
     def jobs(self, cluster: Cluster, process: str = "") -> list[Job]:
         """Return the jobs of the last launch, or those of one process."""
@@ -25,12 +25,12 @@ class Launched(Experiment):
         return [job for job in cluster.jobs() if str(job.id) in ids and job.folder.is_relative_to(work)]
 
 
-def on_slurm(experiment: Experiment) -> Launched:
-    return Launched(experiment.root, profile="slurm", options=("-c", str(FAST)))
+def on_slurm(workspace: Workspace) -> Launched:
+    return Launched(workspace.root, profile="slurm", options=("-c", str(FAST)))
 
 
 def make_by_hand(built: Launched, folder: Path, init_time: str) -> dict[str, bytes]:
-    """Return file name → content of a forecast of the experiment's, made without evalflow in `folder`."""
+    """Return file name → content of a forecast of the workspace's, made without evalflow in `folder`."""
     (image,) = built.store.glob("images/*.squashfs")
     folder.mkdir(exist_ok=True)
     (folder / "config.yaml").write_text(f"analyses: {built.root / 'exp' / 'analyses.grib'}\n")

@@ -1,4 +1,4 @@
-"""What anemoi writes: datasets of analyses (Zarr), and the units of anemoi-inference's NetCDF and Zarr output."""
+"""What anemoi writes: datasets of analyses (Zarr), and the units of anemoi-inference's output."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +12,7 @@ import numpy as np
 from evalflow.errors import UserError
 from evalflow.fields.arrays import Arrays, Variable, as_timedelta, microseconds_in, times_of
 from evalflow.fields.cf import Told
-from evalflow.fields.grids import Grid
+from evalflow.fields.grids import Grid, Kind
 from evalflow.fields.params import Param, convert, find_param, param_named
 from evalflow.fields.reader import member_index
 from evalflow.fields.units import STANDARD_GRAVITY
@@ -24,8 +24,8 @@ _HOUR = timedelta(hours=1)
 def units_of_name(name: str, param: Param) -> str:
     """Return the units that a variable has by its name, where a dataset records none.
 
-    Names are COSMO/ICON's or IFS's; both have the units of the table of params but for precipitation, which is in metres, and
-    IFS's cloud cover, which is a fraction.
+    Names are COSMO/ICON's or IFS's. Both have the units of the table of params but for
+    precipitation, which is in metres, and IFS's cloud cover, which is a fraction.
     """
     if param.quantity == "percentage" and name != param.name:
         return "1"
@@ -33,7 +33,10 @@ def units_of_name(name: str, param: Param) -> str:
 
 
 def output_units(arrays: Arrays) -> dict[str, str]:
-    """Return the units of anemoi-inference's output by variable: it records none, and names are those of the training data."""
+    """Return the units of anemoi-inference's output by variable.
+
+    It records none, and names are those of the training data.
+    """
     found = {}
     for name, variable in arrays.variables.items():
         param = find_param(name) if variable.dims == ("time", "values") and "units" not in variable.attrs else None
@@ -136,7 +139,7 @@ class AnemoiArchive:
         return f"{self._arrays.path}: {column.name} [{column.units}]"
 
     def accumulation(self, param: str, valid_time: datetime) -> timedelta | None:
-        """Return the length of the time, ending at a valid time, that the values are a sum of; None: they are no sums."""
+        """Return the length of the time that the values at a valid time are a sum of, or None."""
         return self._column(param).sum_of
 
     def grid(self, param: str) -> Grid:
@@ -148,10 +151,11 @@ class AnemoiArchive:
     def _grid(self) -> Grid:
         latitudes = np.asarray(self._variable("latitudes", "latitude").read())
         longitudes = np.asarray(self._variable("longitudes", "longitude").read())
-        shape = tuple(self._arrays.attrs.get("field_shape") or ())
-        shape = shape if len(shape) == 2 and shape[0] * shape[1] == latitudes.size else None
-        kind = "unstructured"
-        if shape:
+        recorded: list[int] = list(self._arrays.attrs.get("field_shape") or ())
+        shape: tuple[int, int] | None = None
+        kind: Kind = "unstructured"
+        if len(recorded) == 2 and recorded[0] * recorded[1] == latitudes.size:
+            shape = (int(recorded[0]), int(recorded[1]))
             rows = latitudes.reshape(shape)
             columns = longitudes.reshape(shape)
             regular = np.allclose(rows, rows[:, :1], atol=1e-4) and np.allclose(columns, columns[:1], atol=1e-4)
@@ -162,7 +166,7 @@ class AnemoiArchive:
             raise UserError(f"{self._arrays.path}: {error}") from None
 
     def _elevation(self) -> np.ndarray | None:
-        """Return the surface geopotential of the first date / 9.80665, or the elevation itself (m)."""
+        """Return the elevation (m): itself, or the first date's surface geopotential / 9.80665."""
         for name in ("HSURF", "FIS"):
             column = self._columns.get(name)
             if column is not None and self._dates:
@@ -172,7 +176,7 @@ class AnemoiArchive:
         return None
 
     def read(self, param: str, valid_time: datetime, member: str | None = None) -> np.ndarray:
-        """Return the values (float32 [points]) at a valid time; all missing where there is none."""
+        """Return the values (float32 [points]) at a valid time, missing where there is none."""
         for _, _, values in self.read_many([param], [valid_time], member):
             return values
         return np.full(self._data.shape[3], np.nan, dtype=np.float32)
@@ -180,7 +184,10 @@ class AnemoiArchive:
     def read_many(
         self, params: Iterable[str], valid_times: Iterable[datetime], member: str | None = None
     ) -> Iterator[tuple[str, datetime, np.ndarray]]:
-        """Yield (param, valid time, values) of what is there, in order of time: a chunk holds all variables of its dates."""
+        """Yield (param, valid time, values) of what is there, in order of time.
+
+        A chunk holds all variables of its dates, and is read once.
+        """
         columns = sorted({self._column(param) for param in params}, key=lambda column: column.place)
         wanted = {self._dates[time]: time for time in _sorted_times(valid_times) if time in self._dates}
         if not columns or not wanted:
@@ -206,7 +213,7 @@ def _sorted_times(times: Iterable[datetime]) -> list[np.datetime64]:
 
 
 def _sum_of(param: Param, recorded: Mapping[str, Any]) -> timedelta | None:
-    """Return the time that values are sums of: by name, as the dataset records it, else the hour before."""
+    """Return the time that values are sums of: by name, as recorded, else the hour before."""
     if not param.accumulated:
         return None
     if param.hours is not None:

@@ -1,4 +1,4 @@
-"""Named arrays with dimensions and attributes, as NetCDF files and Zarr stores hold them, and times among them."""
+"""Named arrays with dimensions and attributes, as NetCDF and Zarr have them, and their times."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,17 +23,34 @@ _REAL_CALENDARS = {"standard", "gregorian", "proleptic_gregorian"}
 class Variable(Protocol):
     """An array that is read by parts."""
 
-    name: str
-    dims: tuple[str, ...]
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    attrs: Mapping[str, Any]
+    @property
+    def name(self) -> str:
+        """Its name in the file."""
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Names of its dimensions."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its size along them."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the values as they are stored."""
+
+    @property
+    def attrs(self) -> Mapping[str, Any]:
+        """Its attributes."""
 
     def chunk(self, dim: str) -> int:
         """Return how many places along a dimension are stored together."""
 
     def read(self, index: Mapping[str, Index] | None = None) -> np.ndarray:
-        """Return values, unpacked, missing ones as NaN. Dimensions that are not in `index` are read whole."""
+        """Return values, unpacked, missing ones as NaN.
+
+        Dimensions that are not in `index` are read whole.
+        """
 
 
 @dataclass(frozen=True)
@@ -63,7 +80,7 @@ def units_of(variable: Variable) -> str | None:
 
 
 def microseconds_in(unit: str) -> float | None:
-    """Return the length of a unit of time in microseconds, or None where it is none: `hours`, `6h`'s `h`, `min`."""
+    """Return the length of a unit of time (`hours`, `h`, `min`) in microseconds, or None."""
     unit = unit.strip().casefold()
     return _MICROSECONDS.get(unit) or _MICROSECONDS.get(unit.removesuffix("s"))
 

@@ -1,4 +1,4 @@
-"""The points of fields in named arrays: latitudes and longitudes of grids of every kind, and of stations."""
+"""The points of fields in named arrays: of grids of every kind, and of stations."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ import numpy as np
 from evalflow.errors import UserError
 from evalflow.fields.arrays import Arrays, Variable, text, units_of
 from evalflow.fields.cf import Field, Told, find_fields
-from evalflow.fields.grids import Grid
+from evalflow.fields.grids import Grid, Kind
 from evalflow.fields.units import STANDARD_GRAVITY, conversion
 
 FindGrid = Callable[[int, str | None], Grid | None]
@@ -49,9 +49,12 @@ def grid_of(
     if latitude is None or longitude is None:
         return _elsewhere(arrays, one, find_grid), one.space
     north, east = _degrees(latitude), _degrees(longitude)
+    kind: Kind = "unstructured"
+    shape: tuple[int, int] | None = None
     if latitude.dims == longitude.dims and set(latitude.dims) == set(one.space):
-        space, shape = latitude.dims, latitude.shape if len(latitude.dims) == 2 else None
-        kind = "projected" if shape else "unstructured"
+        space = latitude.dims
+        if north.ndim == 2:
+            kind, shape = "projected", (north.shape[0], north.shape[1])
     elif len(latitude.dims) == len(longitude.dims) == 1 and {*latitude.dims, *longitude.dims} == set(one.space):
         space, shape, kind = (*latitude.dims, *longitude.dims), (north.size, east.size), "regular"
         north, east = np.meshgrid(north, east, indexing="ij")
@@ -80,7 +83,7 @@ def _elsewhere(arrays: Arrays, one: Field, find_grid: FindGrid | None) -> Grid:
 
 
 def _coordinate(arrays: Arrays, one: Field, names: tuple[str, ...], standard_name: str) -> Variable | None:
-    """Return the latitudes or longitudes of a field: along its own dimensions, by standard name or by name."""
+    """Return the latitudes or longitudes along a field's dimensions, by standard name or name."""
     own = set(one.space)
     along = [var for var in arrays.variables.values() if var.dims and set(var.dims) <= own]
     # Corners of cells are along one dimension more; what the field itself names comes first.
@@ -102,7 +105,7 @@ def _in_order(variable: Variable, space: tuple[str, ...]) -> np.ndarray:
 
 
 def _elevation(arrays: Arrays, space: tuple[str, ...], told: Told, notes: list[str]) -> np.ndarray | None:
-    """Return the elevation of the points (m): a variable of it, else the surface geopotential / 9.80665."""
+    """Return the elevation of the points (m), or the surface geopotential / 9.80665."""
     fields, _ = find_fields(arrays, told)
     found = [(fields["HSURF"].variable, fields["HSURF"].units, "length")] if "HSURF" in fields else []
     for variable in arrays.variables.values():

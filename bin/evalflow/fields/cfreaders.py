@@ -1,8 +1,9 @@
-"""Readers of NetCDF files and Zarr stores: forecasts by lead time, analyses and stations by valid time."""
+"""Readers of NetCDF and Zarr: forecasts by lead time, analyses and stations by valid time."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from evalflow.fields.grids import Grid
 from evalflow.fields.reader import NotThere, member_index
 
 _BLOCK_BYTES = 512 << 20
-"""Chunks that hold more times or members than one are kept until the next is read, up to this size."""
+"""Chunks of several times or members are kept until the next is read, up to this size."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,10 @@ class _Place:
 
 
 class _Reader:
-    """What forecasts and archives share: the files' fields, their points, members and blocks of values.
+    """What forecasts and archives share: the files' fields, points, members and blocks of values.
 
-    Times are looked up when a param is first asked for: stores with 90,000 times and a hundred fields open at once.
+    Times are looked up when a param is first asked for: stores with 90,000 times and a hundred
+    fields open at once.
     """
 
     def __init__(self, files: Iterable[Arrays], told: Told | None, find_grid: FindGrid | None) -> None:
@@ -45,7 +47,7 @@ class _Reader:
         self._told = told or Told()
         self._find_grid = find_grid
         self._sources: dict[str, list[_Source]] = {}
-        self._places: dict[str, dict[np.timedelta64 | np.datetime64, _Place]] = {}
+        self._places: dict[str, dict[Any, _Place]] = {}
         self._grids: dict[tuple, tuple[Grid, tuple[str, ...]]] = {}
         self._decoded: dict[tuple[str, str], np.ndarray] = {}
         self._sums: dict[int, np.ndarray | np.timedelta64 | None] = {}
@@ -68,11 +70,12 @@ class _Reader:
         """Return whether a field has values of the times that are read here; constants have not."""
         raise NotImplementedError
 
-    def _times(self, source: _Source) -> dict[np.timedelta64 | np.datetime64, dict[str, int]]:
-        """Return the times of a field, and the places along its roles."""
+    def _times(self, source: _Source) -> dict[Any, dict[str, int]]:
+        """Return the times of a field (timedelta64 or datetime64), and its places at them."""
         raise NotImplementedError
 
-    def _values_of(self, arrays: Arrays, coordinate: Variable, *, lengths: bool) -> np.ndarray:
+    def _values_of(self, arrays: Arrays, coordinate: Variable | None, *, lengths: bool) -> np.ndarray:
+        assert coordinate is not None  # a field without is not of use
         key = (arrays.path, coordinate.name)
         if key not in self._decoded:
             self._decoded[key] = (durations_of if lengths else times_of)(coordinate, arrays.path).ravel()
@@ -89,7 +92,7 @@ class _Reader:
             raise UserError(f"{min(paths, default='the files')}: no {param}; there are {there}")
         return self._sources[param][0]
 
-    def _all(self, param: str) -> dict[np.timedelta64 | np.datetime64, _Place]:
+    def _all(self, param: str) -> dict[Any, _Place]:
         self._first(param)
         if param not in self._places:
             found = self._places[param] = {}
@@ -116,7 +119,10 @@ class _Reader:
         return f"{one.where()} [{one.units or 'no units'}]"
 
     def members(self, param: str) -> list[str]:
-        """Return the ensemble members of a param, as three digits where they are numbers; none: no ensemble."""
+        """Return the ensemble members of a param: three digits where they are numbers.
+
+        None: it is no ensemble.
+        """
         source = self._first(param)
         dim = source.field.axes.get("member")
         if dim is None:
@@ -128,7 +134,10 @@ class _Reader:
         return [_member_name(value) for value in np.asarray(coordinate.read()).ravel()]
 
     def _read(self, param: str, place: _Place, member: str | None) -> np.ndarray:
-        """Return one time's values, out of the block that holds them: what is stored together is read once."""
+        """Return one time's values, out of the block that holds them.
+
+        What is stored together is read once.
+        """
         one, at = place.source.field, place.at
         ensemble = "member" in one.axes
         which = member_index(self.members(param) if ensemble else [], member, one.where())
@@ -153,13 +162,16 @@ class _Reader:
             dim = one.axes[role] if role else "time"
             self._sums[id(place.source)] = sum_length(place.source.arrays, one, dim)
         found = self._sums[id(place.source)]
-        if found is None or np.ndim(found) == 0:
-            return None if found is None else as_timedelta(found)
-        return as_timedelta(found[place.at[role] if role else 0])
+        if isinstance(found, np.ndarray):
+            return as_timedelta(found[place.at[role] if role else 0])
+        return None if found is None else as_timedelta(found)
 
 
 class CfForecast(_Reader):
-    """The forecast of one init time, in one file or many, or in a store of many init times; see `reader.Forecast`."""
+    """The forecast of one init time; see `reader.Forecast`.
+
+    It is in one file or many, or in a store of many init times.
+    """
 
     def __init__(
         self,
@@ -178,7 +190,7 @@ class CfForecast(_Reader):
         init_time : the one to read
         told : what the config says of names and units
         find_grid : grids for files without coordinates
-        of_one_init_time : the files' names say that they belong to `init_time`; else they must say it themselves
+        of_one_init_time : the files' names say that they are of `init_time`; else they must say it
 
         Raises
         ------
@@ -209,7 +221,7 @@ class CfForecast(_Reader):
         self._lacks = arrays.path
         return False
 
-    def _times(self, source: _Source) -> dict[np.timedelta64 | np.datetime64, dict[str, int]]:
+    def _times(self, source: _Source) -> dict[Any, dict[str, int]]:
         arrays, one = source.arrays, source.field
         init, along = _coordinate(arrays, one, "init")
         at: dict[str, int] = {}
@@ -249,7 +261,7 @@ class CfForecast(_Reader):
         return self._read(param, self._at(param, lead_time), member)
 
     def accumulation(self, param: str, lead_time: timedelta) -> timedelta | None:
-        """Return the length of the time, ending at a lead time, that the values are a sum of; None: they are no sums."""
+        """Return the length of the time that the values at a lead time are a sum of, or None."""
         return self._sum_length(self._at(param, lead_time))
 
     def _at(self, param: str, lead_time: timedelta) -> _Place:
@@ -271,7 +283,7 @@ class CfArchive(_Reader):
             raise UserError(f"{one.where()} is by init and lead time: forecasts; allowed: values by valid time")
         return _coordinate(arrays, one, "time")[0] is not None
 
-    def _times(self, source: _Source) -> dict[np.timedelta64 | np.datetime64, dict[str, int]]:
+    def _times(self, source: _Source) -> dict[Any, dict[str, int]]:
         time, along = _coordinate(source.arrays, source.field, "time")
         times = self._values_of(source.arrays, time, lengths=False)
         return {valid: {"time": place} if along else {} for place, valid in enumerate(times)}
@@ -281,7 +293,7 @@ class CfArchive(_Reader):
         return [time.astype(datetime) for time in sorted(self._all(param))]
 
     def read(self, param: str, valid_time: datetime, member: str | None = None) -> np.ndarray:
-        """Return the values (float32 [points]) at a valid time; all missing where there is none."""
+        """Return the values (float32 [points]) at a valid time, missing where there is none."""
         found = self._all(param).get(np.datetime64(valid_time, "us"))
         if found is None:
             return np.full(self.grid(param).size, np.nan, dtype=np.float32)
@@ -290,7 +302,10 @@ class CfArchive(_Reader):
     def read_many(
         self, params: Iterable[str], valid_times: Iterable[datetime], member: str | None = None
     ) -> Iterator[tuple[str, datetime, np.ndarray]]:
-        """Yield (param, valid time, values) of what is there, param by param in order of time: each chunk is read once."""
+        """Yield (param, valid time, values) of what is there, param by param in order of time.
+
+        Each chunk is read once.
+        """
         wanted = sorted({np.datetime64(time, "us") for time in valid_times})
         for param in dict.fromkeys(params):
             places = self._all(param)
@@ -299,14 +314,14 @@ class CfArchive(_Reader):
                     yield param, time.astype(datetime), self._read(param, places[time], member)
 
     def accumulation(self, param: str, valid_time: datetime) -> timedelta | None:
-        """Return the length of the time, ending at a valid time, that the values are a sum of; None: they are no sums."""
+        """Return the length of the time that the values at a valid time are a sum of, or None."""
         places = self._all(param)
         found = places.get(np.datetime64(valid_time, "us")) or next(iter(places.values()))
         return self._sum_length(found)
 
 
 def _coordinate(arrays: Arrays, one: Field, role: str) -> tuple[Variable | None, bool]:
-    """Return the variable of a role, and whether it is along a dimension of the field; else it is a scalar."""
+    """Return the variable of a role, and whether it is along a dimension (else: a scalar)."""
     if role in one.axes:
         dim = one.axes[role]
         found = coordinate_of(arrays, dim, role)

@@ -1,10 +1,12 @@
 """Keys of GRIB headers by ecCodes' names, fast where the layout is plain.
 
-ecCodes takes about 0.4 ms to open a header, because it builds all keys that there can be. A forecast has thousands. Nearly all
-of its messages in GRIB2 are of four templates (a moment or an interval, of an ensemble or not), whose layout is fixed
-(WMO Manual on Codes I.2, templates 4.0, 4.1, 4.8 and 4.11): their keys are unpacked here. Everything else is ecCodes' business.
+ecCodes takes about 0.4 ms to open a header, because it builds all keys that there can be. A
+forecast has thousands. Nearly all of its messages in GRIB2 are of four templates (a moment or an
+interval, of an ensemble or not), whose layout is fixed (WMO Manual on Codes I.2, templates 4.0,
+4.1, 4.8 and 4.11): their keys are unpacked here. Everything else is ecCodes' business.
 """
 
+import re
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,11 +16,12 @@ from evalflow.fields import codes
 from evalflow.fields.codes import eccodes
 
 Keys = Callable[[str], int | None]
-"""From a name of ecCodes to a number, or None where there is no such key, or its value is missing."""
+"""From a name of ecCodes to a number, or None where there is none, or a missing value."""
 
 STEPS = ("startStep", "endStep")
 """Keys that ecCodes computes from all that a message says of its time: here in seconds."""
-_SECONDS = 13
+_STEP = re.compile(r"(-?\d+)([smh]?)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "": 3600}
 _PRODUCT = struct.Struct(">HBBBBBHBBIBBIBBI")  # octets 8 to 34
 _PRODUCT_KEYS = (
     "productDefinitionTemplateNumber", "parameterCategory", "parameterNumber", "", "", "", "", "",
@@ -52,23 +55,46 @@ def keys_of(header: bytes) -> Iterator[Keys]:
         yield partial(_key_of, handle)
 
 
+def required(keys: Keys, name: str) -> int:
+    """Return the value of a key.
+
+    Raises
+    ------
+    ValueError
+        Where there is none: the message is of a template that ecCodes does not know, or damaged.
+    """
+    value = keys(name)
+    if value is None:
+        raise ValueError(f"it has no {name}")
+    return value
+
+
 def _key_of(handle: int, key: str) -> int | None:
     if key in STEPS:
-        eccodes.codes_set(handle, "stepUnits", _SECONDS)
+        # As text, because other ways fail where one of several time ranges has no unit.
+        match = _STEP.fullmatch(codes.text(handle, key))
+        if match is None:
+            raise ValueError(f"its {key} is no time: {codes.text(handle, key)}")
+        return int(match[1]) * _SECONDS[match[2]]
+    if key == "typeOfStatisticalProcessing" and (codes.integer(handle, "numberOfTimeRanges") or 0) > 1:
+        return int(
+            eccodes.codes_get_array(handle, key)[0]
+        )  # the outermost; asked for one number, ecCodes says the last
     return codes.integer(handle, key)
 
 
 def _plain_keys(header: bytes) -> dict[str, int | None] | None:
     """Return the keys of a message of GRIB2 that is of one of the plain templates, else None."""
     identification = struct.unpack_from(">H5xHBBBBB", header, 16 + 5)
-    product = header[_start_of_product(header) :]
+    product = header[start_of_product(header) :]
     template = int.from_bytes(product[7:9], "big")
     coordinates = int.from_bytes(product[5:7], "big")  # of model levels, 4 bytes each, at the end
     if template not in _LENGTHS or _LENGTHS[template] + 4 * coordinates != len(product):
         return None
-    keys: dict[str, int | None] = dict(zip(_PRODUCT_KEYS, _PRODUCT.unpack_from(product, 7), strict=True))
+    unsigned: dict[str, int] = dict(zip(_PRODUCT_KEYS, _PRODUCT.unpack_from(product, 7), strict=True))
+    keys: dict[str, int | None] = dict(unsigned)
     for name, (size, can_be_missing) in _SIGNED.items():
-        keys[name] = _signed(keys[name], 8 * size, can_be_missing)
+        keys[name] = _signed(unsigned[name], 8 * size, can_be_missing)
     for name in _MISSING_IF_ALL_SET:
         if keys[name] == 0xFFFFFFFF:
             keys[name] = None
@@ -88,7 +114,7 @@ def _plain_keys(header: bytes) -> dict[str, int | None] | None:
     return keys
 
 
-def _start_of_product(header: bytes) -> int:
+def start_of_product(header: bytes) -> int:
     """Return where section 4, the last one of a header, starts."""
     start = 16
     while header[start + 4] != 4:

@@ -1,10 +1,12 @@
 """Which param a field of GRIB is, by its numbers, and the unit that the tables of GRIB give it.
 
-The numbers are those of the WMO's tables (Manual on Codes I.2: code table 4.2 of GRIB2, table 2 of GRIB1) and of ECMWF's own
-(GRIB1 table 128, GRIB2 with ECMWF as centre). So a field is known whatever tables ecCodes has and whatever its time is.
+The numbers are those of the WMO's tables (Manual on Codes I.2: code table 4.2 of GRIB2, table 2 of
+GRIB1) and of ECMWF's own (GRIB1 table 128, GRIB2 with ECMWF as centre). So a field is known
+whatever tables ecCodes has and whatever its time is.
 """
 
-from evalflow.fields.grib_index import Field
+from evalflow.fields.grib_headers import start_of_product
+from evalflow.fields.grib_index import TWINS, Field
 from evalflow.fields.params import Param, on_level, param_named
 
 _ECMWF = 98
@@ -13,7 +15,7 @@ _ANY = None
 _2M, _10M = (_HEIGHT, 2.0), (_HEIGHT, 10.0)
 
 Places = dict[int | tuple[int, float] | None, str]
-"""Surface, as (code, value), as code alone or any → name of the param; of pressure levels its base."""
+"""Surface, as (code, value), as code alone or any → param; of pressure levels its base."""
 
 # (discipline, category, number) → unit, statistic, places. `_LOCAL2` has ECMWF's own.
 _GRIB2: dict[tuple[int, ...], list[tuple[str, str | None, Places]]] = {
@@ -55,8 +57,8 @@ _GRIB2_OF_ECMWF: dict[tuple[int, ...], list[tuple[str, str | None, Places]]] = {
     (0, 6, 194): [("1", None, {_ANY: "CLCM"})],
     (0, 6, 195): [("1", None, {_ANY: "CLCH"})],
 }
-# Number in the WMO's table 2 → unit, places. Levels: 1 ground, 100 pressure, 102 sea level, 103 height above it, 105 above
-# ground.
+# Number in the WMO's table 2 → unit, places. Levels: 1 ground, 100 pressure, 102 sea level, 103
+# height above it, 105 above ground.
 _GRIB1_2M, _GRIB1_10M, _GRIB1_SEA = (105, 2.0), (105, 10.0), 102
 _GRIB1: dict[int, tuple[str, Places]] = {
     1: ("Pa", {1: "PS", (105, 0.0): "PS", _GRIB1_SEA: "PMSL", (103, 0.0): "PMSL"}),
@@ -117,11 +119,13 @@ _GRIB1_OF_ECMWF: dict[int, tuple[str, Places]] = {
 _HIRLAM = 253
 """HIRLAM's and HARMONIE's table of GRIB1: its numbers below 128 are the WMO's."""
 _COSMO_GUSTS = (201, 187)
+_TOT_PREC_228 = (228, 228)
+"""Precipitation in mm in ECMWF's table 228."""
 _ACCUMULATED, _EXTREME = {"TOT_PREC"}, {"VMAX_10M", "TMAX_2M", "TMIN_2M"}
 
 
 def param_of(field: Field) -> tuple[Param, str] | None:
-    """Return the param that a field is, and the unit of its values; None where it is none of those that are known.
+    """Return the param that a field is, and the unit of its values, or None.
 
     Statistics over an ensemble, probabilities and the like are none.
     """
@@ -147,7 +151,7 @@ def _of_grib2(field: Field) -> tuple[Param, str] | None:
 def _of_grib1(field: Field) -> tuple[Param, str] | None:
     table, number = field.numbers
     if field.centre == _ECMWF:
-        if table == 228 and number == 228 and field.first[0] == 1:
+        if field.numbers == _TOT_PREC_228 and field.first[0] == 1:
             return param_named("TOT_PREC"), "kg m-2"
         return _of_table_128(field, number) if table == 128 else None
     if field.numbers == _COSMO_GUSTS and (field.first == _GRIB1_10M or field.first[0] == 1):
@@ -173,7 +177,7 @@ def _of_statistic(field: Field, found: tuple[Param, str] | None) -> tuple[Param,
 
 
 def _placed(field: Field, places: Places, units: str, *, pascals: bool) -> tuple[Param, str] | None:
-    """Return the param of the place where a field is: `pascals` says how pressure levels are given, else in hPa."""
+    """Return the param of a field's place; pressure levels are in Pa (`pascals`) or hPa."""
     code, value = field.first
     name = places.get(field.first) or places.get(code) or places.get(_ANY)
     if name is None:
@@ -182,3 +186,27 @@ def _placed(field: Field, places: Places, units: str, *, pascals: bool) -> tuple
         return param_named(name), units
     level = value / 100 if pascals else value
     return (on_level(name, int(level)), units) if level == int(level) and 1 <= level <= 1100 else None
+
+
+_LEVELS_OF_MODELS = {1: {107, 108, 109, 110, 119, 120}, 2: {104, 105, 111, 113, 118, 119, 150}}
+"""Edition → surfaces that no param is on: levels of models, of which files have hundreds."""
+
+
+def is_known(header: bytes) -> bool:
+    """Tell from a header that is not decoded yet whether a field can be one of the params."""
+    if header[7] == 1:
+        return header[8 + 9] not in _LEVELS_OF_MODELS[1] and _has_number(header[8 + 3], header[8 + 8])
+    start = start_of_product(header)
+    numbers = (header[6], header[start + 9], header[start + 10])
+    if int.from_bytes(header[start + 7 : start + 9], "big") <= 15 and header[start + 22] in _LEVELS_OF_MODELS[2]:
+        return False
+    return (
+        numbers in _GRIB2 or numbers in _GRIB2_OF_ECMWF or (numbers[:2] == (192, 128) and numbers[2] in _GRIB1_OF_ECMWF)
+    )
+
+
+def _has_number(table: int, number: int) -> bool:
+    table, number = TWINS.get((table, number), (table, number))
+    if (table, number) in (_TOT_PREC_228, _COSMO_GUSTS):
+        return True
+    return number in (_GRIB1_OF_ECMWF if table == 128 else _GRIB1)

@@ -88,13 +88,12 @@ class Mapping:
         return taken
 
     def _averages(self, values: np.ndarray) -> np.ndarray:
-        parts = values[self.box_points].astype(np.float64)
+        parts, weights, there = values[self.box_points], self.box_weights, self._full
         missing = np.isnan(parts)
-        weights = self.box_weights
         if missing.any():
             parts[missing] = 0
             weights = np.where(missing, 0, weights)
-        there = np.bincount(self.in_box, weights, minlength=len(self._full))
+            there = np.bincount(self.in_box, weights, minlength=len(self._full))
         sums = np.bincount(self.in_box, weights * parts, minlength=len(self._full))
         # Half is enough, also where a sum of many weights is rounded.
         enough = (there > 0) & (there >= ENOUGH * (1 - 1e-9) * self._full)

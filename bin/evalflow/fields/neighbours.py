@@ -27,6 +27,9 @@ STATION_REACH_KM = 2.0
 """How far a forecast at a station reaches. Stations lie tens of kilometres apart and stand for their place alone; coordinates of
 one station differ between tables by less than this for 19 of 20 (MEPS and observations of February 2019)."""
 
+LOOK_KM = 100.0
+"""How far is looked first in a source of scattered points."""
+
 COARSER = 2.0
 """A target that is coarser than the source by more than this factor gets averages, never single points."""
 
@@ -66,20 +69,18 @@ def find_mapping(
         )
     if _same_points(source, target):
         return one_to_one(source.size)
-    to = unit_vectors(target.latitudes, target.longitudes)
-    apart = spacing(source) if source.kind != "stations" else None
-    reach = _reach(source, apart, max_distance)
-    nearest, covered = _nearest(source, to, reach)
+    nearest, covered, apart = _chosen(source, target, max_distance)
     if method == "bilinear":
         mapping = find_corners(source, target, nearest, covered)
     else:
         mapping = from_points(source.size, np.where(covered, nearest, -1))
-    if apart is None or target.kind == "stations":
+    if "stations" in (source.kind, target.kind):
         return mapping
-    wide = spacing(target)
+    wide = np.zeros(target.size)
+    wide[covered] = _Spacing(target).at(np.flatnonzero(covered))
     # A hundredth more: where the factor is just 2, rounding does not decide point by point.
-    coarse = covered & (wide > 1.01 * COARSER * apart[nearest])
-    return _with_averages(mapping, source, target, coarse, weights)
+    wide[~(wide > 1.01 * COARSER * apart)] = 0
+    return _with_averages(mapping, source, target, wide, weights) if wide.any() else mapping
 
 
 def _same_points(source: Grid, target: Grid) -> bool:
@@ -90,44 +91,84 @@ def _same_points(source: Grid, target: Grid) -> bool:
     return bool(max(north.max(), east.max()) < COORDINATE_DEGREES)
 
 
-def _reach(source: Grid, apart: np.ndarray | None, max_distance: MaxDistance) -> np.ndarray:
-    """Return how far (km) each source point reaches."""
+class _Spacing:
+    """The spacing (km) of a grid's points, computed for all at once or only where it is asked for; 0 of one point alone."""
+
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
+        # Of rows and columns all are found in no time, of scattered points each is a search.
+        self._all = self._of(None) if grid.shape is not None else None
+
+    def _of(self, points: np.ndarray | None) -> np.ndarray:
+        return np.nan_to_num(spacing(self._grid, points).astype(np.float64), nan=0)
+
+    def at(self, points: np.ndarray) -> np.ndarray:
+        if self._all is not None:
+            return self._all[points]
+        each, place = np.unique(points, return_inverse=True)
+        return self._of(each)[place]
+
+    def largest(self) -> float:
+        if self._all is None:
+            self._all = self._of(None)
+        return float(self._all.max())
+
+
+def _chosen(source: Grid, target: Grid, max_distance: MaxDistance) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the nearest source point of each target point, whether it reaches it, and the source's spacing (km) there."""
     if max_distance is None:
-        return np.full(source.size, np.inf)
-    if max_distance != "auto":
-        return np.full(source.size, float(max_distance))
-    if apart is None:
-        return np.full(source.size, STATION_REACH_KM)
-    return np.nan_to_num(REACH * apart.astype(np.float64), nan=0)  # one point alone reaches itself
-
-
-def _nearest(source: Grid, to: np.ndarray, reach: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the nearest source point of each target point (0 where none is near), and whether it reaches it."""
-    tree = cKDTree(unit_vectors(source.latitudes, source.longitudes), balanced_tree=False)
-    # Without a bound, points far away from a limited area would each look at most of its border.
-    bound = 2 * np.sin(min(reach.max() / EARTH_RADIUS_KM, np.pi) / 2) + 1e-9
-    chords, nearest = tree.query(to, distance_upper_bound=bound if np.isfinite(reach.max()) else np.inf)
-    found = nearest < source.size
-    nearest = np.where(found, nearest, 0)
+        max_distance = np.inf
+    if source.kind == "stations":  # how far they are apart says nothing
+        limit = STATION_REACH_KM if max_distance == "auto" else max_distance
+        km, nearest = _nearest(source, target, limit)
+        return nearest, np.isfinite(km) & (km <= limit), np.full(target.size, np.nan)
+    apart = _Spacing(source)
+    if max_distance == "auto":
+        km, nearest = _nearest(source, target, LOOK_KM if source.shape is None else REACH * apart.largest())
+        if source.shape is None and np.isinf(km).any() and REACH * apart.largest() > LOOK_KM:
+            km, nearest = _nearest(source, target, REACH * apart.largest())
+    else:
+        km, nearest = _nearest(source, target, max_distance)
+    found = np.isfinite(km)
+    there = np.full(target.size, np.nan)
+    there[found] = apart.at(nearest[found])
+    reach = REACH * there if max_distance == "auto" else max_distance
     # A metre more: single precision of coordinates and of spacings decides nothing.
-    return nearest, found & (arc_km(np.where(found, chords, 0)) <= reach[nearest] + 1e-3)
+    return nearest, found & (km <= reach + 1e-3), there
+
+
+def _nearest(source: Grid, target: Grid, farthest: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distance (km) of each target point from the nearest source point, and which that is; inf and 0: none is near.
+
+    Without a bound, points far away from a limited area would each look at most of its border.
+    """
+    tree = cKDTree(unit_vectors(source.latitudes, source.longitudes), balanced_tree=False)
+    to = unit_vectors(target.latitudes, target.longitudes)
+    chords, nearest = tree.query(to, distance_upper_bound=_chord(farthest))
+    found = nearest < source.size
+    return np.where(found, arc_km(np.where(found, chords, 0)), np.inf), np.where(found, nearest, 0)
+
+
+def _chord(km: float) -> float:
+    """Return the distance through the unit sphere of points that are `km` apart on the Earth, and a little more."""
+    return 2 * np.sin(min(km / EARTH_RADIUS_KM, np.pi) / 2) + 1e-9
 
 
 def _with_averages(
-    mapping: Mapping, source: Grid, target: Grid, coarse: np.ndarray, weights: np.ndarray | None
+    mapping: Mapping, source: Grid, target: Grid, wide: np.ndarray, weights: np.ndarray | None
 ) -> Mapping:
-    """Return the mapping with averages for the target points that are `coarse` and have source points in their box."""
-    if not coarse.any():
-        return mapping
+    """Return the mapping with averages where there are source points in the box; `wide` (km) is 0 where none is wanted."""
     lattice = find_lattice(target)
-    cell, parts = cells_of_lattice(lattice, target.size, source) if lattice else _cells_by_distance(source, target)
+    cell, parts = (
+        cells_of_lattice(lattice, target.size, source) if lattice else _cells_by_distance(source, target, wide)
+    )
     kept = np.zeros(cell.max() + 1, bool)
-    kept[cell[coarse]] = True
+    kept[cell[wide > 0]] = True
     parts = parts.take(kept[parts.cell])
     filled = np.zeros(len(kept), bool)
     filled[parts.cell] = True
     number = np.cumsum(filled) - 1
-    box = np.where(coarse & filled[cell], number[cell], -1)
+    box = np.where((wide > 0) & filled[cell], number[cell], -1)
     weights = source.weights() if weights is None else np.asarray(weights, np.float64)
     return Mapping(
         mapping.source_size,
@@ -140,18 +181,13 @@ def _with_averages(
     )
 
 
-def _cells_by_distance(source: Grid, target: Grid) -> tuple[np.ndarray, Parts]:
+def _cells_by_distance(source: Grid, target: Grid, wide: np.ndarray) -> tuple[np.ndarray, Parts]:
     """Return the cell of each target point, and the source points in the cells: each belongs to the nearest target point.
 
     A source point that is farther away than half the diagonal of a square cell lies outside the target grid.
     """
-    vectors = unit_vectors(target.latitudes, target.longitudes)
-    half_diagonal = np.sqrt(0.5) * spacing(target).astype(np.float64)
-    bound = 2 * np.sin(min(half_diagonal.max() / EARTH_RADIUS_KM, np.pi) / 2) + 1e-9
-    chords, cell = cKDTree(vectors, balanced_tree=False).query(
-        unit_vectors(source.latitudes, source.longitudes), distance_upper_bound=bound
-    )
-    point = np.flatnonzero(cell < target.size)
-    cell, near = cell[point], arc_km(chords[point])
-    inside = near <= half_diagonal[cell] + 1e-3
-    return np.arange(target.size), Parts(cell[inside], point[inside], np.ones(int(inside.sum())))
+    half_diagonal = np.sqrt(0.5) * wide
+    km, cell = _nearest(target, source, half_diagonal.max())
+    point = np.flatnonzero(np.isfinite(km))
+    point = point[km[point] <= half_diagonal[cell[point]] + 1e-3]
+    return np.arange(target.size), Parts(cell[point], point, np.ones(point.size))

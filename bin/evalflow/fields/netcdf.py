@@ -27,20 +27,21 @@ class NetcdfVariable:
     def chunk(self, dim: str) -> int:
         """Return how many places along a dimension are stored together."""
         chunks = self.source.chunking()
-        # A variable that is not chunked is stored row by row: nothing more comes with a place of its first dimension.
+        # What is not chunked is stored row by row: nothing more comes with a place of a row.
         return 1 if chunks == "contiguous" or chunks is None else chunks[self.dims.index(dim)]
 
     def read(self, index: Mapping[str, Index] | None = None) -> np.ndarray:
         """Return values, unpacked, missing ones as NaN."""
         places = tuple((index or {}).get(dim, slice(None)) for dim in self.dims)
         try:
-            values = self.source[places] if places else self.source[...]
+            values: Any = self.source[places] if places else self.source[...]
         except (OSError, RuntimeError, IndexError) as error:
             raise UserError(f"{self.path}: {self.name} cannot be read: {error}") from None
         if isinstance(values, np.ma.MaskedArray):
             if values.dtype.kind not in "iuf" or not np.any(values.mask):
                 return values.data
-            return values.astype(values.dtype if values.dtype.kind == "f" else np.float64).filled(np.nan)
+            kind = values.dtype if values.dtype.kind == "f" else np.float64
+            return np.ma.filled(values.astype(kind), np.nan)
         return np.asarray(values)
 
 

@@ -1,4 +1,4 @@
-"""Observations at stations: their table, and a reader by valid time over whatever brings rows of them."""
+"""Observations at stations: the stations, and a reader over whatever brings rows."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,13 @@ from evalflow.fields.grids import Grid
 from evalflow.fields.params import param_named
 from evalflow.fields.reader import member_index
 from evalflow.fields.tables import Rows, open_table, read_places
+from evalflow.fields.winds import wind_to_east, wind_to_north
 
 _MOVED_DEGREES = 0.05
-"""Observations further from their station's place than this (about 5 km) are not its own: ships, ids given twice."""
+"""Rows further from their station's place (about 5 km) are not its own: ships, ids given twice."""
+
+
+_WIND_PARTS = {"U_10M": wind_to_east, "V_10M": wind_to_north}
 
 
 class Source(Protocol):
@@ -29,13 +33,16 @@ class Source(Protocol):
         """Return the params that there may be."""
 
     def valid_times(self, param: str) -> list[datetime] | None:
-        """Return the times that there are, or None where they are known only once they are asked for."""
+        """Return the times that there are, or None where only asking for them tells."""
 
     def spans(self, times: Sequence[datetime]) -> list[tuple[datetime, datetime]]:
-        """Return first and last time of each part of `times`, which are sorted, that is best loaded at once."""
+        """Return first and last of each part of the (sorted) times that is best loaded at once."""
 
     def around(self, time: datetime) -> tuple[datetime, datetime]:
-        """Return first and last time of what is best loaded with a time, where others near it may be wanted next."""
+        """Return first and last time of what is best loaded with one time.
+
+        Others near it may be wanted next.
+        """
 
     def load(self, params: Collection[str], first: datetime, last: datetime) -> Iterable[tuple[str, Rows]]:
         """Return tables of rows of some params and times, and where each is from."""
@@ -56,6 +63,10 @@ class _Loaded:
     last: datetime
     times: dict[np.datetime64, int]
     values: dict[str, np.ndarray]
+
+    def has(self, params: Collection[str], first: datetime, last: datetime) -> bool:
+        """Return whether it has some params of a span of time."""
+        return self.first <= first and last <= self.last and set(params) <= self.values.keys()
 
 
 def station_key(name: str) -> str:
@@ -136,27 +147,34 @@ def first_places(rows: Rows, known: dict[str, np.ndarray]) -> None:
 
 
 class StationArchive:
-    """Observations by valid time; see `reader.Archive`. What was read last is kept: times in order cost one reading."""
+    """Observations by valid time; see `reader.Archive`.
 
-    def __init__(self, source: Source, grid: Grid, *, fixed_places: bool = True) -> None:
+    What was read last is kept: times in order cost one reading.
+    """
+
+    def __init__(
+        self, source: Source, grid: Grid, *, ids: Sequence[str] | None = None, fixed_places: bool = True
+    ) -> None:
         """Make a reader.
 
         Parameters
         ----------
         source : brings the rows
         grid : the stations
+        ids : of the stations in the rows, where these are not their names
         fixed_places : they come from a table of stations, so that places in the rows do not count
         """
         self.notes = source.notes
         self._source = source
         self._grid = grid
-        self._index = {station_key(name): place for place, name in enumerate(grid.names or ())}
+        self._index = {station_key(name): place for place, name in enumerate(ids or grid.names or ())}
         self._fixed_places = fixed_places
         self._loaded: _Loaded | None = None
 
     def params(self) -> set[str]:
-        """Return the params that are held directly."""
-        return self._source.params()
+        """Return the params observed, and the parts of the wind if its speed and direction are."""
+        observed = self._source.params()
+        return observed | (set(_WIND_PARTS) if {"SP_10M", "DD_10M"} <= observed else set())
 
     def members(self, param: str) -> list[str]:
         """Return no members: observations are no ensemble."""
@@ -171,12 +189,12 @@ class StationArchive:
         return f"{self._source.where}: {param}"
 
     def valid_times(self, param: str) -> list[datetime] | None:
-        """Return the valid times of a param, sorted; None where a service knows them once it is asked."""
+        """Return the valid times of a param, sorted; None: a service knows them once asked."""
         self._check(param)
         return self._source.valid_times(param)
 
     def accumulation(self, param: str, valid_time: datetime) -> timedelta | None:
-        """Return the length of the time, ending at a valid time, that the values are a sum of; None: they are no sums."""
+        """Return the length of the time that the values at a valid time are a sum of, or None."""
         self._check(param)
         found = param_named(param)
         if found.accumulated and found.hours is None:
@@ -186,54 +204,57 @@ class StationArchive:
         return timedelta(hours=found.hours) if found.accumulated and found.hours else None
 
     def _check(self, param: str) -> None:
-        if param not in self._source.params():
-            there = ", ".join(sorted(self._source.params())) or "no param that is known"
+        if param not in self.params():
+            there = ", ".join(sorted(self.params())) or "no param that is known"
             raise UserError(f"{self._source.where}: no {param}; there are {there}")
 
     def read(self, param: str, valid_time: datetime, member: str | None = None) -> np.ndarray:
-        """Return the values (float32 [stations]) at a valid time; all missing where there are none."""
+        """Return the values (float32 [stations]) at a valid time, missing where there are none."""
         self._check(param)
-        member_index([], member, self.describe(param))
-        loaded = self._loaded
-        if loaded is None or param not in loaded.values or not loaded.first <= valid_time <= loaded.last:
-            loaded = self._load([param], *self._source.around(valid_time))
-        return self._values(loaded, param, valid_time)
+        for _, _, values in self.read_many([param], [valid_time], member):
+            return values
+        return np.full(self._grid.size, np.nan, dtype=np.float32)
 
     def read_many(
         self, params: Iterable[str], valid_times: Iterable[datetime], member: str | None = None
     ) -> Iterator[tuple[str, datetime, np.ndarray]]:
-        """Yield (param, valid time, values) of what there is, in order of time: each file is read once."""
+        """Yield (param, valid time, values) of what there is, in order of time.
+
+        Each file is read once.
+        """
         names = list(dict.fromkeys(params))
         for param in names:
             self._check(param)
+            member_index([], member, self.describe(param))
         times = sorted(set(valid_times))
         for first, last in self._source.spans(times) if times and names else []:
-            loaded = self._load(names, first, last)
+            loaded = self._loaded
+            if loaded is None or not loaded.has(names, first, last):
+                # A time alone is one of many that are asked for one after the other.
+                loaded = self._load(names, *(self._source.around(first) if len(times) == 1 else (first, last)))
             for time in times:
-                if first <= time <= last and np.datetime64(time, "us") in loaded.times:
+                row = loaded.times.get(np.datetime64(time, "us")) if first <= time <= last else None
+                if row is not None:
                     for param in names:
-                        yield param, time, self._values(loaded, param, time)
-
-    def _values(self, loaded: _Loaded, param: str, time: datetime) -> np.ndarray:
-        row = loaded.times.get(np.datetime64(time, "us"))
-        if row is None:
-            return np.full(self._grid.size, np.nan, dtype=np.float32)
-        return loaded.values[param][row].copy()
+                        yield param, time, loaded.values[param][row].copy()
 
     def _load(self, params: Sequence[str], first: datetime, last: datetime) -> _Loaded:
-        tables = list(self._source.load(params, first, last))
+        made = [name for name in params if name in _WIND_PARTS and name not in self._source.params()]
+        names = list(dict.fromkeys([*(set(params) - set(made)), *(("SP_10M", "DD_10M") if made else ())]))
+        tables = list(self._source.load(names, first, last))
         times = np.unique(np.concatenate([rows.times for _, rows in tables] or [np.array([], "datetime64[us]")]))
-        values = {name: np.full((times.size, self._grid.size), np.nan, dtype=np.float32) for name in params}
+        values = {name: np.full((times.size, self._grid.size), np.nan, dtype=np.float32) for name in names}
         for where, rows in tables:
             station = self._places_in_grid(rows, where)
             time = np.searchsorted(times, rows.times)
-            for name in params:
-                if name in rows.values:
-                    which, found = rows.values[name]
-                    found = self._within_range(name, found, where)
-                    mine = (station[which] >= 0) & np.isfinite(found)
-                    which, found = which[mine], found[mine]
-                    self._fill(values[name], (time[which], station[which]), found, f"{where}: {name}", times)
+            for name in [one for one in names if one in rows.values]:
+                which, found = rows.values[name]
+                found = self._within_range(name, found, where)
+                mine = (station[which] >= 0) & np.isfinite(found)
+                which, found = which[mine], found[mine]
+                self._fill(values[name], (time[which], station[which]), found, f"{where}: {name}", times)
+        for name in made:
+            values[name] = _WIND_PARTS[name](values["SP_10M"], values["DD_10M"])
         self._loaded = _Loaded(first, last, {time: row for row, time in enumerate(times)}, values)
         return self._loaded
 
@@ -261,7 +282,10 @@ class StationArchive:
         return station
 
     def _within_range(self, name: str, values: np.ndarray, where: str) -> np.ndarray:
-        """Return values of which those outside the plausible range are missing: observations have errors one by one."""
+        """Return values of which those outside the plausible range are missing.
+
+        Observations have errors one by one.
+        """
         param = param_named(name)
         wrong = ~((values >= param.valid_min) & (values <= param.valid_max))
         if not wrong.any():
@@ -290,7 +314,9 @@ class StationArchive:
                 f"{where}: {int(differs.sum())} rows repeat a station and time with another value, the first: station "
                 f"{name}, {times[row].astype(datetime):%Y-%m-%d %H:%M} ({values[index]:g} and {there[index]:g}); keep one"
             )
-        repeated = values.size - np.unique(at[0] * target.shape[1] + at[1]).size
+        distinct = np.zeros(target.shape, dtype=bool)
+        distinct[at] = True
+        repeated = values.size - int(np.count_nonzero(distinct))
         if repeated:
             self._note(f"{where}: {repeated} rows repeat others and count once")
 

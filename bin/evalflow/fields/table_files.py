@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from evalflow.errors import UserError
-from evalflow.fields.archives import files_at, files_by_time
+from evalflow.fields.archives import files_at, files_by_time, format_of
 from evalflow.fields.cf import Told
 from evalflow.fields.stations import StationArchive, first_places, read_stations, stations_of
 from evalflow.fields.tables import Rows, open_table, params_in, read_rows
@@ -29,14 +29,16 @@ def _day_of(time: datetime) -> tuple[datetime, datetime]:
 class TableFiles:
     """Tables of observations in files; see `stations.Source`."""
 
-    def __init__(self, root: Path, pattern: str | None, told: Told) -> None:
+    def __init__(self, root: Path, pattern: str | None, told: Told, stations: Path | None = None) -> None:
         """Look for the files.
 
         Parameters
         ----------
-        root : a file, or the folder below which `pattern` is
-        pattern : with directives of strftime for the valid time, or None
+        root : a file, or the folder of the files
+        pattern : of their names, with directives of strftime for the valid time; None: all tables
+            below `root`
         told : what the config says of columns and units
+        stations : table of the stations, which may be among them
 
         Raises
         ------
@@ -45,14 +47,17 @@ class TableFiles:
         """
         self.where = str(root / pattern) if pattern else str(root)
         self.notes: list[str] = []
-        self._root, self._pattern, self._told = root, pattern, told
+        self._root, self._pattern, self._told, self._stations = root, pattern, told, stations
         if not self._groups:
             raise UserError(f"{self.where}: no such file")
 
     @cached_property
     def _groups(self) -> list[list[Path]]:
         groups = files_by_time(self._root, self._pattern) if self._root.exists() else []
-        return [files for files in groups if files]
+        return [tables for files in groups if (tables := self._tables(files))]
+
+    def _tables(self, files: list[Path]) -> list[Path]:
+        return [file for file in files if file != self._stations and format_of(file) == "table"]
 
     def params(self) -> set[str]:
         """Return the params of the first, the middle and the last file."""
@@ -80,14 +85,14 @@ class TableFiles:
         return [(part[0], part[-1]) for part in parts]
 
     def around(self, time: datetime) -> tuple[datetime, datetime]:
-        """Return the month or the day of a time, if all of it is in the same files, else the time alone."""
+        """Return the month or the day of a time if it is in the same files, else the time alone."""
         for first, last in (month_of(time), _day_of(time)):
             if self._files(first) == self._files(last):
                 return first, last
         return time, time
 
     def _files(self, time: datetime) -> list[Path]:
-        return files_at(self._root, self._pattern, time)
+        return self._tables(files_at(self._root, self._pattern, time))
 
     def load(self, params: Collection[str], first: datetime, last: datetime) -> Iterator[tuple[str, Rows]]:
         """Yield the rows of a span of time."""
@@ -102,15 +107,15 @@ def open_tables(root: Path, pattern: str | None, told: Told, stations: Path | No
     Parameters
     ----------
     root, pattern, told : as of `TableFiles`
-    stations : table of the stations, or None where the tables have lat and lon themselves. Name one where the archive
-        grows: a new station makes another set of stations
+    stations : table of the stations, or None where the tables have lat and lon themselves. Name
+        one where the archive grows: a new station makes another set of stations
 
     Raises
     ------
     UserError
         Where files or places are missing.
     """
-    source = TableFiles(root, pattern, told)
+    source = TableFiles(root, pattern, told, stations)
     if stations is not None:
         return StationArchive(source, read_stations(stations, told))
     known: dict[str, np.ndarray] = {}

@@ -1,10 +1,12 @@
 """Tables of observations (Parquet, CSV) as rows: which station, when, which param, what value.
 
-A table is tidy (`station, time, param, value[, units]`) or has a column per param. Times are UTC. Values without units are in
-the param's own unit.
+A table is tidy (`station, time, param, value[, units]`) or has a column per param. Times are UTC.
+Values without units are in the param's own unit.
 """
 
+import gzip
 import re
+import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -125,6 +127,8 @@ def open_table(source: Path | bytes, where: str) -> pa.Table | pq.ParquetFile:
                 if file.read(4) == b"PAR1":
                     return pq.ParquetFile(source)
             source = source.read_bytes()
+        if source.startswith(b"\x1f\x8b"):
+            source = gzip.decompress(source)
         head = source.lstrip().split(b"\n", 1)[0]
         if not source.strip():
             raise UserError(f"{where}: is empty; allowed: CSV with names of columns in its first line, or Parquet")
@@ -140,7 +144,7 @@ def open_table(source: Path | bytes, where: str) -> pa.Table | pq.ParquetFile:
         )
     except OSError as error:
         raise UserError(f"{where}: {error.strerror or error}") from None
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+    except (pa.ArrowInvalid, UnicodeDecodeError, EOFError, zlib.error) as error:
         raise UserError(f"{where}: is no table: {str(error).splitlines()[0]}") from None
 
 
@@ -203,13 +207,13 @@ def read_rows(
 def _read(
     table: pa.Table | pq.ParquetFile, used: list[str], time: str, period: tuple[datetime, datetime] | None
 ) -> pa.Table:
-    """Return columns of a table; of a Parquet file the row groups alone that may have times of the period."""
+    """Return columns of a table, of a Parquet file only row groups that may be of the period."""
     if not isinstance(table, pq.ParquetFile):
         return table.select(used)
     place = table.schema_arrow.get_field_index(time)
     groups = list(range(table.num_row_groups))
     kind = table.schema_arrow.field(place).type
-    # Where a column is a list or a struct, columns of the file and of the schema are not the same; here none is.
+    # With lists or structs the columns of the file and of the schema are not the same.
     if period is not None and pa.types.is_timestamp(kind) and table.metadata.num_columns == len(table.schema_arrow):
         spans = [table.metadata.row_group(group).column(place).statistics for group in groups]
         first, last = (time.replace(tzinfo=UTC) for time in period)
@@ -261,9 +265,9 @@ def _times(column: pa.ChunkedArray, where: str) -> np.ndarray:
         raise UserError(f"{where}: times are of type {kind}; allowed: times, or texts such as 2020-01-31T06:00")
     # Few texts stand for many rows.
     coded = column.combine_chunks().dictionary_encode()
-    known = np.array([_time(text, where) for text in coded.dictionary.to_pylist()] or ["NaT"], dtype="datetime64[us]")
-    places = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return np.where(places < 0, np.datetime64("NaT"), known[places])
+    known: list[np.datetime64] = [np.datetime64(_time(text, where), "us") for text in coded.dictionary.to_pylist()]
+    known.append(np.datetime64("NaT", "us"))  # for those that are missing
+    return np.array(known)[coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
 
 
 def _time(text: str, where: str) -> datetime:
@@ -306,8 +310,8 @@ def _tidy(
             which = slice(None) if units is None else units[rows] == unit
             said = told.units_for(name, param) or unit or param.units
             part[which] = convert(values[rows[which]], said, param, f"{where}: {name}")
-        if param.name in found:
-            rows, part = (np.concatenate(pair) for pair in zip(found[param.name], (rows, part), strict=True))
+        if param.name in found:  # under another name
+            rows, part = np.concatenate([found[param.name][0], rows]), np.concatenate([found[param.name][1], part])
         found[param.name] = (rows, part)
     return found
 

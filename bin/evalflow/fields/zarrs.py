@@ -54,8 +54,9 @@ class ZarrVariable:
     def _fillings(self) -> list[Any]:
         """Return the values that stand for missing ones, NaN excepted.
 
-        xarray writes `_FillValue` as an attribute in version 3 (floats as base64), and as the array's fill value in version 2.
-        There a fill value of 0 is what arrays have whose writer thought of none: dry or freezing places are not missing.
+        xarray writes `_FillValue` as an attribute in version 3 (floats as base64), and as the
+        array's fill value in version 2. There a fill value of 0 is what arrays have whose writer
+        thought of none: dry or freezing places are not missing.
         """
         found = [self.attrs[key] for key in ("_FillValue", "missing_value") if self.attrs.get(key) is not None]
         found = [np.frombuffer(base64.b64decode(one), self.dtype)[0] if isinstance(one, str) else one for one in found]
@@ -82,7 +83,7 @@ def open_zarr(path: Path | str) -> Arrays:
     variables = {}
     for name, array in arrays.items():
         attrs = dict(array.attrs)
-        dims = attrs.pop("_ARRAY_DIMENSIONS", None) or getattr(array.metadata, "dimension_names", None) or ()
+        dims: Any = attrs.pop("_ARRAY_DIMENSIONS", None) or getattr(array.metadata, "dimension_names", None) or ()
         if len(dims) == array.ndim:
             variables[name] = ZarrVariable(name, tuple(dims), array.shape, array.dtype, attrs, str(path), array)
     return Arrays(str(path), variables, dict(group.attrs))

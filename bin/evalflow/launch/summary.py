@@ -44,7 +44,7 @@ def make_summary(plan: Plan, cost: dict | None = None, made_twice: dict | None =
         state = _state(env.complete, sealed is not None, env.needed, "built")
         known = {"image_id": (sealed or {}).get("image_id"), "warnings": (sealed or {}).get("warnings", [])}
         environments.append({"env_id": env.env_id, "state": state, **known})
-    labels = {entry.run_id: entry.label for entry in (*plan.runs, *plan.external)}
+    labels = plan.labels
     digests = {run.run_id: run.spec.sha256 for run in plan.runs}
     wanted = {(task.run_id, init_time) for task in plan.tasks for init_time in task.init_times}
     forecasts: dict[str, dict] = {

@@ -12,8 +12,7 @@ def _table(rows: list[tuple[str, ...]]) -> list[str]:
 
 def describe_plan(plan: Plan) -> str:
     """Return the plan as text for people."""
-    participants = [*plan.runs, *plan.external]
-    done = {run.run_id: 0 for run in participants}
+    done = dict.fromkeys(plan.labels, 0)
     for entry in plan.forecasts:
         done[entry.run_id] += entry.complete
     total = len(plan.init_times)
@@ -32,13 +31,14 @@ def describe_plan(plan: Plan) -> str:
             (env.env_id, states[env.complete] if env.needed or env.complete else "not needed") for env in plan.envs
         ]
         lines += [*_table(rows), ""]
-    if participants:
+    if plan.labels:
         rows = [("run", "label", "forecasts stored")]
-        rows += [(run.run_id, run.label, f"{done[run.run_id]} of {total}") for run in participants]
+        rows += [(run_id, label, f"{done[run_id]} of {total}") for run_id, label in plan.labels.items()]
         lines += [*_table(rows), ""]
-    if plan.baselines:
+    baselines = [source for source in plan.verification.sources if source.kind == "baseline"]
+    if baselines:
         rows = [("baseline", "label", "root")]
-        rows += [(entry.baseline_id, entry.label, entry.root) for entry in plan.baselines]
+        rows += [(entry.source_id, entry.label, entry.builtin or entry.root or "") for entry in baselines]
         lines += [*_table(rows), ""]
     lines += [f"warning: {warning}" for warning in plan.warnings]
     return "\n".join(lines).rstrip()

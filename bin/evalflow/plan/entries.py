@@ -1,26 +1,19 @@
-"""The entries of a plan: environments, runs, forecasts made elsewhere, baselines."""
+"""What the plan says of environments and runs, and which forecasts made elsewhere are there."""
 
 import glob
 import os
 from pathlib import Path
 
-from evalflow.config.runs import ForecastsConfig
-from evalflow.digests import digest, file_digest
+from evalflow.digests import file_digest
 from evalflow.environment.spec import EnvironmentSpec
 from evalflow.host import target_platform
 from evalflow.identity import (
-    ID_LENGTH,
     RECIPE_VERSION,
     Run,
-    baseline_identity,
-    canonical_path,
-    forecasts_identity,
-    refuse_collision,
 )
 from evalflow.inference.spec import Resources, RunSpec
-from evalflow.plan.experiment import Experiment
-from evalflow.plan.model import BaselineEntry, ExternalEntry, TruthEntry
 from evalflow.store.layout import environment_folder, images_folder, init_time_of, run_folder
+from evalflow.verification.spec import SourceEntry
 from evalflow.yamlio import dump_yaml
 
 
@@ -77,57 +70,15 @@ def run_spec(run: Run, data: Path, code: str) -> RunSpec:
     )
 
 
-def _external_entry(config: ForecastsConfig, experiment: Experiment) -> ExternalEntry:
-    identity = forecasts_identity(config, experiment.lookup)
-    return ExternalEntry(
-        run_id=f"forecasts-{digest(identity)[:ID_LENGTH]}",
-        label=config.label,
-        sha256=digest(identity),
-        identity=identity,
-        root=identity["root"],
-        pattern=config.pattern,
-        lead_times=config.lead_times(),
-    )
+def find_external(source: SourceEntry, init_times: list[str]) -> dict[str, bool]:
+    """Return init_time → whether there are files, not all of them empty, of a source whose forecasts were made elsewhere.
 
-
-def external_entries(experiment: Experiment) -> list[ExternalEntry]:
-    """Return the entries of forecasts made elsewhere; what is named twice is one."""
-    entries: dict[str, ExternalEntry] = {}
-    for kind, config in experiment.config.participants():
-        if kind == "forecasts":
-            entry = _external_entry(config, experiment)
-            present = entries.setdefault(entry.run_id, entry)
-            refuse_collision(entry.run_id, present.identity, entry.identity)
-    return list(entries.values())
-
-
-def find_external(entry: ExternalEntry, init_times: list[str]) -> dict[str, bool]:
-    """Return init_time → whether there are files of this forecast made elsewhere, none of them empty alone."""
+    Of one store for all init times, what it has shows when it is read: here it is there or not.
+    """
+    if source.pattern is None:
+        return dict.fromkeys(init_times, os.path.exists(source.root))
     found = {}
     for init_time in init_times:
-        files = glob.iglob(init_time_of(init_time).strftime(entry.pattern), root_dir=entry.root)
-        found[init_time] = any(os.path.getsize(f"{entry.root}/{name}") > 0 for name in files)
+        files = glob.iglob(init_time_of(init_time).strftime(source.pattern), root_dir=source.root)
+        found[init_time] = any(os.path.getsize(f"{source.root}/{name}") > 0 for name in files)
     return found
-
-
-def baseline_entries(experiment: Experiment) -> list[BaselineEntry]:
-    """Return the entries of baselines; one that is named twice is one."""
-    entries: dict[str, BaselineEntry] = {}
-    for baseline in experiment.config.baselines():
-        identity = baseline_identity(baseline, experiment.lookup)
-        entry = BaselineEntry(
-            baseline_id=f"baseline-{digest(identity)[:ID_LENGTH]}",
-            label=baseline.label,
-            sha256=digest(identity),
-            root=identity["root"],
-            steps=baseline.steps,
-            member=baseline.member,
-        )
-        entries.setdefault(entry.baseline_id, entry)
-    return list(entries.values())
-
-
-def truth_entry(experiment: Experiment) -> TruthEntry | None:
-    """Return the entry of the truth, if there is one."""
-    truth = experiment.config.truth
-    return TruthEntry(label=truth.label, root=canonical_path(truth.root, experiment.lookup)) if truth else None

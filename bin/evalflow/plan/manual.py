@@ -7,21 +7,30 @@ from evalflow.documents import Document
 from evalflow.environment.spec import EnvironmentSpec
 from evalflow.inference.spec import Resources, RunSpec
 from evalflow.plan.model import (
-    BaselineEntry,
     EnvironmentEntry,
-    ExternalEntry,
     ForecastEntry,
     InputEntry,
     JobResources,
     Plan,
     RunEntry,
     Task,
+)
+from evalflow.verification.spec import (
+    CaseEntry,
+    ComparingSpec,
+    GridFileEntry,
+    ReferenceSpec,
+    RegionEntry,
+    SignificanceSpec,
+    SourceEntry,
     TruthEntry,
+    VerificationSpec,
 )
 
 _MODELS = (
-    Plan, EnvironmentEntry, EnvironmentSpec, RunEntry, RunSpec, Resources, ExternalEntry, BaselineEntry, TruthEntry,
-    ForecastEntry, Task, JobResources, InputEntry,
+    Plan, EnvironmentEntry, EnvironmentSpec, RunEntry, RunSpec, Resources, ForecastEntry, Task,
+    JobResources, InputEntry, VerificationSpec, SourceEntry, ReferenceSpec, TruthEntry, GridFileEntry, RegionEntry, CaseEntry,
+    ComparingSpec, SignificanceSpec,
 )  # fmt: skip
 
 

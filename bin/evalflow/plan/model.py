@@ -1,13 +1,14 @@
 """What a plan holds. Every script that reads one validates it; docs/output.md has the table of it."""
 
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field
 
 from evalflow.documents import Document
 from evalflow.environment.spec import EnvironmentSpec
 from evalflow.inference.spec import RunSpec
+from evalflow.plan.options import MAKES_FORECASTS, VERIFIES
+from evalflow.verification.spec import SourceEntry, VerificationSpec
 
 
 class JobResources(Document):
@@ -52,40 +53,10 @@ class RunEntry(Document):
     spec: RunSpec = Field(description="What its steps work from.")
 
 
-class ExternalEntry(Document):
-    """Forecasts that were made elsewhere."""
-
-    run_id: str = Field(description="Name, `forecasts-{hash}`.")
-    label: str = Field(description="Name for people.")
-    sha256: str = Field(description="Full digest of `identity`.")
-    identity: dict[str, Any] = Field(description="Exactly what the name was hashed from.")
-    root: str = Field(description="Folder or store that holds them.")
-    pattern: str = Field(description="Path of one forecast's files below root.")
-    lead_times: list[int] = Field(description="Lead times in hours.")
-
-
-class BaselineEntry(Document):
-    """A baseline."""
-
-    baseline_id: str = Field(description="Name, `baseline-{hash}`.")
-    label: str = Field(description="Name for people.")
-    sha256: str = Field(description="Full digest of what the name was hashed from.")
-    root: str = Field(description="Folder that holds it.")
-    steps: str = Field(description="Lead times, start/end/step.")
-    member: str = Field(description="Ensemble member.")
-
-
-class TruthEntry(Document):
-    """What forecasts are verified against."""
-
-    label: str = Field(description="Name for people.")
-    root: str = Field(description="Where it is.")
-
-
 class ForecastEntry(Document):
     """A forecast, made or not."""
 
-    run_id: str = Field(description="Its run.")
+    run_id: str = Field(description="Its run, or its source where it was made elsewhere.")
     init_time: str = Field(description="`YYYYmmddHHMM`, UTC.")
     complete: bool = Field(description="Whether it is there.")
 
@@ -123,17 +94,31 @@ class Plan(Document):
     project: Path = Field(description="The checkout of evalflow.")
     envs: list[EnvironmentEntry] = Field(description="Environments.")
     runs: list[RunEntry] = Field(description="Models to run, dependencies before those that need them.")
-    external: list[ExternalEntry] = Field(description="Forecasts made elsewhere.")
-    baselines: list[BaselineEntry] = Field(description="Baselines.")
-    truth: TruthEntry | None = Field(None, description="The truth.")
     init_times: list[str] = Field(description="`YYYYmmddHHMM`, UTC.")
     inits_at_once: int = Field(description="Forecasts that a task makes at a time.")
     forecasts: list[ForecastEntry] = Field(description="Every forecast of every run, made or not.")
     tasks: list[Task] = Field(description="What is left to do, packed.")
     inputs: list[InputEntry] = Field(description="Stored forecasts that downscalers read.")
+    verification: VerificationSpec = Field(description="What is verified, against what, and how.")
     warnings: list[str] = Field(description="What was found damaged, missing or without meaning.")
+
+    @property
+    def external(self) -> list[SourceEntry]:
+        """Forecasts that were made elsewhere, which are looked for like those of runs."""
+        return [source for source in self.verification.sources if source.kind == "forecasts"]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Label of each run, and of each source whose forecasts were made elsewhere."""
+        runs = {run.run_id: run.label for run in self.runs}
+        return runs | {source.source_id: source.label for source in self.external}
 
     @property
     def makes_forecasts(self) -> bool:
         """Whether the launch is to make the forecasts that are missing."""
-        return self.target in {"forecasts", "experiment"}
+        return self.target in MAKES_FORECASTS
+
+    @property
+    def verifies(self) -> bool:
+        """Whether the launch is to verify something."""
+        return self.target in VERIFIES and bool(self.verification.truths)

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-TARGETS = ("environments", "forecasts", "experiment", "sandbox")
+TARGETS = ("environments", "forecasts", "verification", "experiment", "sandbox")
+MAKES_FORECASTS = ("forecasts", "verification", "experiment")
+VERIFIES = ("verification", "experiment")
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Options:
     stub : whether to plan a stub run, whose empty files go to a store of their own
     gpus : GPUs of a forecast's job where neither its run nor the config's profile says it
     max_gpus : GPUs in use at a time; None means what the config's profile says
+    grids : a site's list of grids whose messages carry no coordinates
     """
 
     outdir: Path | None
@@ -34,3 +37,4 @@ class Options:
     stub: bool = False
     gpus: int = 0
     max_gpus: int | None = None
+    grids: Path | None = None

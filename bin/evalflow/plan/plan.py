@@ -10,21 +10,20 @@ from evalflow import __version__
 from evalflow.digests import digest
 from evalflow.lookup import PROJECT
 from evalflow.plan.entries import (
-    baseline_entries,
     environment_spec,
-    external_entries,
     find_external,
     run_spec,
-    truth_entry,
 )
 from evalflow.plan.experiment import Experiment, read_experiment
-from evalflow.plan.model import EnvironmentEntry, ExternalEntry, ForecastEntry, InputEntry, Plan, RunEntry, Task
-from evalflow.plan.options import Options
+from evalflow.plan.model import EnvironmentEntry, ForecastEntry, InputEntry, Plan, RunEntry, Task
+from evalflow.plan.options import MAKES_FORECASTS, Options
 from evalflow.plan.resources import build_resources, describe_unused, run_resources
 from evalflow.plan.stored import FoundEnvironment, Stored
 from evalflow.plan.tasks import plan_tasks, with_resources
+from evalflow.plan.verification import verification_spec
 from evalflow.store.files import write_over
 from evalflow.store.layout import forecast_folder
+from evalflow.verification.spec import SourceEntry, VerificationSpec
 
 
 def code_digest() -> str:
@@ -52,7 +51,7 @@ class _Found:
     warnings: list[str]
 
 
-def _look(experiment: Experiment, external: list[ExternalEntry], options: Options) -> _Found:
+def _look(experiment: Experiment, external: list[SourceEntry], options: Options) -> _Found:
     stored, init_times = Stored(experiment.data, options), experiment.init_times
     forecasts = {
         run_id: dict(zip(init_times, stored.check_forecasts(run, init_times), strict=True))
@@ -62,19 +61,19 @@ def _look(experiment: Experiment, external: list[ExternalEntry], options: Option
         env_id: stored.check_environment(env_id, sharing[0], all(run.config.squash_venv for run in sharing))
         for env_id, sharing in experiment.envs.items()
     }
-    elsewhere = {entry.run_id: find_external(entry, init_times) for entry in external}
-    for entry in external:
-        lacking = [init_time for init_time, there in elsewhere[entry.run_id].items() if not there]
+    elsewhere = {source.source_id: find_external(source, init_times) for source in external}
+    for source in external:
+        lacking = [init_time for init_time, there in elsewhere[source.source_id].items() if not there]
         if lacking:
-            where = f"{entry.root}/{entry.pattern}"
+            where = f"{source.root}/{source.pattern}" if source.pattern else source.root
             stored.warnings.append(
-                f"{entry.run_id} ({entry.label}): no file {where} for {len(lacking)} init times, the first {lacking[0]}"
+                f"{source.source_id} ({source.label}): no file {where} for {len(lacking)} init times, the first {lacking[0]}"
             )
     return _Found(envs, forecasts, elsewhere, stored.warnings)
 
 
 def _decide_tasks(experiment: Experiment, found: _Found, options: Options) -> list[Task]:
-    if options.target not in {"forecasts", "experiment"}:
+    if options.target not in MAKES_FORECASTS:
         return []
     profile = experiment.config.profile
     resources = {run_id: run_resources(run.config, profile, options.gpus) for run_id, run in experiment.runs.items()}
@@ -129,13 +128,22 @@ def _input_entries(experiment: Experiment, found: _Found, tasks: list[Task]) -> 
     ]
 
 
+def _awaiting(verification: VerificationSpec, found: _Found, tasks: list[Task]) -> VerificationSpec:
+    """Say which forecasts this launch is to make: what verifies them waits for them."""
+    awaited: dict[str, list[str]] = {}
+    for task in tasks:
+        awaited.setdefault(task.run_id, []).extend(task.init_times)
+    unseen = [run_id for run_id in awaited if not any(found.forecasts[run_id].values())]
+    return verification.model_copy(update={"awaited": awaited, "unseen": unseen})
+
+
 def _warnings(experiment: Experiment, found: _Found, options: Options) -> list[str]:
     warnings = list(found.warnings)
     if options.inits_at_once > options.inits_per_task:
         warnings.append(
             f"--inits_at_once {options.inits_at_once}: no task has more than --inits_per_task {options.inits_per_task}"
         )
-    return warnings + describe_unused(experiment.config)
+    return warnings + experiment.config.warnings() + describe_unused(experiment.config)
 
 
 def make_plan(config_path: Path, options: Options) -> Plan:
@@ -147,7 +155,8 @@ def make_plan(config_path: Path, options: Options) -> Plan:
         Where the config is wrong, something that it points at is missing, or two things would share an id.
     """
     experiment = read_experiment(config_path, options)
-    external = external_entries(experiment)
+    verification = verification_spec(experiment, options)
+    external = [source for source in verification.sources if source.kind == "forecasts"]
     found = _look(experiment, external, options)
     tasks = _decide_tasks(experiment, found, options)
     if options.target == "sandbox":
@@ -166,9 +175,6 @@ def make_plan(config_path: Path, options: Options) -> Plan:
         project=PROJECT,
         envs=_environment_entries(experiment, found, busy, options),
         runs=_run_entries(experiment, busy, options),
-        external=external,
-        baselines=baseline_entries(experiment),
-        truth=truth_entry(experiment),
         init_times=experiment.init_times,
         inits_at_once=options.inits_at_once,
         forecasts=[
@@ -178,10 +184,13 @@ def make_plan(config_path: Path, options: Options) -> Plan:
         ],
         tasks=tasks,
         inputs=_input_entries(experiment, found, tasks),
+        verification=_awaiting(verification, found, tasks),
         warnings=_warnings(experiment, found, options),
     )
 
 
 def write_plan(plan: Plan, path: Path) -> None:
-    """Write the plan, whole or not at all."""
+    """Write the plan, whole or not at all, and beside it, where something is to be verified, `verification.json`."""
     write_over(path, plan.to_json(indent=1) + "\n")
+    if plan.verifies:
+        write_over(path.with_name("verification.json"), plan.verification.to_json(indent=1) + "\n")

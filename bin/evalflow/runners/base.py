@@ -26,8 +26,8 @@ class ForecastRequest:
     config: Path
     output: Path
     init_time: str
-    lead_times: list[int]
-    step: int
+    lead_times: list[int | float]
+    step: int | float
     command: list[str] = field(default_factory=list)
     python: str = "python"
     forecaster: str = ""

@@ -1,7 +1,8 @@
-"""From the sums of many init times to scores and their differences, per stratum, lead time and region, with intervals.
+"""From the sums of many init times to scores and their differences, with intervals.
 
-All sources of one call are compared on one sample: the pairs that `use` allows and for which all of them have data. What makes a
-score undefined in one source at one init time (a correlation where no rain fell) leaves this init time out for all of them.
+All sources of one call are compared on one sample: the pairs that `use` allows and for which all of
+them have data. What makes a score undefined in one source at one init time (a correlation where no
+rain fell) leaves this init time out for all of them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +18,7 @@ from evalflow.scores.strata import Stratum
 from evalflow.scores.table import GROUPS, METRICS, MIN_EVENTS, Metric
 
 _STEP = 1e-100
-"""Step along the imaginary axis: its square is 0 beside any number, so derivatives have no rounding error."""
+"""Step along the imaginary axis: its square is 0 beside any number, so nothing is rounded."""
 
 _ABOUT_ZERO = 1e-12
 """A difference below this part of the scores is what rounding leaves of equal ones."""
@@ -25,7 +26,7 @@ _ABOUT_ZERO = 1e-12
 
 @dataclass(frozen=True)
 class Significance:
-    """What counts as significant: the level of tests and intervals, and the fewest days that tell anything."""
+    """What is significant: the level of tests and intervals, the fewest days that tell anything."""
 
     level: float = 0.05
     min_days: int = 10
@@ -33,9 +34,10 @@ class Significance:
 
 @dataclass(frozen=True)
 class Differences:
-    """Differences of all sources to one of them, [sources, scores, leads, regions]; NaN where undefined.
+    """Differences of all sources to one of them: arrays [sources, scores, leads, regions].
 
-    Of metrics that are best near a value (BIAS, FBI, ACTIVITY) it is the distances from this value that are compared.
+    What is undefined is NaN. Of metrics that are best near 0 or 1 (BIAS, FBI, ACTIVITY) it is the
+    distances from there that are compared.
 
     Attributes
     ----------
@@ -46,13 +48,15 @@ class Differences:
     relative
         In percent of the reference; NaN where the reference does not differ from 0.
     lower, upper, p
-        Interval, and p value of "there is no difference"; NaN with fewer days than `Significance.min_days`.
+        Interval, and p value of "there is no difference"; NaN with fewer days than
+        `Significance.min_days`.
     gain
         1: the source is better, −1: worse, 0: equal, undefined, or neither direction is better.
     detectable
         The smallest true difference that these days show with a chance of `intervals.POWER`.
     days_needed
-        How many more days would show the difference with that chance, were it the true one; 0 where it is significant.
+        How many more days would show the difference with that chance, were it the true one; 0 where
+        it is significant.
     """
 
     reference: int
@@ -68,7 +72,7 @@ class Differences:
 
 @dataclass(frozen=True)
 class Block:
-    """Scores of one param and stratum that are computed from one kind of sums: a group, a threshold or a scale.
+    """Scores of one param and stratum from one kind of sums: a group, a threshold or a scale.
 
     Attributes
     ----------
@@ -77,13 +81,15 @@ class Block:
     regions
         What the axis "regions" holds: all, or that of the case.
     value, lower, upper
-        [sources, scores, leads, regions]; NaN where undefined, and intervals with fewer than `Significance.min_days` days.
+        [sources, scores, leads, regions]; NaN where undefined, and intervals with fewer than
+        `Significance.min_days` days.
     inits, days
         Number of init times and of days with data, [leads, regions].
     pairs
         Number of pairs of forecast and truth, [sources, leads, regions].
     means
-        The mean sums that the scores are made of, [sources, sums, leads, regions], named `GROUPS[group]`; for box averages dd.
+        The mean sums that the scores are made of, [sources, sums, leads, regions], named
+        `GROUPS[group]`; for box averages dd.
     """
 
     stratum: Stratum
@@ -138,7 +144,10 @@ def aggregate(
 
 
 def _statistics(series: Sequence[Series], score: Score) -> list[NDArray[np.float64]]:
-    """Return what each init time of each source gives to a kind of sums, NaN where undefined, [inits, sums, leads, regions]."""
+    """Return what each init time gives to a kind of sums, [inits, sums, leads, regions] per source.
+
+    What is undefined is NaN.
+    """
     group = METRICS[score.metric].group
     if score.scale:
         return [one.box_means(score.scale) for one in series]
@@ -158,7 +167,10 @@ def _statistics(series: Sequence[Series], score: Score) -> list[NDArray[np.float
 
 
 def has_anomalies(series: Sequence[Series]) -> bool:
-    """Return whether all sources have anomalies from a climatology. Then activity is of them, else of the fields."""
+    """Return whether all sources have anomalies from a climatology.
+
+    Then activity is of the anomalies, else of the fields.
+    """
     return all(one.anomalies.any() for one in series)
 
 
@@ -184,11 +196,11 @@ class _Comparison:
         self.pairs = [one.pairs * self.valid for one in series]
         threshold = first.threshold
         self.events = [one.tables[threshold][:, 4] * self.valid for one in series] if threshold else None
-        self.day = np.array(self.axes.init_times, "datetime64[D]").astype(np.int64)
+        self.day = self.axes.inits.astype("datetime64[D]").astype(np.int64)
 
     def block(self, stratum: Stratum) -> Block | None:
         """Return the scores of a stratum, None where it holds no data."""
-        held = stratum.holds(self.axes.init_times, self.axes.lead_times)
+        held = stratum.holds(self.axes.inits, self.axes.leads)
         regions = [stratum.case.region] if stratum.case else list(self.axes.regions)
         columns = np.array([self.axes.regions.index(name) for name in regions])
         if not (self.valid[:, :, columns] & held[:, :, None]).any():
@@ -237,7 +249,12 @@ class _Comparison:
         return _map(block, lambda array: array.reshape(*array.shape[:-1], *shape))
 
     def _values(self, means: list[NDArray], coefficients: list[NDArray]) -> tuple[NDArray, NDArray]:
-        """Return the scores [sources, scores, cells] and their cosine coefficients [sources, ν, scores, cells]."""
+        """Return scores and their cosine coefficients.
+
+        Returns
+        -------
+        [sources, scores, cells] and [sources, ν, scores, cells].
+        """
         values, influences = [], []
         for mean, coefficient in zip(means, coefficients, strict=True):
             for score in self.scores:
@@ -251,7 +268,12 @@ class _Comparison:
         return np.stack(values).reshape(*shape, -1), influence
 
     def _errors(self, influence: NDArray, evidence: intervals.Evidence) -> tuple[NDArray, NDArray]:
-        """Return standard errors [sources, scores, cells] and critical t values [cells], NaN with too few days."""
+        """Return standard errors, NaN with too few days, and critical t values.
+
+        Returns
+        -------
+        [sources, scores, cells] and [cells].
+        """
         error = np.sqrt((influence**2).sum(axis=1))
         few = evidence.days < self.significance.min_days
         return np.where(few, np.nan, error), intervals.critical(evidence.nu, self.significance.level)
@@ -263,9 +285,9 @@ class _Comparison:
         level = self.significance.level
         metrics = [METRICS[score.metric] for score in self.scores]
         distance = np.stack([metric.distance(value[:, number]) for number, metric in enumerate(metrics)], axis=1)
-        near = np.array([metric.better == "near" for metric in metrics])
-        best = np.array([metric.best or 0.0 for metric in metrics])
-        side = np.where(near[:, None], np.sign(value - best[:, None]), 1.0)
+        # A bias of −1 K that rises comes nearer to 0.
+        target = np.array([-np.inf if metric.target is None else metric.target for metric in metrics])
+        side = np.sign(value - target[:, None])
         influence = influence * side[:, None]
         others = np.arange(len(value)) != reference
         difference = np.where(others[:, None, None], distance - distance[reference], np.nan)
@@ -316,7 +338,7 @@ def _map(block, function):
 
 
 def _join(parts: list[Block], order: NDArray) -> Block:
-    """Return one block from blocks of some lead times each; `order` puts their lead times into order."""
+    """Return one block from blocks of some lead times each, which `order` puts into order."""
     if len(parts) == 1:
         return parts[0]
 

@@ -8,19 +8,20 @@ from numpy.typing import ArrayLike, NDArray
 _KM_PER_DEGREE = 6371.0 * np.pi / 180
 
 MIN_SPACINGS = 3
-"""A scale below so many spacings of the points is left out: its boxes would hold few points or one."""
+"""A scale below so many spacings of the points is left out: its boxes would hold few points."""
 
 
 def usable_scales(scales: Iterable[float], spacing: float) -> list[float]:
-    """Return the scales (km) that are not below MIN_SPACINGS spacings (km) of the points, in rising order."""
+    """Return the scales (km), rising, that are not below MIN_SPACINGS spacings (km) of points."""
     return sorted(scale for scale in set(scales) if scale >= MIN_SPACINGS * spacing)
 
 
 def cut_boxes(latitudes: ArrayLike, longitudes: ArrayLike, scale: float) -> NDArray[np.intp]:
     """Return, for each point, the number of the box of about `scale` × `scale` km that it lies in.
 
-    The sphere is cut into rows of one height, and each row into boxes of one width, so that a whole number of rows and of boxes
-    fits. Boxes depend on the scale alone: neither on the domain nor on regions.
+    The sphere is cut into rows of one height, and each row into boxes of one width, so that a whole
+    number of rows and of boxes fits. Boxes depend on the scale alone: neither on the domain nor on
+    regions.
 
     Parameters
     ----------

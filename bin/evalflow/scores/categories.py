@@ -1,7 +1,8 @@
-"""Joint histograms of threshold categories: every contingency table of the thresholds is a sum of their cells.
+"""Joint histograms of threshold categories: every contingency table is a sum of their cells.
 
-m values make 2m + 1 categories: below the first, equal to it, between the first and the second, equal to the second, … above
-the last. So all six operators are exact, and what counts as equal is decided in one place.
+m values make 2m + 1 categories: below the first, equal to it, between the first and the second,
+equal to the second, … above the last. So all six operators are exact, and what counts as equal is
+decided in one place.
 """
 
 from collections.abc import Sequence
@@ -14,12 +15,12 @@ from evalflow.errors import UserError
 from evalflow.scores.names import Threshold
 
 EQUAL = 1e-6
-"""Part of a threshold within which a float32 value is equal to it, where half its packing step is not more."""
+"""A float32 value that is off by this part of a threshold is equal to it."""
 
 
 @dataclass(frozen=True)
 class Categories:
-    """The values of a param's thresholds, and the packing steps of the fields that are sorted into their categories.
+    """The values of a param's thresholds, and the packing steps of the fields.
 
     Attributes
     ----------
@@ -44,7 +45,7 @@ class Categories:
         return 2 * len(self.values) + 1
 
     def joint(self, forecast: NDArray, truth: NDArray) -> NDArray[np.intp]:
-        """Return the cell of the joint histogram of each point: category of the forecast × count + that of the truth."""
+        """Return the cell of each point: category of the forecast × count + that of the truth."""
         cell = _category(forecast, self.values, self.steps[0]).astype(np.intp)
         cell *= self.count
         cell += _category(truth, self.values, self.steps[1])
@@ -57,7 +58,7 @@ def values_of(thresholds: Sequence[Threshold]) -> tuple[float, ...]:
 
 
 def _category(field: NDArray, values: tuple[float, ...], step: float) -> NDArray[np.uint8]:
-    """Return the category of each point. For tens of edges, comparing all is faster than a search."""
+    """Return the category of each point. Comparing tens of edges is faster than a search."""
     category = np.zeros(field.shape, np.uint8)
     passed = np.empty(field.shape, bool)
     for lower, upper in zip(*_edges(values, step), strict=True):
@@ -67,7 +68,10 @@ def _category(field: NDArray, values: tuple[float, ...], step: float) -> NDArray
 
 
 def _edges(values: tuple[float, ...], step: float) -> tuple[NDArray, NDArray]:
-    """Return the least and the greatest value that are equal to each threshold, halfway to the next one at most."""
+    """Return the least and the greatest value that are equal to each threshold.
+
+    They go halfway to the next threshold at most.
+    """
     exact = np.asarray(values)
     within = np.maximum(step / 2, EQUAL * np.abs(exact))
     halfway = (exact[1:] + exact[:-1]) / 2
@@ -91,7 +95,7 @@ def event_cells(threshold: Threshold, values: tuple[float, ...]) -> NDArray[np.b
 
 
 def table_cells(threshold: Threshold, values: tuple[float, ...]) -> NDArray[np.float64]:
-    """Return the cells of the joint histogram that add up to hits, false alarms, misses and correct negatives, [4, cells]."""
+    """Return which cells add up to hits, false alarms, misses and correct negatives, [4, cells]."""
     event = event_cells(threshold, values)
     parts = [np.outer(event, event), np.outer(event, ~event), np.outer(~event, event), np.outer(~event, ~event)]
     return np.array([part.ravel() for part in parts], np.float64)

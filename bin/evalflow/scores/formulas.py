@@ -1,17 +1,19 @@
 """The formulas of the scores: functions of mean sums, for arrays of any shape.
 
-Every formula also takes complex arrays: `aggregate` finds its derivatives by a step along the imaginary axis, which is exact
-to machine precision. So a formula takes no absolute value and compares real parts only. What is undefined is NaN.
+Every formula also takes complex arrays: `aggregate` finds its derivatives by a step along the
+imaginary axis, which is exact to machine precision. So a formula takes no absolute value and
+compares real parts only. What is undefined is NaN.
 
-f and o are the means of forecast and truth, ff and oo those of their squares, dd of the squared error, vf and vo the variances
-of the two fields. a, b, c and d are counts: hits, false alarms, misses, correct negatives.
+f and o are the means of forecast and truth, ff and oo those of their squares, dd of the squared
+error, vf and vo the variances of the two fields. a, b, c and d are counts: hits, false alarms,
+misses, correct negatives.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 ROUNDING = 1e-12
-"""A variance below this part of the mean square is what rounding leaves of a field that is constant."""
+"""A variance below this part of the mean square is what rounding leaves of a constant field."""
 
 
 def variance(mean: ArrayLike, mean_square: ArrayLike) -> NDArray:
@@ -63,7 +65,8 @@ def mse_spread(f: NDArray, o: NDArray, ff: NDArray, oo: NDArray) -> NDArray:
 
 def mse_corr(f: NDArray, o: NDArray, ff: NDArray, oo: NDArray, dd: NDArray) -> NDArray:
     """Return the part of MSE that comes from a correlation below 1."""
-    # 2 σf σo (1 − r) is what the variance of the error holds beyond (σf − σo)². This form keeps its digits where r is near 1.
+    # 2 σf σo (1 − r) is what the variance of the error holds beyond (σf − σo)². This form keeps its
+    # digits where r is near 1.
     left = variance(f - o, dd) - mse_spread(f, o, ff, oo)
     return np.where(np.real(left) < 0, 0, left)
 
@@ -87,8 +90,10 @@ def root_ratio(vf: NDArray, vo: NDArray) -> NDArray:
 
 def ets(a: NDArray, b: NDArray, c: NDArray, d: NDArray) -> NDArray:
     """Return the equitable threat score."""
-    by_chance = ratio((a + b) * (a + c), a + b + c + d)
-    return ratio(a - by_chance, a + b + c - by_chance)
+    # This is (a − aᵣ) / (a + b + c − aᵣ) times n. Where all points are hits, it is 0 / 0 in floating
+    # point too, whatever their weights are.
+    beyond_chance = a * d - b * c
+    return ratio(beyond_chance, beyond_chance + (b + c) * (a + b + c + d))
 
 
 def fbi(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
@@ -127,7 +132,7 @@ def pss(a: NDArray, b: NDArray, c: NDArray, d: NDArray) -> NDArray:
 
 
 def sedi(a: NDArray, b: NDArray, c: NDArray, d: NDArray) -> NDArray:
-    """Return the symmetric extremal dependence index, NaN where a count is 0: its logarithm is infinite."""
+    """Return the symmetric extremal dependence index, NaN where a count is 0: no logarithm."""
     empty = np.logical_or.reduce([np.real(count) == 0 for count in (a, b, c, d)])
     hits, misses = (np.log(np.where(empty, np.nan, ratio(part, a + c))) for part in (a, c))
     alarms, quiet = (np.log(np.where(empty, np.nan, ratio(part, b + d))) for part in (b, d))

@@ -1,9 +1,10 @@
 """How sure a score is: intervals and tests from the day-to-day variation of its sums.
 
-The unit of evidence is the day. What each init time adds to a score (its influence) is summed over the init times of a day. The
-long-run variance of these sums comes from the equal-weighted cosine estimator of Lazarus, Lewis, Stock & Watson 2018 (HAR
-inference: recommendations for practice, J. Bus. Econ. Stat. 36, 541–559): ν = max(⌊0.4 n^⅔⌋, 1) cosines for n days, and a t
-distribution with ν degrees of freedom. Days without data are left out and the gap is closed.
+The unit of evidence is the day. What each init time adds to a score (its influence) is summed over
+the init times of a day. The long-run variance of these sums comes from the equal-weighted cosine
+estimator of Lazarus, Lewis, Stock & Watson 2018 (HAR inference: recommendations for practice, J.
+Bus. Econ. Stat. 36, 541–559): ν = max(⌊0.4 n^⅔⌋, 1) cosines for n days, and a t distribution with ν
+degrees of freedom. Days without data are left out and the gap is closed.
 """
 
 from functools import cache
@@ -27,7 +28,10 @@ def degrees_of_freedom(days: ArrayLike) -> NDArray[np.int64]:
 
 @cache
 def cosines(days: int) -> NDArray[np.float64]:
-    """Return √(2/ν) times the first ν cosines over `days` days, [ν, days]: the squares of its products add up to n × variance."""
+    """Return √(2/ν) times the first ν cosines over some days, [ν, days].
+
+    The squares of their products with a series add up to its number of days × long-run variance.
+    """
     nu = int(degrees_of_freedom(days))
     angle = np.pi * (np.arange(days) + 0.5) / days
     return np.sqrt(2 / nu) * np.cos(np.arange(1, nu + 1)[:, None] * angle)
@@ -60,15 +64,14 @@ class Evidence:
         self.nu = degrees_of_freedom(self.days)
 
     def _by_day(self, values: NDArray) -> NDArray[np.float64]:
-        if not len(self._starts):
-            return np.zeros((0, *values.shape[1:]))
-        return np.add.reduceat(values, self._starts, axis=0)
+        # Where each init time has a day of its own, or there is none, there is nothing to add.
+        return values if len(self._starts) == len(values) else np.add.reduceat(values, self._starts, axis=0)
 
     def coefficients(self, values: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the cosine coefficients of the daily influence of mean sums.
 
-        The coefficients of a score are those of its sums times its derivatives; the root of the sum of their squares is its
-        standard error.
+        The coefficients of a score are those of its sums times its derivatives; the root of the sum
+        of their squares is its standard error.
 
         Parameters
         ----------
@@ -81,19 +84,23 @@ class Evidence:
         -------
         [ν, sums, cells], with 0 beyond the ν of a cell.
         """
-        influence = self._by_day(values) - self._inits_of_day[:, None] * mean
-        most = int(self.nu.max(initial=1))
-        result = np.zeros((most, *mean.shape))
+        of_day = self._by_day(values)
+        result = np.zeros((int(self.nu.max(initial=1)), *mean.shape))
         for cells in self._alike():
-            rows = np.flatnonzero(self._has_data[:, cells[0]])
-            if not len(rows):
+            days = np.flatnonzero(self._has_data[:, cells[0]])
+            if not len(days):
                 continue
-            part = influence if len(rows) == len(influence) else influence[rows]
-            part = part if len(cells) == mean.shape[1] else part[:, :, cells]
-            basis = cosines(len(rows)) / self.inits[cells[0]]
-            product = (basis @ part.reshape(len(rows), -1)).reshape(len(basis), mean.shape[0], len(cells))
-            # The same days may hold other numbers of init times.
-            result[: len(basis), :, cells] = product * (self.inits[cells[0]] / self.inits[cells])
+            all_cells = len(cells) == mean.shape[1]
+            sums = of_day if len(days) == len(of_day) else of_day[days]
+            sums = sums if all_cells else sums[:, :, cells]
+            inits = self._inits_of_day[np.ix_(days, cells)]
+            basis = cosines(len(days))
+            # The influence of a day is its sum less the mean of its init times; the mean is taken
+            # off after the product.
+            product = (basis @ sums.reshape(len(days), -1)).reshape(len(basis), len(mean), len(cells))
+            product -= (basis @ inits)[:, None] * mean[:, cells]
+            product /= self.inits[cells]
+            result[: len(basis), :, slice(None) if all_cells else cells] = product
         return result
 
     def _alike(self) -> list[NDArray[np.intp]]:
@@ -113,7 +120,7 @@ def standard_error(coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def critical(nu: ArrayLike, level: float) -> NDArray[np.float64]:
-    """Return the t value that is exceeded in size with probability `level`, for degrees of freedom."""
+    """Return the t value that chance exceeds, either way, with probability `level`."""
     return _lookup(nu, lambda one: special.stdtrit(one, 1 - level / 2))
 
 
@@ -126,9 +133,10 @@ def p_value(difference: ArrayLike, error: ArrayLike, nu: ArrayLike) -> NDArray[n
 
 
 def false_discovery_rates(p: ArrayLike) -> NDArray[np.float64]:
-    """Return the q values of Benjamini & Hochberg 1995 (J. R. Stat. Soc. B 57, 289–300) for all tests in `p`.
+    """Return the q values of the tests whose p values are given.
 
-    The tests with q ≤ r are those that their procedure finds at a false discovery rate of r. NaN is no test.
+    They are those of Benjamini & Hochberg 1995 (J. R. Stat. Soc. B 57, 289–300). The tests with q ≤
+    r are those that their procedure finds at a false discovery rate of r. NaN is no test.
     """
     p = np.asarray(p, float)
     q = np.full(p.shape, np.nan)
@@ -140,16 +148,17 @@ def false_discovery_rates(p: ArrayLike) -> NDArray[np.float64]:
 
 
 def detectable(error: ArrayLike, nu: ArrayLike, level: float) -> NDArray[np.float64]:
-    """Return the smallest true difference that the test finds with a chance of POWER, for standard errors."""
+    """Return the smallest true difference that the test finds with a chance of POWER."""
     return np.asarray(error) * _noncentrality(nu, level)
 
 
 def days_still_needed(
     difference: ArrayLike, error: ArrayLike, days: NDArray[np.int64], level: float
 ) -> NDArray[np.float64]:
-    """Return how many more days the test needs to find `difference`, were it the true one, with a chance of POWER.
+    """Return how many more days the test needs to find a difference with a chance of POWER.
 
-    0 where the difference is significant already, NaN where a century of days would not do.
+    The difference that was seen is taken for the true one. 0 where it is significant already, NaN
+    where a century of days would not do.
     """
     difference, error = np.abs(np.asarray(difference, float)), np.asarray(error, float)
     nu = degrees_of_freedom(days)
@@ -164,13 +173,13 @@ def days_still_needed(
 
 @cache
 def _found_after(level: float) -> NDArray[np.float64]:
-    """Return the difference that is found after 2, 3, … days with a chance of POWER, in long-run standard deviations."""
+    """Return the difference that is found after 2, 3, … days, in long-run standard deviations."""
     days = np.arange(2, _MOST_DAYS + 1)
     return np.minimum.accumulate(_noncentrality(degrees_of_freedom(days), level) / np.sqrt(days))
 
 
 def _noncentrality(nu: ArrayLike, level: float) -> NDArray[np.float64]:
-    """Return the true difference, in standard errors, that a t test finds with a chance of POWER."""
+    """Return the difference, in standard errors, that the test finds with a chance of POWER."""
     return _lookup(nu, lambda one: special.nctdtrinc(one, 1 - POWER, special.stdtrit(one, 1 - level / 2)))
 
 

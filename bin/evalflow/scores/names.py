@@ -15,13 +15,14 @@ _WORDS.update({"≥": "ge", "≤": "le", "=": "eq", "≠": "ne"})
 _NUMBER = r"[-+]?(?:\d+(?:[.p]\d*)?|[.p]\d+)(?:e[-+]?\d+)?"
 _THRESHOLD = re.compile(rf"(?:(gt|ge|lt|le|eq|ne)[_ ]|(>=|<=|==|!=|[><=≥≤≠])) *({_NUMBER})", re.IGNORECASE)
 _SCORE = re.compile(
-    r"([A-Za-z]\w*?)(?:_(\d+(?:[.p]\d+)?)km)?(?:_(?=(?:gt|ge|lt|le|eq|ne)_)|\s*(?=[><=!≥≤≠])|\s+|$)(.*)"
+    r"([A-Za-z]\w*?)(?:_(\d+(?:[.p]\d+)?)km)?(?:_(?=(?:gt|ge|lt|le|eq|ne)_)|\s*(?=[><=!≥≤≠])|\s+|$)(.*)",
+    re.IGNORECASE,
 )
 
 
 @dataclass(frozen=True, order=True)
 class Threshold:
-    """An event: the value of a param, in the param's unit, that is greater (less, …) than `value`."""
+    """An event: a value of the param, in its unit, that is greater (less, …) than `value`."""
 
     operator: str
     value: float
@@ -39,7 +40,7 @@ class Threshold:
 
     @property
     def name(self) -> str:
-        """The threshold as part of a name: `gt_0p1`. Whole numbers keep their decimal, as evalml writes them: `gt_5p0`."""
+        """The threshold as part of a name: `gt_0p1`, and `gt_5p0` as evalml writes it."""
         return f"{self.operator}_{float(self.value)!s}".replace(".", "p")
 
 
@@ -94,7 +95,7 @@ def parse_threshold(text: str) -> Threshold:
 
 
 def parse_score(text: str) -> Score:
-    """Return the score that a text names: `RMSE`, `ETS > 0.1`, `ETS_gt_0.1`, `ETS_gt_0p1`, `RMSE_50km`.
+    """Return the score that `RMSE`, `ETS > 0.1`, `ETS_gt_0.1`, `ETS_gt_0p1` or `RMSE_50km` names.
 
     A metric that needs a threshold and comes without one stands for all thresholds of its param.
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from evalflow.scores.names import Threshold
 from evalflow.scores.sums import ANOMALIES, MOMENTS, Cells, ParamSums, Sums
 
 _TABLE = 5
-"""Sums of weights of hits, false alarms, misses and correct negatives, and the number of observed events."""
+"""Weights of hits, false alarms, misses, correct negatives, and the number of observed events."""
 
 _MOST = 1 - 1e-12
 """Fisher's transform of a correlation of 1 is infinite: it is taken of this at most."""
@@ -47,20 +48,33 @@ class Wanted:
         ):
             raise ValueError("init times and lead times must rise")
 
+    @cached_property
+    def inits(self) -> NDArray[np.datetime64]:
+        """The init times as an array."""
+        return np.array(self.init_times, "datetime64[s]")
+
+    @cached_property
+    def leads(self) -> NDArray[np.timedelta64]:
+        """The lead times as an array."""
+        return np.array(self.lead_times, "timedelta64[s]")
+
 
 @dataclass(frozen=True)
 class Series:
-    """The sums of one source and one param; 0 where there is no data.
+    """The sums of one source and one param.
+
+    Sums are 0 where there is no data; those of box averages are NaN where a file has none of their
+    scale.
 
     Attributes
     ----------
     moments, anomalies
         [inits, len(MOMENTS), leads, regions], [inits, len(ANOMALIES), leads, regions].
     boxes
-        For each scale the sum of weights times squared error of box averages, [inits, leads, regions].
+        For each scale sums of weights times squared error of box averages, [inits, leads, regions].
     tables
-        For each threshold sums of weights of hits, false alarms, misses, correct negatives, and the number of observed events,
-        [inits, 5, leads, regions].
+        For each threshold sums of weights of hits, false alarms, misses, correct negatives, and the
+        number of observed events, [inits, 5, leads, regions].
     """
 
     param: str
@@ -77,24 +91,24 @@ class Series:
         return self.moments[:, MOMENTS.index("n")]
 
     def means(self) -> NDArray[np.float64]:
-        """Return the means over points that the group "moments" is made of, NaN without data, [inits, 6, leads, regions]."""
+        """Return the means over points, [inits, 6, leads, regions]; NaN without data."""
         weight = self.moments[:, MOMENTS.index("w"), None]
         return formulas.ratio(self.moments[:, MOMENTS.index("f") :], weight)
 
     def box_means(self, scale: float) -> NDArray[np.float64]:
-        """Return the mean squared error of box averages, NaN without data, [inits, 1, leads, regions]."""
+        """Return the MSE of box averages, [inits, 1, leads, regions]; NaN without data."""
         return formulas.ratio(self.boxes[scale], self.moments[:, MOMENTS.index("w")])[:, None]
 
     def correlations(self) -> NDArray[np.float64]:
-        """Return the correlation of the fields of each init time, NaN where undefined, [inits, 1, leads, regions]."""
+        """Return the correlation of the fields, [inits, 1, leads, regions]; NaN where undefined."""
         return _correlation(self.means()[:, :5])[:, None]
 
     def anomaly_correlations(self) -> NDArray[np.float64]:
-        """Return Fisher's z of the anomaly correlation of each init time, NaN where undefined, [inits, 1, leads, regions]."""
+        """Return z of the anomaly correlation, [inits, 1, leads, regions]; NaN where undefined."""
         return np.arctanh(np.clip(_correlation(self._anomaly_means()), -_MOST, _MOST))[:, None]
 
     def activities(self, *, of_anomalies: bool) -> NDArray[np.float64]:
-        """Return the variances of the two fields, or of their anomalies, of each init time, [inits, 2, leads, regions]."""
+        """Return the variances of the fields, or of their anomalies, [inits, 2, leads, regions]."""
         means = self._anomaly_means() if of_anomalies else self.means()
         names = ANOMALIES[1:]
         pairs = [(names.index(mean), names.index(square)) for mean, square in (("f", "ff"), ("o", "oo"))]
@@ -113,8 +127,9 @@ def _correlation(means: NDArray[np.float64]) -> NDArray[np.float64]:
 def gather(statistics: Iterable[Sums], params: Sequence[str], wanted: Wanted) -> dict[str, Series]:
     """Return the series of one source from its files of statistics.
 
-    The result does not depend on the order of the init times. Where several files hold the same init time, param and lead time,
-    the last one counts; its thresholds and scales are added to those of the others.
+    The result does not depend on the order of the init times. Where several files hold the same
+    init time, param and lead time, the last one counts; its thresholds and scales are added to
+    those of the others.
 
     Parameters
     ----------
@@ -135,6 +150,8 @@ def gather(statistics: Iterable[Sums], params: Sequence[str], wanted: Wanted) ->
     for sums in statistics:
         if sums.init_time not in place:
             continue
+        if missing := [name for name in wanted.regions if name not in sums.regions]:
+            raise ValueError(f"statistics of {sums.init_time} lack the regions {missing}")
         members = np.stack([sums.regions[name] for name in wanted.regions], axis=1).astype(np.float64)
         for name in params:
             if name in sums.params:
@@ -152,7 +169,7 @@ def _empty(param: str, units: str, wanted: Wanted) -> Series:
         wanted=wanted,
         moments=np.zeros((inits, len(MOMENTS), *shape)),
         anomalies=np.zeros((inits, len(ANOMALIES), *shape)),
-        boxes={scale: np.zeros((inits, *shape)) for scale in wanted.scales},
+        boxes={scale: np.full((inits, *shape), np.nan) for scale in wanted.scales},
         tables={threshold: np.zeros((inits, _TABLE, *shape)) for threshold in wanted.thresholds.get(param, ())},
     )
 
@@ -178,15 +195,22 @@ def _tables(
     cells: Cells, thresholds: Sequence[Threshold], values: tuple[float, ...], shape: tuple[int, ...]
 ) -> NDArray[np.float64]:
     """Return the contingency tables of some thresholds, [thresholds, 5, leads, atoms]."""
+    in_table, in_truth = _parts(tuple(thresholds), values)
     categories = 2 * len(values) + 1
-    counts, weights = np.zeros((2, np.prod(shape) * categories**2))
+    counts = np.zeros(int(np.prod(shape)) * categories**2)
     counts[cells.cell] = cells.count
-    weights = counts if cells.weight is None else weights
+    events = in_truth @ counts.reshape(-1, categories, categories).sum(axis=1).T
     if cells.weight is not None:
-        weights[cells.cell] = cells.weight
-    parts = np.concatenate([table_cells(threshold, values) for threshold in thresholds])
-    tables = (parts @ weights.reshape(-1, categories**2).T).reshape(len(thresholds), _TABLE - 1, *shape)
-    observed = np.stack([event_cells(threshold, values) for threshold in thresholds]).astype(np.float64)
-    by_truth = counts.reshape(-1, categories, categories).sum(axis=1)
-    events = (observed @ by_truth.T).reshape(len(thresholds), 1, *shape)
-    return np.concatenate([tables, events], axis=1)
+        counts[cells.cell] = cells.weight
+    tables = in_table @ counts.reshape(-1, categories**2).T
+    parts = tables.reshape(len(thresholds), _TABLE - 1, *shape), events.reshape(len(thresholds), 1, *shape)
+    return np.concatenate(parts, axis=1)
+
+
+@cache
+def _parts(
+    thresholds: tuple[Threshold, ...], values: tuple[float, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return which cells add up to the contingency tables and to the observed events."""
+    in_table = np.concatenate([table_cells(threshold, values) for threshold in thresholds])
+    return in_table, np.stack([event_cells(threshold, values) for threshold in thresholds]).astype(np.float64)

@@ -18,7 +18,7 @@ FORMAT = "evalflow statistics 1"
 _TIME = "%Y-%m-%dT%H:%M:%S"
 
 _OWN = ("format", "init_time", "points", "params", "units", "regions", "statistics", "statistics_long_names")
-"""Attributes that hold what `Sums` has fields for. They are lists of texts because variables of texts are slow to read."""
+"""Attributes that hold fields of `Sums`. Texts are not variables, which are slow to read."""
 
 _LONG_NAMES = {
     "n": "number of points",
@@ -38,10 +38,10 @@ _CELLS = (
 
 
 def write_sums(path: Path | str, sums: Sums) -> None:
-    """Write `sums` to `path`, which must not be a file that others read: it is not whole before this returns.
+    """Write `sums` to `path`, which nobody else may read yet: it is not whole before this returns.
 
-    Dimensions are statistic, param, lead_time, atom and region; masks and filled cells have their own. Where a param lacks a
-    lead time or a statistic, its sums are NaN.
+    Dimensions are statistic, param, lead_time, atom and region; masks and filled cells have their
+    own. Where a param lacks a lead time or a statistic, its sums are NaN.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def _write(file: netCDF4.Dataset, name: str, dimensions: str, values: NDArray, *
 
 
 def _fields(sums: Sums, leads: list[timedelta]) -> tuple[dict[str, str], NDArray[np.float64]]:
-    """Return the long names of the statistics by name, and their values, [statistics, params, leads, atoms]."""
+    """Return the long names of the statistics, and values [statistics, params, leads, atoms]."""
     params = list(sums.params.values())
     statistics = {key: _LONG_NAMES[key] for key in MOMENTS}
     if any(one.anomalies is not None for one in params):
@@ -213,7 +213,7 @@ def _texts(file: netCDF4.Dataset, key: str) -> list[str]:
 
 
 def _split(statistics: list[str], values: NDArray) -> tuple[NDArray, NDArray | None, dict[float, NDArray]]:
-    """Return moments, anomalies and box averages of one param from values, [statistics, leads, atoms]."""
+    """Return moments, anomalies and box sums of one param: values [statistics, leads, atoms]."""
     there = {name: values[index] for index, name in enumerate(statistics) if not np.isnan(values[index]).all()}
     boxes = {float(name[4:-5]): there[name] for name in there if name.startswith("box_")}
     first = len(MOMENTS)

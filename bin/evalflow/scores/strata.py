@@ -13,6 +13,9 @@ ALL = "all"
 SEASONS = ("DJF", "MAM", "JJA", "SON")
 Dimension = Literal["season", "init_hour", "valid_hour"]
 
+Times = Sequence[datetime] | NDArray[np.datetime64]
+Durations = Sequence[timedelta] | NDArray[np.timedelta64]
+
 
 @dataclass(frozen=True)
 class Case:
@@ -26,9 +29,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Stratum:
-    """Init times of a season and an hour of the day, valid times of an hour of the day, or the pairs of a case.
+    """Init times of a season and an hour, valid times of an hour, or the pairs of a case.
 
-    Season and init hour are of the init time. Hours have two digits; a valid time of 00:10 belongs to hour 00.
+    Season and init hour are of the init time. Hours have two digits; a valid time of 00:10 belongs
+    to hour 00.
     """
 
     season: str = ALL
@@ -36,10 +40,10 @@ class Stratum:
     valid_hour: str = ALL
     case: Case | None = None
 
-    def holds(self, init_times: Sequence[datetime], lead_times: Sequence[timedelta]) -> NDArray[np.bool_]:
+    def holds(self, init_times: Times, lead_times: Durations) -> NDArray[np.bool_]:
         """Return which pairs belong to the stratum, [inits, leads]."""
-        inits = np.array(init_times, "datetime64[s]")[:, None]
-        valid = inits + np.array([round(lead.total_seconds()) for lead in lead_times], "timedelta64[s]")
+        inits = np.asarray(init_times, "datetime64[s]")[:, None]
+        valid = inits + np.asarray(lead_times, "timedelta64[s]")
         held = np.ones(valid.shape, bool)
         if self.season != ALL:
             held &= seasons_of(inits) == self.season
@@ -63,18 +67,15 @@ def hours_of(times: NDArray[np.datetime64]) -> NDArray[np.int64]:
     return (times - times.astype("datetime64[D]")).astype("timedelta64[h]").astype(int)
 
 
-def all_strata(
-    init_times: Sequence[datetime], lead_times: Sequence[timedelta], crossed: Iterable[Iterable[Dimension]] = ()
-) -> list[Stratum]:
-    """Return the strata that hold a pair: all, each season, each init hour, each valid hour, and what is crossed.
+def all_strata(init_times: Times, lead_times: Durations, crossed: Iterable[Iterable[Dimension]] = ()) -> list[Stratum]:
+    """Return the strata that hold a pair: all, each season and hour, and what is crossed.
 
     Parameters
     ----------
     crossed
         Lists of dimensions of which every combination is wanted too.
     """
-    inits = np.array(init_times, "datetime64[s]")
-    leads = np.array([round(lead.total_seconds()) for lead in lead_times], "timedelta64[s]")
+    inits, leads = np.asarray(init_times, "datetime64[s]"), np.asarray(lead_times, "timedelta64[s]")
     present = set(seasons_of(inits))
     values: dict[str, list[str]] = {
         "season": [season for season in SEASONS if season in present],
@@ -84,6 +85,8 @@ def all_strata(
     strata = [Stratum()]
     for dimensions in [("season",), ("init_hour",), ("valid_hour",), *map(tuple, crossed)]:
         for combination in product(*([ALL, *values[dimension]] for dimension in dimensions)):
-            strata.append(Stratum(**dict(zip(dimensions, combination, strict=True))))
+            chosen = dict(zip(dimensions, combination, strict=True))
+            season, init_hour, valid_hour = (chosen.get(dimension, ALL) for dimension in values)
+            strata.append(Stratum(season, init_hour, valid_hour))
     strata = list(dict.fromkeys(strata))
-    return [stratum for stratum in strata if stratum.holds(init_times, lead_times).any()]
+    return [stratum for stratum in strata if stratum.holds(inits, leads).any()]

@@ -1,7 +1,8 @@
-"""What one source and one init time give to the scores: sums over points, per param, lead time and atom.
+"""What one source and one init time give to the scores: sums over points.
 
-An atom is a set of points that lie in the same regions. The sums are additive, so those of a region are the sums of its atoms,
-and scores of any stratum come from sums of many init times. All sums are float64.
+An atom is a set of points that lie in the same regions. The sums are additive, so those of a region
+are the sums of its atoms, and scores of any stratum come from sums of many init times. All sums are
+float64.
 """
 
 import hashlib
@@ -16,10 +17,10 @@ from numpy.typing import NDArray
 from evalflow.scores.categories import Categories
 
 MOMENTS = ("n", "w", "f", "o", "ff", "oo", "dd", "ad")
-"""Number of points and sums of weights, and of weights times forecast, truth, their squares, squared and absolute error."""
+"""Number of points, and sums of weights and of weights times what `GROUPS["moments"]` names."""
 
 ANOMALIES = ("w", "f", "o", "ff", "oo", "dd")
-"""The same of the anomalies of forecast and truth from a climatology, over the points where it is known."""
+"""The same of anomalies from a climatology, over the points where it is known."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,9 @@ class Points:
     weights
         Weight of each point, [n]; None: all 1.
     order
-        Place of each point in the domain, [n]; None: the domain has this order too. Masks of valid points are kept in the
-        domain's order, so that they can be compared whatever the regions are.
+        Place of each point in the domain, [n]; None: the domain has this order too. Masks of valid
+        points are kept in the domain's order, so that they can be compared whatever the regions
+        are.
     boxes
         For each scale (km) the box of each point, [n], from 0 without gaps.
     """
@@ -52,19 +54,34 @@ class Points:
         if not len(self.starts) or edges[0] != 0 or (np.diff(edges) <= 0).any():
             raise ValueError("starts of atoms must rise from 0, and each atom must hold a point")
 
+    @classmethod
+    def sorted_by_atom(
+        cls,
+        order: NDArray[np.intp],
+        starts: NDArray[np.intp],
+        weights: NDArray[np.float64] | None = None,
+        boxes: Mapping[float, NDArray[np.intp]] | None = None,
+    ) -> "Points":
+        """Return the points of a domain whose atoms have this order and these starts.
+
+        Weights and boxes are given in the domain's order.
+        """
+        in_order = None if weights is None else np.asarray(weights, np.float64)[order]
+        return cls(len(order), starts, in_order, order, {scale: box[order] for scale, box in (boxes or {}).items()})
+
     @cached_property
-    def ones(self) -> NDArray[np.float64]:
-        """The weights, ones where there are none."""
+    def weight_of_point(self) -> NDArray[np.float64]:
+        """The weight of each point, 1 where there are no weights, [n]."""
         return np.ones(self.size) if self.weights is None else np.asarray(self.weights, np.float64)
 
     @cached_property
     def atom_of_point(self) -> NDArray[np.intp]:
         """The number of the atom that each point lies in, [n]."""
-        return np.repeat(np.arange(len(self.starts)), np.diff(np.append(self.starts, self.size)))
+        return np.repeat(np.arange(len(self.starts), dtype=np.intp), np.diff(np.append(self.starts, self.size)))
 
     @cached_property
     def scratch(self) -> NDArray[np.float64]:
-        """Memory to compute in: to ask for it anew for every term of every field costs more than the arithmetic."""
+        """Memory to compute in: to ask for it anew for each term costs more than the arithmetic."""
         return np.empty((4, self.size))
 
     @cached_property
@@ -72,7 +89,7 @@ class Points:
         """The parts of boxes that lie in one atom, per scale."""
         return {scale: _Parts(np.asarray(box, np.intp), self) for scale, box in self.boxes.items()}
 
-    def sum(self, values: NDArray) -> NDArray[np.float64]:
+    def sum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sum over the points of each atom, [atoms]."""
         return np.add.reduceat(values, self.starts)
 
@@ -85,18 +102,23 @@ class Points:
         return in_domain
 
 
+def _sum_by(group: NDArray[np.intp], values: NDArray, groups: int) -> NDArray[np.float64]:
+    """Return the sum of the values of each group, [groups]."""
+    return np.bincount(group, values, minlength=groups).astype(np.float64, copy=False)
+
+
 class _Parts:
-    """The parts of the boxes of one scale that lie in one atom: points are summed once, all else is of parts."""
+    """The parts of boxes of one scale that lie in one atom: points are summed once, then parts."""
 
     def __init__(self, box: NDArray[np.intp], points: Points) -> None:
         atoms = len(points.starts)
         parts, self._of_point = np.unique(box * atoms + points.atom_of_point, return_inverse=True)
         self._box, self._atom = np.divmod(parts, atoms)
         self._atoms = atoms
-        self._full = self._sum(points.ones)
+        self._full = self._sum(points.weight_of_point)
 
     def _sum(self, values: NDArray) -> NDArray[np.float64]:
-        return np.bincount(self._of_point, values, minlength=len(self._box))
+        return _sum_by(self._of_point, values, len(self._box))
 
     def squared_errors(self, weights: NDArray | None, errors: NDArray) -> NDArray[np.float64]:
         """Return Σ weight × (mean error of the point's box)² over the points of each atom, [atoms].
@@ -114,12 +136,12 @@ class _Parts:
         box_weight = np.bincount(self._box, weight)
         box_error = np.bincount(self._box, self._sum(errors))
         mean = np.divide(box_error, box_weight, out=np.zeros_like(box_error), where=box_weight > 0)
-        return np.bincount(self._atom, weight * mean[self._box] ** 2, minlength=self._atoms)
+        return _sum_by(self._atom, weight * mean[self._box] ** 2, self._atoms)
 
 
 @dataclass(frozen=True)
 class Cells:
-    """The cells of a joint histogram that are not empty: number of the cell, of its points, and sum of their weights."""
+    """The filled cells of a joint histogram: their numbers, their points, and sums of weights."""
 
     cell: NDArray[np.int64]
     count: NDArray[np.int64]
@@ -137,7 +159,8 @@ class FieldSums:
     boxes
         For each scale (km) the sum of weights times squared error of box averages, [atoms].
     cells
-        The joint histogram of threshold categories; cells are numbered by atom, category of forecast, category of truth.
+        The joint histogram of threshold categories; cells are numbered by atom, category of
+        forecast, category of truth.
     valid
         Which points of the domain have forecast and truth, [n] in the domain's order.
     """
@@ -164,7 +187,8 @@ def measure(
     points
         The points, sorted by atom.
     forecast, truth, climatology
-        Values at these points in the param's unit, [n]; missing is NaN. A point counts where forecast and truth are there.
+        Values at these points in the param's unit, [n]; missing is NaN. A point counts where
+        forecast and truth are there.
     categories
         The categories of the param's thresholds; None: it has none.
     """
@@ -173,7 +197,7 @@ def measure(
     full = bool(valid.all())
     if not full:
         forecast, truth = np.where(valid, forecast, 0), np.where(valid, truth, 0)
-    weights = points.ones if full else points.ones * valid
+    weights = points.weight_of_point if full else points.weight_of_point * valid
     moments = [points.sum(valid.astype(np.float64)), *_moments(points, weights, forecast, truth)]
     errors = _weighted_errors(points, weights, forecast, truth)
     boxes = {scale: parts.squared_errors(None if full else weights, errors) for scale, parts in points.parts.items()}
@@ -224,7 +248,7 @@ def _cells(points: Points, categories: Categories, joint: NDArray[np.intp], vali
         joint, weights = joint[valid], None if weights is None else weights[valid]
     count = np.bincount(joint, minlength=len(points.starts) * cells)
     filled = np.flatnonzero(count)
-    weight = None if weights is None else np.bincount(joint, weights, minlength=len(count))[filled]
+    weight = None if weights is None else _sum_by(joint, weights, len(count))[filled]
     return Cells(filled, count[filled], weight)
 
 
@@ -243,11 +267,12 @@ class ParamSums:
     boxes
         For each scale (km) the sum of weights times squared error of box averages, [leads, atoms].
     values, cells
-        The values of the thresholds, and the joint histogram of their categories. Cells are numbered by lead time, atom,
-        category of forecast, category of truth. None where there are no thresholds.
+        The values of the thresholds, and the joint histogram of their categories. Cells are
+        numbered by lead time, atom, category of forecast, category of truth. None where there are
+        no thresholds.
     digests, masks
-        Of each lead time the digest of the mask of valid points in the domain's order, and the mask as packed bits where a point
-        is missing, else None.
+        Of each lead time the digest of the mask of valid points in the domain's order, and the mask
+        as packed bits where a point is missing, else None.
     """
 
     units: str
@@ -292,7 +317,7 @@ class Sums:
     attributes: dict[str, str] = field(default_factory=dict)
 
     def valid(self, param: str, lead_time: timedelta) -> NDArray[np.bool_]:
-        """Return which points of the domain have forecast and truth, [size] in the domain's order."""
+        """Return which points have forecast and truth, [size] in the domain's order."""
         sums = self.params[param]
         packed = sums.masks[sums.lead_times.index(lead_time)]
         if packed is None:
@@ -316,7 +341,8 @@ def collect(fields: Mapping[timedelta, FieldSums], units: str, values: Sequence[
     Parameters
     ----------
     fields
-        The sums per lead time; all were measured at the same points, with the same categories and scales.
+        The sums per lead time; all were measured at the same points, with the same categories and
+        scales.
     values
         The values of the categories.
     """

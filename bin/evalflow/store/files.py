@@ -117,7 +117,7 @@ def write_new(final: Path, text: str) -> None:
 
 
 @contextmanager
-def _in_place_of(path: Path) -> Iterator[Path]:
+def new_in_place_of(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` to write a file or link to, which then takes its place in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
@@ -134,20 +134,20 @@ def _in_place_of(path: Path) -> Iterator[Path]:
 
 def write_over(path: Path, text: str) -> None:
     """Make `path` hold `text`, whole or not at all, whatever was there before."""
-    with _in_place_of(path) as temporary:
+    with new_in_place_of(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def replace_file(source: Path, path: Path) -> None:
     """Make `path` equal to the file `source`, whole or not at all, whatever was there before."""
-    with _in_place_of(path) as temporary:
+    with new_in_place_of(path) as temporary:
         _link_or_copy(str(source), str(temporary))
         _flush(temporary)
 
 
 def replace_link(link: Path, target: str) -> None:
     """Point the symbolic link `link` at `target`, in one step."""
-    with _in_place_of(link) as temporary:
+    with new_in_place_of(link) as temporary:
         temporary.symlink_to(target)
 
 

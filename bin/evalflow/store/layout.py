@@ -83,3 +83,13 @@ def proof_of(image: Path) -> Path:
 def results_folder(outdir: Path, experiment_id: str) -> Path:
     """Return the folder of what a launch reports of an experiment."""
     return outdir / "results" / experiment_id
+
+
+def comparison_folder(data: Path, verif_id: str) -> Path:
+    """Return the folder of all statistics of one comparison: a truth, the points, and how sources get to them."""
+    return data / "verification" / verif_id
+
+
+def statistics_folder(data: Path, verif_id: str, source_id: str) -> Path:
+    """Return the folder of a source's statistics, a file for each init time and for each later addition to it."""
+    return comparison_folder(data, verif_id) / source_id.replace("/", "-")

@@ -101,6 +101,24 @@ def test_names_and_units_that_the_config_tells(tmp_path, how):
         CfArchive([write_fields(tmp_path / "an2", fields, how)], told=Told(columns={"TT": "T_2N"}))
 
 
+def test_a_name_says_more_than_a_standard_name(tmp_path, how):
+    """Means of an hour have the standard name as well, and may come first or last."""
+    mean = on_grid("a_mean", "K", np.full((5, 2, 3), 1, "f4"), standard_name="air_temperature", coordinates="height")
+    height = {"height": ((), np.array(2.0), {"units": "m"})}
+    last = {"z_mean": mean["a_mean"]}
+    fields = mean | height | on_grid("t2m", "K") | last
+    assert CfArchive([write_fields(tmp_path / "an", fields, how)]).read("T_2M", DAY)[0] == 200
+    assert CfArchive([write_fields(tmp_path / "mean", mean | height, how)]).read("T_2M", DAY)[0] == 1
+
+
+@pytest.mark.parametrize(("units", "wanted"), [({}, {"T_500"}), ({"units": "1"}, set()), ({"units": "hPa"}, {"T_500"})])
+def test_levels_of_the_model_are_no_pressures(tmp_path, how, units, wanted):
+    fields = on_grid("t", "K", np.zeros((5, 2, 3), "f4"))
+    fields["level"] = (("level",), np.array([500]), units)
+    fields["t"] = (("time", "level", "latitude", "longitude"), np.zeros((5, 1, 2, 3), "f4"), {"units": "K"})
+    assert CfArchive([write_fields(tmp_path / "an", fields, how)]).params() == wanted
+
+
 def test_units_that_are_not_known(tmp_path, how):
     archive = CfArchive([write_fields(tmp_path / "an", on_grid("tp", "kg m-2 s-1", units_of="x"), how)])
     with pytest.raises(UserError, match='tp: TOT_PREC has units "kg m-2 s-1"'):
@@ -108,7 +126,7 @@ def test_units_that_are_not_known(tmp_path, how):
 
 
 def test_what_stands_for_missing(tmp_path):
-    """Zarr's fill value of 0 is what arrays have whose writer thought of none: dry places are not missing."""
+    """Zarr's fill value of 0 is what arrays have whose writer thought of none."""
     group = zarr.open_group(tmp_path / "x.zarr", mode="w", zarr_format=2)
     for name, dtype, filling, attrs, dims in (
         ("time", "i8", 0, {"units": "hours since 2020-01-01"}, ["time"]),
@@ -204,7 +222,7 @@ def test_coordinates_in_another_file(tmp_path, how):
 
 
 def test_stations_that_measure(tmp_path, how):
-    """Standard names without heights are those of 2 m and 10 m there, and the axis of time may come last."""
+    """Standard names without heights are those of 2 m and 10 m; the axis of time may be last."""
     fields = {
         "obs_time": (("obs",), np.arange(3), {"units": "hours since 2020-01-01", "standard_name": "time"}),
         "lat": (("station",), np.array([46.0, 47.0]), {"standard_name": "latitude"}),

@@ -22,6 +22,11 @@ def plan_of(folder: Path, **entry) -> dict:
     return make_plan(folder / "c.yaml", Options(folder / "out", folder)).model_dump(mode="json")
 
 
+def source_id_of(plan):
+    (source,) = plan["verification"]["sources"]
+    return source["source_id"]
+
+
 def test_files_that_are_there_are_complete_and_what_is_missing_is_said(tmp_path):
     (tmp_path / "data" / "2001010212").mkdir(parents=True)
     (tmp_path / "data" / "2001010212" / "a.grib").write_bytes(b"GRIB")
@@ -32,11 +37,11 @@ def test_files_that_are_there_are_complete_and_what_is_missing_is_said(tmp_path)
 
 
 def test_what_is_read_and_how_is_the_id(tmp_path):
-    run_id = plan_of(tmp_path)["external"][0]["run_id"]
+    run_id = source_id_of(plan_of(tmp_path))
     same = [{"label": "other"}, {"root": f"{tmp_path}/data/"}, {"steps": "0/024/6"}, {"steps": "0/29/6"}]
-    assert {plan_of(tmp_path, **change)["external"][0]["run_id"] for change in same} == {run_id}
+    assert {source_id_of(plan_of(tmp_path, **change)) for change in same} == {run_id}
     others = [{"root": "/elsewhere"}, {"pattern": "%Y%m%d%H/a*.grib"}, {"steps": "0/24/12"}]
-    ids = {plan_of(tmp_path, **change)["external"][0]["run_id"] for change in others}
+    ids = {source_id_of(plan_of(tmp_path, **change)) for change in others}
     assert len(ids) == 3 and run_id not in ids
     assert plan_of(tmp_path)["experiment_id"] != plan_of(tmp_path, root="/elsewhere")["experiment_id"]
 

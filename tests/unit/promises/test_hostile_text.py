@@ -421,8 +421,8 @@ def check_plan(plan: dict, text: str) -> None:
         assert Path(spec["images"]) == outdir / "data" / "images"
         for line in spec["requirements"] + spec["extra_requirements"]:
             assert re.match("[A-Za-z0-9/]", line) and not re.search(r"\n| -|\\|\$\{", line), line
-    for entry in plan["external"]:
-        used = datetime(2024, 1, 1).strftime(entry["pattern"])
+    for source in plan["verification"]["sources"]:
+        used = datetime(2024, 1, 1).strftime(source.get("pattern", ""))
         assert not used.startswith("/") and ".." not in used.split("/"), used
     for run in plan["runs"]:
         assert _RUN_ID.fullmatch(run["run_id"])
@@ -452,7 +452,7 @@ def test_the_config_without_hostile_text_is_planned(trial, given):
     assert FULL.keys() == ConfigModel.model_fields.keys() and len(HOSTILE) >= 200
     given(experiment=FULL)
     plan = trial.plan()
-    assert (len(plan["runs"]), len(plan["external"])) == (3, 1)
+    assert (len(plan["runs"]), len(plan["verification"]["sources"])) == (3, 4)
     for key, value in FULL.items():
         given(experiment=full_with(Place((key,)), value))
         trial.plan()
