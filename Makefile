@@ -41,5 +41,5 @@ bench: setup-dev  ## Measure how long things take, and write bench.json (rows to
 lint: setup-dev  ## Check the style of the code
 	@tools/lint.sh
 
-schema: setup  ## Write config/config.schema.json and docs/config.md from the models
-	@bin/schema.py --output-schema config/config.schema.json --output-docs docs/config.md
+schema: setup  ## Write config/config.schema.json, docs/config.md and the parameters in docs/usage.md
+	@bin/schema.py

@@ -27,10 +27,11 @@ from evalflow.lookup import PROJECT
 from evalflow.plan.options import Options
 from evalflow.plan.plan import make_plan
 from evalflow.store.layout import ENVIRONMENT_SEAL, FORECAST_SEAL, LOCK, METADATA
-from support.environments import BIN, lock, make_spec
+from support.environments import lock
 from support.launches import Workspace
+from support.paths import BIN, DEMO
+from support.specs import make_spec
 
-DEMO = PROJECT / "assets" / "demo"
 TIMES = ["199601150000", "199601161200"]
 BITS = 16
 
@@ -289,10 +290,10 @@ def refused(tmp_path: Path, checkpoint: Path = DEMO / "tinycast.ckpt", **changes
     """Return the one line with which the lock of a checkpoint is refused."""
     spec = make_spec(tmp_path, runner="anemoi", **changes)
     metadata = read_metadata(checkpoint, checkpoint.name)
-    (Path(spec["folder"]) / METADATA).write_text(json.dumps(metadata))
+    (spec.folder / METADATA).write_text(json.dumps(metadata))
     with pytest.raises(UserError) as caught:
         lock(spec)
-    assert "\n" not in str(caught.value) and not (Path(spec["folder"]) / LOCK).exists()
+    assert "\n" not in str(caught.value) and not (spec.folder / LOCK).exists()
     return str(caught.value)
 
 
@@ -314,10 +315,9 @@ def test_a_build_of_pytorch_comes_from_its_own_index(tmp_path):
     """With the index in reach the lock has that build; without, one line says where uv looked."""
     spec = make_spec(tmp_path, runner="anemoi", torch_backend="cpu")
     metadata = read_metadata(DEMO / "tinycast.ckpt", "tinycast.ckpt")
-    (Path(spec["folder"]) / METADATA).write_text(json.dumps(metadata))
+    (spec.folder / METADATA).write_text(json.dumps(metadata))
     try:
         text = lock(spec).read_text()
     except UserError as error:
-        assert "\n" not in str(error) and "torch" in str(error)
-    else:
-        assert "+cpu" in text
+        text = str(error)
+    assert "+cpu" in text or ("torch" in text and "\n" not in text)

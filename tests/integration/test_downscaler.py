@@ -6,7 +6,8 @@ import shutil
 import eccodes
 import numpy as np
 import pytest
-from support.launches import PROJECT, PYTHON_PACKAGES, run_entry
+from support.launches import PYTHON_PACKAGES, run_entry
+from support.paths import PROJECT
 
 
 def downscaler(label: str, steps: str, forecaster: dict | None) -> dict:

@@ -6,7 +6,8 @@ import shutil
 import subprocess
 
 import pytest
-from support.launches import COMMAND, PROJECT, error_lines
+from support.launches import COMMAND, error_lines
+from support.paths import PROJECT
 
 
 def entry(config: dict, index: int) -> dict:

@@ -25,8 +25,10 @@ from evalflow.plan.options import Options
 from evalflow.plan.plan import make_plan, write_plan
 from evalflow.requirements import read_lock
 from evalflow.store.layout import LOCK, METADATA, image_name
-from support.environments import lock, make_spec, make_wheel
-from support.launches import PROJECT, Result, Workspace
+from support.environments import lock, make_wheel
+from support.launches import Result, Workspace
+from support.paths import PROJECT
+from support.specs import make_spec
 
 MODEL = """
 import shutil, sys

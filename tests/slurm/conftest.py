@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.cluster import Cluster, why_not
 from support.launches import Workspace, copy_workspace, make_workspace
-from support.slurm import DEMO, Launched, make_by_hand, on_slurm
+from support.slurm import DEMO_CONFIG, Launched, make_by_hand, on_slurm
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +36,7 @@ def cluster() -> Iterator[Cluster]:
 def demo(cluster, tmp_path_factory):
     """The demo, launched on the cluster: its environment is built in a job."""
     workspace = on_slurm(Workspace(tmp_path_factory.mktemp("demo")))
-    result = workspace.launch(config=DEMO)
+    result = workspace.launch(config=DEMO_CONFIG)
     assert result.status == 0, result.text
     return workspace, result
 

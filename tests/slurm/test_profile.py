@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from support.launches import PROJECT
-from support.slurm import DEMO, sampled, shell_first
+from support.paths import PROJECT
+from support.slurm import DEMO_CONFIG, sampled, shell_first
 
 IN_THE_LAUNCH = {"MAKE_PLAN", "PREPARE_RUN", "SEAL_ENVIRONMENT"}
 
@@ -50,7 +50,7 @@ def test_the_demo_runs_as_jobs(cluster, demo):
 def test_a_second_launch_submits_nothing(cluster, demo):
     workspace, _ = demo
     before = len(cluster.jobs())
-    result = workspace.launch(config=DEMO)
+    result = workspace.launch(config=DEMO_CONFIG)
     assert result.status == 0 and result.tasks == {"MAKE_PLAN": 1}, result.text
     assert len(cluster.jobs()) == before
 

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import json
 import os
 import shutil
 import signal
@@ -15,15 +14,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from evalflow.documents import Document
 from evalflow.environment.image import build_image
 from evalflow.environment.lock import lock_requirements
 from evalflow.environment.spec import EnvironmentSpec
-from evalflow.host import this_platform
 from evalflow.requirements import read_lock
 from evalflow.store.layout import LOCK, METADATA, image_name
 
-BIN = Path(__file__).resolve().parents[2] / "bin"
-ENV_ID = "forecaster-abcd-12345678"
+from support.paths import BIN
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting in a private namespace needs root")
 needs_mksquashfs = pytest.mark.skipif(shutil.which("mksquashfs") is None, reason="squashfs-tools is not installed")
@@ -65,43 +63,17 @@ def make_wheel(
     return path
 
 
-def make_spec(root: Path, requirements: Iterable[str | Path] = (), **changes) -> dict:
-    """Return the spec of an environment in the store `root`, as a plan has it; its folder has an `anemoi.json`."""
-    folder = root / "runs" / ENV_ID
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / METADATA).write_text("{}")
-    spec = {
-        "env_id": ENV_ID,
-        "folder": str(folder),
-        "images": str(root / "images"),
-        "sha256": "0" * 64,
-        "identity": {"checkpoint": {"sha256": "0" * 64}, "requirements": sorted(map(str, requirements))},
-        "checkpoint": {"uri": "model.pt", "identity": {}, "model_id": "abcd", "location": "/nowhere/model.pt"},
-        "runner": "command",
-        "requirements": [str(text) for text in requirements],
-        "extra_requirements": [],
-        "python": None,
-        "torch_backend": "auto",
-        "disable_local_eccodes_definitions": False,
-        "platform": this_platform(),
-        "recipe": 1,
-        "squash_venv": True,
-    }
-    return {**spec, **changes}
-
-
-def lock(spec: dict) -> Path:
+def lock(spec: EnvironmentSpec) -> Path:
     """Lock an environment and return the lock file."""
-    folder = Path(spec["folder"])
-    lock_requirements(EnvironmentSpec(**spec), folder / METADATA)
-    return folder / LOCK
+    lock_requirements(spec, spec.folder / METADATA)
+    return spec.folder / LOCK
 
 
-def build(spec: dict) -> Path:
+def build(spec: EnvironmentSpec) -> Path:
     """Lock and build an environment and return the image."""
     locked = lock(spec)
-    build_image(EnvironmentSpec(**spec), locked)
-    return Path(spec["images"]) / image_name(read_lock(locked)["image_id"], spec["squash_venv"])
+    build_image(spec, locked)
+    return spec.images / image_name(read_lock(locked)["image_id"], spec.squash_venv)
 
 
 def tree(root: Path) -> dict[str, int]:
@@ -113,7 +85,7 @@ def tree(root: Path) -> dict[str, int]:
     }
 
 
-def start(script: str, *words: str | Path, spec: dict | None = None, **options) -> subprocess.Popen:
+def start(script: str, *words: str | Path, spec: Document | None = None, **options) -> subprocess.Popen:
     """Start a script of `bin/` with a spec on its standard input, as a task does."""
     options["env"] = {**os.environ, "EVALFLOW_VENV": sys.prefix, **options.get("env", {})}
     process = subprocess.Popen(
@@ -124,13 +96,13 @@ def start(script: str, *words: str | Path, spec: dict | None = None, **options) 
         text=True,
         **options,
     )
-    process.stdin.write(json.dumps(spec or {}))
+    process.stdin.write(spec.to_json() if spec else "")
     process.stdin.close()
     process.stdin = None
     return process
 
 
-def run(script: str, *words: str | Path, spec: dict | None = None, **options) -> subprocess.CompletedProcess:
+def run(script: str, *words: str | Path, spec: Document | None = None, **options) -> subprocess.CompletedProcess:
     """Run a script of `bin/` to its end."""
     process = start(script, *words, spec=spec, **options)
     stdout, stderr = process.communicate(timeout=100)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import yaml
 
-PROJECT = Path(__file__).resolve().parents[2]
+from support.paths import PROJECT
+
 PYTHON_PACKAGES = ["onnxruntime", "eccodes", "numpy", "pyyaml"]
 COMMAND = "{python} {checkpoint} {config} {output} {init_time} {start} {end} {step}"
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import eccodes
 from evalflow.digests import file_digest
 from evalflow.inference.prepare import prepare_run
-from evalflow.inference.spec import RunSpec
 from evalflow.inference.task import UNFINISHED_FOLDER, run_forecasts
+
+from support.specs import make_run_spec
 
 SCRIPT = "run_forecast.py"
 TIMES = ["202401010000", "202401010600", "202401011200"]
-RUN_ID = "forecaster-abcd-12345678/87654321"
 WHOLE = 'cp "$samples/lead-0.grib" "$samples/lead-6.grib" "$1"'
 
 
@@ -40,26 +40,17 @@ class Model:
         (root / "model.sh").write_text(f'samples="{self.samples}"; . "{root}/does-$(basename "$1")"\n')
         for init_time in TIMES:
             self.does(init_time, WHOLE)
-        self.spec = {
-            "run_id": RUN_ID,
-            "env_id": "forecaster-abcd-12345678",
-            "folder": str(root / "store" / "runs" / RUN_ID),
-            "model_type": "forecaster",
-            "runner": "command",
-            "sha256": "f" * 64,
-            "identity": {"steps": [0, 6, 6]},
-            "checkpoint": file_digest(root / "checkpoint"),
-            "files": {},
-            "digests": {},
-            "lead_times": [0, 6],
-            "step": 6,
-            "command": ["sh", "-c", f'. "{root}/model.sh"', "sh", "{output}"],
-            "config": "scale: 1.0\nname: $(x)\n",
-            "disable_local_eccodes_definitions": False,
-            "torch_backend": "auto",
-            "code": "0" * 16,
-        }
-        prepare_run(RunSpec(**self.spec), root / "prepared")
+        self.spec = make_run_spec(
+            root / "store",
+            checkpoint=file_digest(root / "checkpoint"),
+            command=["sh", "-c", f'. "{root}/model.sh"', "sh", "{output}"],
+            config="scale: 1.0\nname: $(x)\n",
+        )
+        prepare_run(self.spec, root / "prepared")
+
+    def change(self, **fields) -> None:
+        """Change the spec, as another plan would."""
+        self.spec = self.spec.model_copy(update=fields)
 
     def does(self, init_time: str, script: str) -> None:
         (self.root / f"does-{init_time}").write_text(script)
@@ -67,7 +58,7 @@ class Model:
     @property
     def store(self) -> Path:
         """The run's folder in the store."""
-        return Path(self.spec["folder"])
+        return self.spec.folder
 
     @property
     def unfinished(self) -> Path:
@@ -78,7 +69,7 @@ class Model:
         """Make forecasts here and return the exit status."""
         files = (self.root / "prepared" / "inference.yaml", self.root / "checkpoint", self.image)
         try:
-            run_forecasts(RunSpec(**self.spec), *files, list(init_times), self.output, **options)
+            run_forecasts(self.spec, *files, list(init_times), self.output, **options)
         except SystemExit as end:
             return end.code
         return 0

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from support.cluster import Cluster, Job
-from support.launches import COMMAND, PROJECT, Workspace
+from support.launches import COMMAND, Workspace
+from support.paths import PROJECT
 
 FAST = PROJECT / "tests" / "slurm" / "fast.config"
-DEMO = PROJECT / "config" / "demo.yaml"
+DEMO_CONFIG = PROJECT / "config" / "demo.yaml"
 
 
 class Launched(Workspace):

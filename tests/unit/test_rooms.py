@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-BIN = Path(__file__).parents[2] / "bin"
+from support.paths import BIN
 
 SHARED = ["errors", "texts", "digests", "yamlio", "lookup", "requirements", "processes", "host", "documents"]
 STAGES = ["environment", "inference", "sandbox", "verification", "report", "showcase"]

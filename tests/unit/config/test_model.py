@@ -1,77 +1,19 @@
-"""The config: what is accepted, what is refused and in which words, and what the canonical values are."""
+"""The config as a whole: what is accepted, and what is refused with the key and what is allowed."""
 
-import copy
-import itertools
-import os
-import subprocess
-import sys
-import time
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from evalflow.config.archives import ForecastsConfig
-from evalflow.config.fields import parse_runtime
-from evalflow.config.manual import EXAMPLE
 from evalflow.config.messages import problems
 from evalflow.config.model import ConfigModel, config_schema, load_config
-from evalflow.config.resources import InferenceResources
-from evalflow.config.runs import ForecasterConfig, RunConfig, TemporalDownscalerConfig
-from evalflow.config.times import Dates, parse_steps, parse_time
+from evalflow.config.runs import RunConfig, TemporalDownscalerConfig
 from evalflow.errors import UserError
-from evalflow.yamlio import dump_yaml, parse_yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from support.configs import BASE, CARD, DELETE, changed, refused
+from support.paths import PROJECT
 
-PROJECT = Path(__file__).parents[3]
 CONFIGS = sorted((PROJECT / "tests" / "data" / "configs").glob("*.yaml"))
-
-BASE = {
-    "description": "Two participants",
-    "dates": ["2024-01-01T00:00"],
-    "runs": [
-        {"forecaster": {"checkpoint": "model.ckpt", "steps": "0/24/6"}},
-        {"baseline": {"label": "EPS", "root": "/archive/EPS", "steps": "0/24/6"}},
-    ],
-    "experiment": {"params": ["T_2M"]},
-}
-CARD = {"baseline": "EPS", "lead_times": "0/24/6", "stratification": "season", "variables": ["T_2M:RMSE"]}
-DELETE = object()
-
-
-def changed(changes: dict) -> dict:
-    """Return BASE with the values at the given places (`runs.0.forecaster.steps`) replaced or deleted."""
-    data = copy.deepcopy(BASE)
-    for place, value in changes.items():
-        *parents, last = [int(key) if key.isdigit() else key for key in place.split(".")]
-        node = data
-        for key in parents:
-            node = node[key] if isinstance(node, list) else node.setdefault(key, {})
-        if value is DELETE:
-            del node[last]
-        else:
-            node[last] = value
-    return data
-
-
-def valid(changes: dict) -> ConfigModel:
-    return ConfigModel.model_validate(changed(changes))
-
-
-def forecaster(**fields) -> ForecasterConfig:
-    return ForecasterConfig.model_validate({"checkpoint": "model.ckpt", "steps": "0/24/6", **fields})
-
-
-def refused(data: dict, folder: Path) -> list[str]:
-    """Return the lines that `load_config` refuses the data with, without the file's name."""
-    path = folder / "experiment.yaml"
-    path.write_text(dump_yaml(data), encoding="utf-8")
-    with pytest.raises(UserError) as caught:
-        load_config(path)
-    lines = str(caught.value).splitlines()
-    assert all(line.startswith(f"{path}: ") for line in lines)
-    return [line.removeprefix(f"{path}: ") for line in lines]
 
 
 # What is accepted
@@ -80,14 +22,6 @@ def refused(data: dict, folder: Path) -> list[str]:
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_configs_in_the_style_of_evalml_are_accepted(path):
     assert load_config(path).init_times()
-
-
-def test_the_example_of_the_manual_is_accepted(tmp_path):
-    (tmp_path / "example.yaml").write_text(EXAMPLE.read_text())
-    config = load_config(tmp_path / "example.yaml")
-    kinds = [kind for kind, _ in config.participants()]
-    assert kinds == ["forecaster", "temporal_downscaler", "forecaster", "forecasts", *5 * ["baseline"]]
-    assert set(parse_yaml(EXAMPLE.read_text(), "example")) | {"profile", "mec", "ffv2"} == set(ConfigModel.model_fields)
 
 
 def test_a_config_needs_little():
@@ -111,15 +45,6 @@ def test_the_identity_contract_names_fields():
     assert not RunConfig.ENV_FIELDS & RunConfig.HASH_EXCLUDE
     of_the_run = set(TemporalDownscalerConfig.model_fields) - RunConfig.ENV_FIELDS - RunConfig.HASH_EXCLUDE
     assert of_the_run == {"steps", "config", "command", "forecaster"}
-
-
-def test_every_field_is_described():
-    schema = config_schema()
-    for name, model in {"ConfigModel": schema, **schema["$defs"]}.items():
-        assert model.get("description"), name
-        for key, node in model["properties"].items():
-            assert node.get("description") or "$ref" in node, f"{name}.{key}"
-        assert model["additionalProperties"] is False, name
 
 
 # What is refused: change, key, part of the message
@@ -398,224 +323,3 @@ def test_whatever_stands_in_a_config_is_accepted_or_refused_in_lines(place, valu
         lines = problems(error, config_schema(), data)
         assert lines
         assert all(len(line.splitlines()) == 1 and "; allowed: " in line for line in lines), lines
-
-
-# Steps
-
-
-@given(st.integers(0, 500), st.integers(0, 499), st.integers(1, 50), st.integers(0, 3))  # no number of 7 digits
-def test_lead_times_are_the_grid_from_start_to_end(start, length, step, zeros):
-    end = start + length
-    text = f"{start}/{'0' * zeros}{end}/{step}"
-    run = forecaster(steps=text)
-    hours = run.lead_times()
-    assert run.steps == f"{start}/{end}/{step}"
-    assert hours[0] == start and end - step < hours[-1] <= end
-    assert all(later - earlier == step for earlier, later in itertools.pairwise(hours))
-    assert (end in hours) == (length % step == 0)
-    assert hours == ForecastsConfig(label="x", root="y", steps=text).lead_times()
-    assert [60 * hour for hour in hours] == list(parse_steps(text))
-
-
-def test_an_end_off_the_grid_is_left_out():
-    assert forecaster(steps="0/33/6").lead_times() == [0, 6, 12, 18, 24, 30]
-
-
-# Dates
-
-
-@given(st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1)), st.integers(0, 2000), st.integers(1, 100))
-def test_init_times_are_the_grid_from_start_to_end(start, length, hours):
-    start = start.replace(second=0, microsecond=0)
-    end = start + timedelta(hours=length)
-    dates = {"start": start.isoformat()[:16], "end": end.isoformat()[:16], "frequency": f"{hours}h"}
-    times = valid({"dates": dates}).init_times()
-    assert times == [start + timedelta(hours=hours * i) for i in range(length // hours + 1)]
-    listed = valid({"dates": [f"{time.isoformat()}Z" for time in reversed(times + times)]})
-    assert listed.init_times() == times
-    if len(times) > 1:
-        without = valid({"dates": {**dates, "blacklist": [times[0].isoformat()]}})
-        assert without.init_times() == times[1:]
-
-
-@pytest.mark.parametrize(
-    "text", ["2024-01-01", "2024-01-01T00:00", "2024-01-01T00:00:00", "2024-01-01T00:00Z", "2024-01-01T00:00:00Z"]
-)
-def test_all_spellings_of_a_time_are_one(text):
-    assert valid({"dates": [text]}).dates == ["2024-01-01T00:00"]
-    assert parse_time(text) == datetime(2024, 1, 1)
-
-
-@pytest.mark.parametrize(("frequency", "hours"), [("6h", 6), ("1d", 24), ("24h", 24), ("10d", 240), ("30m", 0.5)])
-def test_frequencies(frequency, hours):
-    dates = Dates(start="2024-01-01", end="2024-02-01", frequency=frequency)
-    assert dates.interval == timedelta(hours=hours)
-
-
-@pytest.mark.parametrize("frequency", ["0h", "06h", "6", "6s", "h", "-6h", "1.5h", "6 h", "6h\n"])
-def test_other_frequencies_are_refused(frequency, tmp_path):
-    dates = {"start": "2024-01-01", "end": "2024-02-01", "frequency": frequency}
-    assert refused(changed({"dates": dates}), tmp_path)[0].startswith("dates.frequency: got ")
-
-
-def test_a_year_of_init_times_is_fast():
-    begin = time.perf_counter()
-    config = valid({"dates": {"start": "2023-01-01", "end": "2023-12-31T18:00", "frequency": "6h"}})
-    assert len(config.init_times()) == 1460
-    times = [text.isoformat() for text in config.init_times()]
-    assert len(valid({"dates": times}).init_times()) == 1460
-    assert time.perf_counter() - begin < 1
-
-
-# Requirements, commands, resources
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "numpy",
-        "earthkit-data<0.19.0",
-        "anemoi-inference[plugins]==0.11.1; python_version < '3.13'",
-        "anemoi-models @ git+https://github.com/ecmwf/anemoi-models@0.5.0",
-        "git+https://github.com/ecmwf/anemoi-inference.git@fix/dataloader",
-        "git+ssh://git@github.com/ecmwf/anemoi-inference.git",
-        "https://example.org/flash_attn-2.7.4.post1+cu12torch2.6-cp312-cp312-linux_x86_64.whl",
-        "wheels/model-1.0-py3-none-any.whl",
-        "../model-1.0.tar.gz",
-        "/data/model.zip",
-    ],
-)
-def test_requirements_are_names_urls_or_archives(text):
-    assert forecaster(extra_requirements=[f" {text} "]).extra_requirements == [text]
-    assert forecaster(runner="onnx", requirements=[text]).requirements == [text]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "", "-e .", "-r other.txt", "--index-url=https://x", "numpy\n-e .", "numpy\x00", "numpy=1", "two words",
-        "folder/", "model.whl --no-deps", "-model.whl", "https://x/a.whl --no-deps", "git+https://", "ftp://x/y.whl",
-    ],
-)  # fmt: skip
-def test_other_requirements_are_refused(text, tmp_path):
-    (line,) = refused(changed({"runs.0.forecaster.extra_requirements": ["numpy", text]}), tmp_path)
-    assert line.startswith("runs[0].forecaster.extra_requirements[1]: ")
-
-
-def test_a_command_is_the_same_as_text_and_as_a_list():
-    words = ["{python}", "-m", "my model", "--hours={start}-{end}", '{"json": 1}', "{output}"]
-    text = """{python} -m 'my model' --hours={start}-{end} '{"json": 1}' {output}"""
-    assert forecaster(runner="command", command=text).command == words
-    assert forecaster(runner="command", command=words).command == words
-
-
-@pytest.mark.parametrize(
-    ("command", "text"),
-    [
-        ("run {outptu} {output}", "unknown placeholder {outptu}, did you mean output?; allowed: {checkpoint}"),
-        ("run ${HOME} {output}", "unknown placeholder {HOME}"),
-        ("run {init_time:%Y} {output}", "unknown placeholder {init_time:%Y}"),
-        ("run {checkpoint}", "does not use {output}"),
-        ("run '{output}", "cannot be split into words"),
-        ("", "is empty"),
-        ([], "is empty"),
-        (["", "{output}"], "is empty"),
-        (["run", "\0{output}"], "NUL"),
-        (5, "got 5; allowed: a list, each item text or text such as"),
-    ],
-)
-def test_other_commands_are_refused(command, text, tmp_path):
-    lines = refused(changed({"runs.0.forecaster.runner": "command", "runs.0.forecaster.command": command}), tmp_path)
-    assert any(line.startswith(f"runs[0].forecaster.command: {text}") or text in line for line in lines)
-
-
-def test_the_words_of_a_command_must_be_text(tmp_path):
-    command = {"runs.0.forecaster.runner": "command", "runs.0.forecaster.command": ["run", 5, "{output}"]}
-    assert refused(changed(command), tmp_path) == ["runs[0].forecaster.command[1]: got 5; allowed: text in quotes"]
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        (90, 5400), ("90", 5400), ("20m", 1200), ("2h", 7200), ("1h30m", 5400), ("1h 30m", 5400), ("1d", 86400),
-        ("45s", 45), ("01:30:00", 5400), ("1-00:00:00", 86400), ("2-01:00:30", 176430), ("100:00:00", 360000),
-    ],
-)  # fmt: skip
-def test_runtimes(text, seconds):
-    assert parse_runtime(text) == seconds
-    assert InferenceResources(runtime=text).runtime == str(text)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "0", "0m", "h", "1.5h", "30m1h", "01:30", "00:99:00", "-5", -5, True, None, "1 hour"]
-)
-def test_other_runtimes_are_refused(text):
-    with pytest.raises(ValueError, match="allowed: a time such as"):
-        parse_runtime(text)
-
-
-def test_gpus_is_another_name_of_gpu():
-    assert InferenceResources(gpu=2) == InferenceResources.model_validate({"gpus": 2})
-
-
-# Canonical values
-
-
-@pytest.mark.parametrize(
-    ("member", "canonical"),
-    [("control", "000"), ("000", "000"), (0, "000"), (12, "012"), ("mean", "mean"), ("median", "median")],
-)
-def test_members(member, canonical):
-    assert valid({"runs.1.baseline.member": member}).baselines()[0].member == canonical
-
-
-def test_products_are_not_asked_for_twice():
-    config = valid({"experiment.params": ["T_2M", "PS", "T_2M"], "experiment.scoremaps.init_hours": [0, "00", 12]})
-    assert config.experiment.params == ["T_2M", "PS"]
-    assert config.experiment.scoremaps.init_hours == ["00", "12"]
-
-
-def test_spaces_in_scorecard_variables_change_nothing():
-    config = valid({"experiment.scorecards.sections.a": CARD | {"variables": ["T_2M: RMSE, R2", "PS"]}})
-    assert config.experiment.scorecards.sections["a"].variables == ["T_2M:RMSE,R2", "PS"]
-
-
-def test_what_is_switched_off_is_not_compared_with_the_runs():
-    cards = {"enabled": False, "sections": {"a": CARD | {"baseline": "none such"}}}
-    maps = {"enabled": False, "leadtimes": [1000]}
-    assert valid({"experiment.scorecards": cards, "experiment.scoremaps": maps})
-
-
-def test_labels_are_data():
-    label = "Stage D – 'N320' {x} $(y) | ü <b>"
-    assert valid({"runs.0.forecaster.label": label, "config_label": "Étude 1 (new)"}).runs[0].forecaster.label == label
-
-
-# The schema and the manual
-
-
-def schema(*arguments: str) -> subprocess.CompletedProcess:
-    env = {**os.environ, "EVALFLOW_VENV": sys.prefix}
-    script = [sys.executable, str(PROJECT / "bin" / "schema.py"), *arguments]
-    return subprocess.run(script, env=env, capture_output=True, text=True, check=False)
-
-
-def test_schema_and_manual_are_up_to_date():
-    result = schema("--check")
-    assert result.returncode == 0, result.stderr
-
-
-def test_schema_check_names_the_stale_file(tmp_path):
-    usage = tmp_path / "usage.md"
-    usage.write_text((PROJECT / "docs" / "usage.md").read_text())
-    places = ["--output-schema", str(tmp_path / "schema.json"), "--output-docs", str(tmp_path / "config.md")]
-    places += ["--usage", str(usage)]
-    assert schema(*places).returncode == 0
-    assert schema(*places, "--check").returncode == 0
-    (tmp_path / "config.md").write_text("old")
-    result = schema(*places, "--check")
-    assert result.returncode == 1
-    assert result.stderr == f"evalflow: {tmp_path / 'config.md'}: not up to date with the models; run bin/schema.py\n"
-    assert (tmp_path / "config.md").read_text() == "old"
-    usage.write_text(usage.read_text().replace("| `--target", "| `--aim"))
-    assert f"{usage}: not up to date" in schema(*places, "--check").stderr

@@ -17,7 +17,6 @@ from support.environments import (
     build,
     end,
     is_running,
-    make_spec,
     make_tool,
     make_wheel,
     needs_mksquashfs,
@@ -29,6 +28,8 @@ from support.environments import (
     start,
     wait_for,
 )
+from support.paths import BIN
+from support.specs import make_spec
 
 SCRIPT = "run_in_image.py"
 LOOP = pytest.param("loop", marks=needs_root)
@@ -222,7 +223,7 @@ def test_command_that_ignores_sigterm_is_killed(images, method, tmp_path, monkey
         "    found.run(['sh', '-c', 'trap \"\" TERM; echo $$ > pid.tmp; mv pid.tmp pid; while :; do sleep 1; done'])\n"
     )
     env = {**os.environ, "EVALFLOW_MOUNT_METHODS": "" if method == "folder" else method}
-    env["PYTHONPATH"] = str(Path(__file__).parents[3] / "bin")
+    env["PYTHONPATH"] = str(BIN)
     process = subprocess.Popen([sys.executable, "-c", program, images[method]], env=env, cwd=tmp_path)
     wait_for(lambda: (tmp_path / "pid").exists() or process.poll() is not None)
     process.terminate()

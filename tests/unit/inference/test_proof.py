@@ -18,7 +18,8 @@ from evalflow.store.layout import FORECAST_SEAL
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.environments import needs_root, small_disk
-from support.shell_model import RUN_ID, TIMES, WHOLE, Model, grib
+from support.shell_model import TIMES, WHOLE, Model, grib
+from support.specs import RUN_ID
 
 
 @pytest.fixture(autouse=True)
@@ -160,7 +161,7 @@ def overwrite(file: Path) -> None:
 @pytest.mark.parametrize("name", ["checkpoint", "grid"])
 def test_what_has_changed_since_the_plan_is_not_run(model, capfd, name):
     (model.root / "grid").write_text("points")
-    model.spec["digests"] = {str(model.root / "grid"): file_digest(model.root / "grid")}
+    model.change(digests={str(model.root / "grid"): file_digest(model.root / "grid")})
     overwrite(model.root / name)
     with pytest.raises(UserError, match=f"{model.root / name}: has changed since the launch was planned; launch again"):
         model.run(*TIMES)
@@ -202,7 +203,7 @@ def test_text_of_a_command_is_data(model):
         "import shutil, sys; [shutil.copy(f'{s}/lead-%d.grib' % n, sys.argv[1]) for s in [sys.argv[2]] for n in (0, 6)]"
     )
     texts = [*HOSTILE, '{"json": [1, {"a": "{start}"}]}', "{", "}", "{}", "{{end}}", "{0}"]
-    model.spec["command"] = [
+    command = [
         "{python}",
         "-c",
         f"{program}\n{copies}",
@@ -211,6 +212,7 @@ def test_text_of_a_command_is_data(model):
         *texts,
         "x{start}-{end}/{step}y",
     ]
+    model.change(command=command)
     assert model.run(TIMES[0]) == 0
     words = json.loads((model.output / TIMES[0] / "words").read_text())
     expected = [*HOSTILE, '{"json": [1, {"a": "0"}]}', "{", "}", "{}", "{6}", "{0}", "x0-6/6y"]
@@ -236,7 +238,7 @@ def test_placeholders_in_values_are_not_filled_in(tmp_path):
 def test_folders_of_any_name(tmp_path):
     model = Model(tmp_path / "odd $(touch pwned) 'name' \"q\" {output}")
     model.samples.rename(tmp_path / "samples")
-    model.spec["command"] = ["cp", f"{tmp_path}/samples/lead-0.grib", f"{tmp_path}/samples/lead-6.grib", "{output}"]
+    model.change(command=["cp", f"{tmp_path}/samples/lead-0.grib", f"{tmp_path}/samples/lead-6.grib", "{output}"])
     assert model.run(TIMES[0]) == 0
     assert check_forecast(model.output / TIMES[0], "f" * 64, verify=True) is None
 
@@ -245,7 +247,7 @@ def test_local_definitions_of_ecCodes(model):
     definitions = model.image / "share" / "eccodes-cosmo-resources" / "definitions"
     definitions.mkdir(parents=True)
     for number, disabled in enumerate([False, True]):
-        model.spec["disable_local_eccodes_definitions"] = disabled
+        model.change(disable_local_eccodes_definitions=disabled)
         model.does(TIMES[number], WHOLE + '; echo "path: $ECCODES_DEFINITION_PATH"')
         assert model.run(TIMES[number]) == 0
         log = (model.output / TIMES[number] / "forecast.log").read_text()
@@ -313,8 +315,8 @@ def test_damaged_seal_never_counts_as_whole_what_it_does_not_describe(whole, tmp
     try:
         problem = check_forecast(folder, "f" * 64, verify=True)
     except UserError as error:
-        assert "another run" in str(error)
-        return
+        problem = f"refused: {error}"
+    assert not problem or not problem.startswith("refused") or "another run" in problem
     if problem is None:
         assert json.loads((folder / FORECAST_SEAL).read_bytes())["files"] == json.loads(seal)["files"]
 

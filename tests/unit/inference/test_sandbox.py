@@ -8,8 +8,8 @@ import zipfile
 import pytest
 import yaml
 from evalflow.inference.sandbox import create_sandbox
-from evalflow.inference.spec import RunSpec
 from evalflow.yamlio import dump_yaml
+from support.specs import make_run_spec
 
 OWN = {
     "README.md", "config.yaml", "inference-last.ckpt", "make_environment.sh", "requirements.txt", "run_forecast.sh",
@@ -25,25 +25,10 @@ def sandbox(tmp_path):
         sha256 = hashlib.sha256(f"{head}{lock}".encode()).hexdigest()
         (tmp_path / "lock").write_text(f"{head}# sha256: {sha256}\n{lock}")
         (tmp_path / "checkpoint").write_text("weights")
-        spec = {
-            "run_id": "forecaster-abcd-12345678/12345678",
-            "env_id": "forecaster-abcd-12345678",
-            "folder": "/nowhere",
-            "sha256": "f" * 64,
-            "identity": {},
-            "code": "0" * 16,
-            "model_type": "forecaster",
-            "runner": "command",
-            "lead_times": [0, 6],
-            "step": 6,
-            "command": list(map(str, command)),
-            "config": dump_yaml(config or {}),
-            "resources": resources or {},
-            "torch_backend": "auto",
-            "disable_local_eccodes_definitions": True,
-        }
+        about = {"command": list(map(str, command)), "config": dump_yaml(config or {}), "resources": resources or {}}
+        spec = make_run_spec(tmp_path, **about, disable_local_eccodes_definitions=True)
         zipped = tmp_path / "sandbox.zip"
-        create_sandbox(RunSpec(**spec), tmp_path / "checkpoint", tmp_path / "lock", "202401010000", zipped, link=False)
+        create_sandbox(spec, tmp_path / "checkpoint", tmp_path / "lock", "202401010000", zipped, link=False)
         with zipfile.ZipFile(zipped) as archive:
             names = archive.namelist()
             assert len(set(names)) == len(names), "each once"

@@ -11,7 +11,8 @@ from evalflow.inference.task import MADE_TWICE, UNFINISHED, UNFINISHED_FOLDER, s
 from evalflow.processes import ENDING
 from evalflow.store.layout import FORECAST_SEAL, LOG
 from support.environments import end, is_running, needs_root, one_line, run, small_disk, start, wait_for
-from support.shell_model import RUN_ID, TIMES, WHOLE, Model, grib
+from support.shell_model import TIMES, WHOLE, Model, grib
+from support.specs import RUN_ID
 
 DIGEST = "f" * 64
 
@@ -148,7 +149,7 @@ def test_on_one_file_system_no_byte_is_written_twice(model):
 @needs_root
 def test_between_file_systems_it_is_copied(model, tmp_path):
     with small_disk(tmp_path / "other", "1m") as other:
-        model.spec["folder"] = str(other / "runs" / RUN_ID)
+        model.change(folder=other / "runs" / RUN_ID)
         assert model.run(TIMES[0]) == 0
         assert published(model) == {TIMES[0]}
 
@@ -213,7 +214,7 @@ def test_what_is_not_whole_in_the_store_is_set_aside_and_replaced(model, damage)
 def test_what_cannot_be_published_is_kept(model, tmp_path, capfd):
     """The task succeeds: its work folder has the forecast, and Nextflow will say that it cannot publish it."""
     with small_disk(tmp_path / "other", "64k") as other:
-        model.spec["folder"] = str(other / "runs" / RUN_ID)
+        model.change(folder=other / "runs" / RUN_ID)
         (other / "large").write_bytes(bytes(60_000))
         assert model.run(TIMES[0]) == 0
         assert (
@@ -364,7 +365,7 @@ def test_what_is_damaged_in_work_is_not_published(model, harm):
 def test_a_store_that_is_full_is_said_and_nothing_is_left_in_it(model, tmp_path):
     assert model.run(TIMES[0]) == 0
     with small_disk(tmp_path / "other", "64k") as other:
-        model.spec["folder"] = str(other / "runs" / RUN_ID)
+        model.change(folder=other / "runs" / RUN_ID)
         (other / "large").write_bytes(bytes(60_000))
         line = one_line(publish(model, TIMES[0]))
         assert "No space left on device" in line and line.endswith("with -resume, it only has to be published")

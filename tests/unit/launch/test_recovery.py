@@ -14,7 +14,8 @@ import pytest
 from evalflow.errors import UserError
 from evalflow.launch import recovery
 from evalflow.launch.recovery import LAUNCHES, alone, recover
-from support.environments import BIN, is_running, make_tool
+from support.environments import is_running, make_tool
+from support.paths import BIN
 
 LONG_AGO = 1_000_000_000
 
@@ -148,7 +149,7 @@ def test_a_slurm_that_does_not_answer_stops_the_launch(work, monkeypatch, tmp_pa
     monkeypatch.setenv("PATH", tools if there else str(tmp_path))
     file = write_launch(work)
     with pytest.raises(
-        UserError, match="^squeue: (Unable to contact slurm controller|not found); the launch before ended early"
+        UserError, match=r"^squeue: (Unable to contact slurm controller|not found); the launch before ended early"
     ):
         recover(work)
     assert file.exists() and (folder / ".exitcode").exists()
@@ -232,7 +233,7 @@ def test_beside_a_launch_that_runs_nothing_can_be_told_apart(work, slurm):
     slurm[0].write_text(f"7 {folder}\n")
     write_launch(work)
     write_launch(work, "other", **alive())
-    with pytest.raises(UserError, match="a launch ended early here, and that of .* still runs"):
+    with pytest.raises(UserError, match=r"a launch ended early here, and that of .* still runs"):
         recover(work)
     assert not slurm[1].exists() and (folder / ".exitcode").exists()
 

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 from evalflow.plan.describe import describe_plan
 from evalflow.plan.model import Plan
+from support.paths import BIN
 from support.stored import SEAL, folder_of
-
-BIN = Path(__file__).parents[3] / "bin"
 
 
 def plan_script(*words, **options) -> subprocess.CompletedProcess:

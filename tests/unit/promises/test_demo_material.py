@@ -13,9 +13,8 @@ import yaml
 from evalflow.checkpoints.metadata import read_metadata
 from evalflow.runners import onnx_program
 from evalflow.runners.anemoi import python_version, requirements, warnings
+from support.paths import DEMO, PROJECT
 
-PROJECT = Path(__file__).parents[3]
-DEMO = PROJECT / "assets" / "demo"
 FIELDS = {("msl", 0), ("2t", 2), ("10u", 10), ("10v", 10), ("u", 500), ("v", 500)}
 
 

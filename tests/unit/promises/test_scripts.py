@@ -3,11 +3,9 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-BIN = Path(__file__).resolve().parents[3] / "bin"
+from support.paths import BIN
 
 
 @pytest.mark.parametrize("script", sorted(path.name for path in BIN.glob("*.py")))

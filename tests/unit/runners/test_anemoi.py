@@ -1,7 +1,6 @@
 """The anemoi runner: from a checkpoint's training provenance to requirements, Python and warnings."""
 
 import json
-from pathlib import Path
 
 import pytest
 from evalflow.environment import lock
@@ -14,7 +13,7 @@ from evalflow.store.layout import LOCK, METADATA
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
-from support.environments import make_spec
+from support.specs import make_spec
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 OTHER = "f" * 40
@@ -169,7 +168,7 @@ def test_a_checkpoint_that_says_too_little_is_refused(known, text, tmp_path):
     file = tmp_path / "anemoi.json"
     file.write_text(json.dumps(known))
     with pytest.raises(UserError) as caught:
-        lock.lock_requirements(EnvironmentSpec(**spec), file)
+        lock.lock_requirements(spec, file)
     assert str(caught.value).startswith("model.pt: ") and text in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -278,12 +277,12 @@ def test_another_minor_version_is_never_taken(host):
         find_python("3.7.4", nearest=True)
 
 
-def lock_of(spec: dict, known: dict, monkeypatch) -> str:
+def lock_of(spec: EnvironmentSpec, known: dict, monkeypatch) -> str:
     """Lock without a solver and return the first line of the lock."""
     monkeypatch.setattr(lock, "run_uv", lambda arguments, cwd, what: (cwd / "requirements.in").read_text())
-    folder = Path(spec["folder"])
+    folder = spec.folder
     (folder / METADATA).write_text(json.dumps(known))
-    lock.lock_requirements(EnvironmentSpec(**spec), folder / METADATA)
+    lock.lock_requirements(spec, folder / METADATA)
     return (folder / LOCK).read_text()
 
 
@@ -292,8 +291,8 @@ def test_another_python_than_in_training_is_warned_of_and_recorded(host, tmp_pat
     spec = make_spec(tmp_path, runner="anemoi")
     assert lock_of(spec, metadata(python="3.8.7"), monkeypatch).startswith("# Locked by evalflow for Python 3.8.6 ")
     warning = "Python 3.8.7 of the training is not on this host; Python 3.8.6 is used"
-    assert capsys.readouterr().err == f"evalflow: {spec['env_id']}: warning: {warning}\n"
-    assert lock.training_warnings(EnvironmentSpec(**spec), metadata(python="3.8.7"), "3.8.6") == [warning]
+    assert capsys.readouterr().err == f"evalflow: {spec.env_id}: warning: {warning}\n"
+    assert lock.training_warnings(spec, metadata(python="3.8.7"), "3.8.6") == [warning]
 
 
 def test_the_python_of_the_run_wins(host, tmp_path, monkeypatch, capsys):
@@ -333,7 +332,7 @@ def test_a_build_of_pytorch_is_asked_for_only_where_the_run_does(backend, option
     monkeypatch.setattr(lock, "run_uv", lambda arguments, cwd, what: asked.append(arguments) or "")
     spec = make_spec(tmp_path, runner="anemoi", torch_backend=backend)
     (tmp_path / "known.json").write_text(json.dumps(metadata(python="3.8.6")))
-    lock.lock_requirements(EnvironmentSpec(**spec), tmp_path / "known.json")
+    lock.lock_requirements(spec, tmp_path / "known.json")
     ((*_, last_but_one, last),) = asked
     assert ([last_but_one, last] if options else []) == options and ("--torch-backend" in asked[0]) == bool(options)
 

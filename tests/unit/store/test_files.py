@@ -23,8 +23,7 @@ from evalflow.store.files import (
     to_json,
     write_new,
 )
-
-BIN = Path(__file__).parents[3] / "bin"
+from support.paths import BIN
 
 
 def write_file(path: Path, text: str) -> None:
@@ -75,7 +74,7 @@ def test_the_first_writer_wins(first, second, tmp_path):
 @pytest.mark.parametrize("write", WRITERS)
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, OSError(errno.EIO, "Input/output error")])
 def test_nothing_is_left_on_failure(write, error, tmp_path):
-    with pytest.raises(error if isinstance(error, type) else OSError):
+    with pytest.raises(error if isinstance(error, type) else OSError):  # noqa: PT012 - the block is what fails
         with new_in_store(tmp_path / "final") as temporary:
             write(temporary, "half")
             raise error
