@@ -48,6 +48,7 @@ class _Derived(Generic[Time]):
         self._amounts = sorted(
             (param for param in self._held if _is_amount(param)), key=lambda param: (len(param), param)
         )
+        self._used: dict[str, np.ndarray] = {}
         self.clipped: Counter[str] = Counter()
 
     @property
@@ -78,6 +79,17 @@ class _Derived(Generic[Time]):
         """Return where a param comes from."""
         return self._reader.describe(self._source_of(param))
 
+    def use_only(self, param: str, points: np.ndarray) -> None:
+        """Say which points of a param's grid are used: amounts elsewhere are not checked.
+
+        A model may write its parts outside of the domain in another unit than its files say.
+
+        Parameters
+        ----------
+        points : bool [n]
+        """
+        self._used[self._source_of(param)] = points
+
     def _source_of(self, param: str) -> str:
         """Return a param that is held whose members and points a param has."""
         if param in self._held:
@@ -100,15 +112,16 @@ class _Derived(Generic[Time]):
     def _checked(self, param: str, amounts: np.ndarray) -> np.ndarray:
         """Return amounts without negative ones."""
         negative = amounts < 0  # a comparison with NaN is false
-        if not negative.any():
-            return amounts
-        lowest = float(amounts[negative].min())
+        used = self._used.get(self._source_of(param))
+        counted = negative if used is None else negative & used
+        lowest = float(amounts[counted].min(initial=0))
         if lowest < LOWEST_AMOUNT:
             raise UserError(
                 f"{self.describe(param)}: {param} would be {lowest:.2f} kg m-2: the field is not a sum of the time that its "
                 "file says"
             )
-        self.clipped[param] += int(np.count_nonzero(negative))
+        if counted.any():
+            self.clipped[param] += int(np.count_nonzero(counted))
         return np.where(negative, np.float32(0), amounts)
 
     def _starts(self, end: Time, until: Time) -> dict[Time, list[tuple[str, Time]]]:

@@ -211,6 +211,19 @@ def test_negative_amounts_within_packing_noise_are_clipped_and_counted():
         reader.read("TOT_PREC6", 18 * H)
 
 
+def test_points_that_are_not_used_are_not_checked():
+    """The predecessor's models write the rain outside of their limited area in mm and say m."""
+    since_start = {6 * H: ([10.0, 5000.0], 6 * H), 12 * H: ([9.95, 4990.0], 12 * H)}
+    reader = DerivedForecast(Fake({"TOT_PREC": since_start}))
+    with pytest.raises(UserError, match="TOT_PREC6 would be -10.00"):
+        reader.read("TOT_PREC6", 12 * H)
+    reader.use_only("TOT_PREC6", np.array([True, False]))
+    assert reader.read("TOT_PREC6", 12 * H).tolist() == [0, 0] and reader.clipped == {"TOT_PREC6": 1}
+    reader.use_only("TOT_PREC6", np.array([False, True]))
+    with pytest.raises(UserError, match="TOT_PREC6 would be -10.00"):
+        reader.read("TOT_PREC6", 12 * H)
+
+
 def test_a_field_that_is_held_is_checked_too():
     reader = DerivedForecast(Fake({"TOT_PREC": {6 * H: ([-0.05, 1.0], 6 * H), 12 * H: ([-3.0, 1.0], 12 * H)}}))
     assert reader.read("TOT_PREC", 6 * H).tolist() == [0, 1]
