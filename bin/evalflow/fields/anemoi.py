@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -201,6 +202,13 @@ class AnemoiArchive:
                 for number, column in enumerate(columns):
                     found = convert(values[row, number], column.units, column.param, self.describe(column.param.name))
                     yield column.param.name, wanted[place].astype(datetime), found
+
+    def files(self, params: Iterable[str], valid_times: Iterable[datetime]) -> list[Path]:
+        """Return the chunks that hold values of some params and times."""
+        variables = [self._column(param).place for param in params]
+        dates = [self._dates[time] for time in _sorted_times(valid_times) if time in self._dates]
+        index = {self._dims["time"]: np.array(dates, dtype=int), self._dims["variable"]: np.array(variables, dtype=int)}
+        return sorted(self._data.files(index))
 
     def _read(self, dates: list[int], variables: list[int], member: int) -> np.ndarray:
         """Return values [dates, variables, points], float32, in the dataset's units."""

@@ -133,6 +133,10 @@ class CfFiles:
             raise UserError(f"{self.where}: no {param}; there are {there}")
         return self._archive(self._first_with[param])
 
+    def files(self, params: Iterable[str], valid_times: Iterable[datetime]) -> list[Path]:
+        """Return the files of some valid times."""
+        return sorted({file for time in valid_times for file in self._files(time)})
+
     def members(self, param: str) -> list[str]:
         """Return the ensemble members of a param."""
         return self._of(param).members(param)

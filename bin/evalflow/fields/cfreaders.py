@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -154,6 +155,21 @@ class _Reader:
             self._block = (key, one.read(slices, space))
         in_order = sorted(at, key=lambda role: one.variable.dims.index(one.axes[role]))
         return self._block[1][tuple(at[role] - first[role] for role in in_order)].copy()
+
+    def files(self, params: Iterable[str], times: Iterable[timedelta | datetime]) -> list[Path]:
+        """Return the files (of a Zarr store the chunks) that hold params at lead or valid times."""
+        found: set[Path] = set()
+        wanted = [
+            np.datetime64(time, "us") if isinstance(time, datetime) else np.timedelta64(time, "us") for time in times
+        ]
+        for param in params:
+            places = self._all(param)
+            for time in wanted:
+                if time in places:
+                    one = places[time].source.field
+                    index = {dim: places[time].at.get(role, slice(None)) for role, dim in one.axes.items()}
+                    found.update(one.variable.files(index | dict(one.fixed)))
+        return sorted(found)
 
     def _sum_length(self, place: _Place) -> timedelta | None:
         one = place.source.field
