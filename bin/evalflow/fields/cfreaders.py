@@ -108,7 +108,9 @@ class _Reader:
 
     def _points(self, source: _Source) -> tuple[Grid, tuple[str, ...]]:
         one = source.field
-        key = (one.space, tuple(one.variable.shape[one.variable.dims.index(dim)] for dim in one.space))
+        shape = tuple(one.variable.shape[one.variable.dims.index(dim)] for dim in one.space)
+        # Fields between grid points have the same dimensions and name other coordinates.
+        key = (one.space, shape, text(one.variable.attrs.get("coordinates", "")))
         if key not in self._grids:
             told = self._known(source.arrays)
             self._grids[key] = grid_of(source.arrays, one, told, self._find_grid, self.notes)

@@ -252,8 +252,10 @@ def test_a_field_names_its_coordinates(tmp_path, how):
         "slon": (("y", "x"), np.full((2, 2), 7.5), east),
         "u10": (("time", "y", "x"), np.zeros((5, 2, 2), "f4"), {"units": "m/s", "coordinates": "slon slat"}),
     }
-    grid = CfArchive([write_fields(tmp_path / "an", fields, how)]).grid("U_10M")
-    assert (grid.latitudes[0], grid.longitudes[0]) == (46.5, 7.5)
+    fields["t2m"] = (*fields["u10"][:2], {"units": "K", "coordinates": "lon lat"})
+    archive = CfArchive([write_fields(tmp_path / "an", fields, how)])
+    for param, place in (("T_2M", (46, 7)), ("U_10M", (46.5, 7.5))):
+        assert (archive.grid(param).latitudes[0], archive.grid(param).longitudes[0]) == place
 
 
 def test_coordinates_in_another_file(tmp_path, how):

@@ -312,7 +312,7 @@ def test_a_chunk_of_many_lead_times_is_read_once(tmp_path, how, monkeypatch):
     read = type(variable).read
     monkeypatch.setattr(type(variable), "read", lambda self, index=None: reads.append(self.name) or read(self, index))
     forecast = CfForecast([arrays], INIT)
-    for lead in range(6):
+    for lead in (0, 1, 2, 3, 0, 4, 5, 4):
         for member in range(2):
             found = forecast.read("T_2M", lead * H, f"{member:03d}")
             np.testing.assert_array_equal(found, 280 + 12 * lead + 6 * member + np.arange(6))
