@@ -134,7 +134,7 @@ class AnemoiArchive:
         size = self._data.shape[2]
         return [f"{member:03d}" for member in range(size)] if size > 1 else []
 
-    def describe(self, param: str) -> str:
+    def describe(self, param: str, time: datetime | None = None) -> str:
         """Return store, variable and units of a param."""
         column = self._column(param)
         return f"{self._arrays.path}: {column.name} [{column.units}]"

@@ -116,7 +116,7 @@ class _Reader:
             self._grids[key] = grid_of(source.arrays, one, told, self._find_grid, self.notes)
         return self._grids[key]
 
-    def describe(self, param: str) -> str:
+    def describe(self, param: str, time: timedelta | datetime | None = None) -> str:
         """Return file, variable and units of a param."""
         one = self._first(param).field
         return f"{one.where()} [{one.units or 'no units'}]"

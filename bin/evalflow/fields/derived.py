@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -75,9 +76,22 @@ class _Derived(Generic[Time]):
         """Return the points that values of a param belong to."""
         return self._reader.grid(self._source_of(param))
 
-    def describe(self, param: str) -> str:
-        """Return where a param comes from."""
-        return self._reader.describe(self._source_of(param))
+    def describe(self, param: str, time: Time | None = None) -> str:
+        """Return where a param (at a time) comes from."""
+        return self._reader.describe(self._source_of(param), time)
+
+    def files(self, params: Iterable[str], times: Iterable[Time]) -> list[Path]:
+        """Return the files that params at some times are made of."""
+        times = list(times)
+        needed: set[tuple[str, Time]] = set()
+        for param in params:
+            for time in times:
+                needed.update((one, at) for _, one, at in self._made_of(param, time) if one in self._held)
+        return sorted({file for one, at in needed for file in self._reader.files([one], [at])})
+
+    def _made_of(self, param: str, time: Time) -> list[tuple[int, str, Time]]:
+        """Return the fields that a param at a time is made of: itself where it is held."""
+        raise NotImplementedError
 
     def use_only(self, param: str, points: np.ndarray) -> None:
         """Say which points of a param's grid are used: amounts elsewhere are not checked.
@@ -232,6 +246,11 @@ class DerivedForecast(_Derived[timedelta]):
             return [(1, wind, time) for wind in winds]
         return None
 
+    def _made_of(self, param: str, time: timedelta) -> list[tuple[int, str, timedelta]]:
+        if _is_amount(param):
+            return self._terms(param, time) or []
+        return self._terms(param, time) or ([(1, param, time)] if time in self._held_at(param) else [])
+
     def read(self, param: str, lead_time: timedelta, member: str | None = None) -> np.ndarray:
         """Return the values (float32 [points]) at a lead time.
 
@@ -266,8 +285,7 @@ class DerivedArchive(_Derived[datetime]):
         lengths = {param: self._archive.accumulation(param, time) for param in self._amounts}
         return [(param, length) for param, length in lengths.items() if length is not None]
 
-    def _terms(self, param: str, time: datetime) -> list[tuple[int, str, datetime]]:
-        """Return the fields that a param is made of: itself where it is held."""
+    def _made_of(self, param: str, time: datetime) -> list[tuple[int, str, datetime]]:
         hours = _hours_of(param)
         if hours is not None:
             return self.terms_of_sum(time - hours, time) or []
@@ -309,7 +327,7 @@ class DerivedArchive(_Derived[datetime]):
     def _read_some(
         self, names: list[str], times: list[datetime], member: str | None
     ) -> Iterator[tuple[str, datetime, np.ndarray]]:
-        terms = {(name, time): self._terms(name, time) for name in names for time in times}
+        terms = {(name, time): self._made_of(name, time) for name in names for time in times}
         needed_by: dict[tuple[str, datetime], list[tuple[str, datetime]]] = {}
         for target, needed in terms.items():
             for _, one, time in needed:

@@ -111,7 +111,7 @@ class IncaForecast:
         """Return no members."""
         return []
 
-    def describe(self, param: str) -> str:
+    def describe(self, param: str, time: timedelta | None = None) -> str:
         """Return the file and the units of a param."""
         held = "SP_10M" if param in _WIND_PARTS else param
         if held not in self.params():

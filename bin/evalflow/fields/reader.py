@@ -46,8 +46,8 @@ class Reader(Protocol):
         no file (a command) has none.
         """
 
-    def describe(self, param: str) -> str:
-        """Return where a param comes from, for messages: file, variable or message, units."""
+    def describe(self, param: str, time: Any = None) -> str:
+        """Return where a param (at a time) comes from, for messages: file, variable, units."""
 
 
 class Forecast(Reader, Protocol):

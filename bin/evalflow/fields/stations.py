@@ -192,7 +192,7 @@ class StationArchive:
         """Return the files that hold observations of some params and times."""
         return self._source.files(self._observed(params), sorted(set(valid_times)))
 
-    def describe(self, param: str) -> str:
+    def describe(self, param: str, time: datetime | None = None) -> str:
         """Return where a param comes from."""
         return f"{self._source.where}: {param}"
 

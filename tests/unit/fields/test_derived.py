@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,8 +34,11 @@ class Fake:
     def grid(self, param):
         return POINTS
 
-    def describe(self, param):
+    def describe(self, param, time=None):
         return f"a.grib: {param}"
+
+    def files(self, params, times):
+        return [Path(f"{param}.{time}") for param in params for time in times]
 
     def lead_times(self, param):
         return sorted(self.fields[param])
@@ -184,6 +188,29 @@ def test_amounts_that_are_held_serve_others():
     np.testing.assert_allclose(reader.read("TOT_PREC6", 6 * H), [11, 22])
     np.testing.assert_allclose(reader.read("TOT_PREC12", 12 * H), [25, 50])
     assert reader.lead_times("TOT_PREC6") == [6 * H, 12 * H] and reader.lead_times("TOT_PREC3") == []
+
+
+def test_an_amount_that_begins_before_the_forecast_is_none_of_it():
+    reader = DerivedForecast(Fake({"TOT_PREC6": {3 * H: ([1, 2], 6 * H), 6 * H: ([3, 4], 6 * H)}}))
+    assert reader.lead_times("TOT_PREC6") == [6 * H]
+
+
+def test_files_of_what_a_param_is_made_of():
+    fake = Fake(
+        {
+            "TOT_PREC": sums(KINDS["since the start"], RAIN),
+            "U_10M": {6 * H: ([1, 1], None)},
+            "V_10M": {6 * H: ([1, 1], None)},
+        }
+    )
+    reader = DerivedForecast(fake)
+    assert [str(path) for path in reader.files(["SP_10M"], [6 * H])] == ["U_10M.6:00:00", "V_10M.6:00:00"]
+    assert [str(path) for path in reader.files(["TOT_PREC3"], [6 * H, 9 * H])] == [
+        f"TOT_PREC.{lead}:00:00" for lead in (3, 6, 9)
+    ]
+    assert reader.files(["TOT_PREC3", "U_10M", "PMSL"], [0 * H]) == []
+    hourly, _ = archive()
+    assert len(hourly.files(["TOT_PREC6", "TOT_PREC1"], [START + 6 * H])) == 6 and hourly.files(["PMSL"], [START]) == []
 
 
 def test_half_hours():
