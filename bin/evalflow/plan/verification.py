@@ -5,8 +5,8 @@ from evalflow.config.areas import DomainArea, RegularGrid, ShapeConfig
 from evalflow.config.grids import grid_files
 from evalflow.digests import digest
 from evalflow.errors import UserError
-from evalflow.identity import canonical_path, comparison_parts
-from evalflow.lookup import Lookup
+from evalflow.identity import comparison_parts
+from evalflow.lookup import Lookup, canonical_path
 from evalflow.plan.experiment import Experiment
 from evalflow.plan.options import Options
 from evalflow.scores.names import Threshold
