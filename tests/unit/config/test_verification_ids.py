@@ -15,6 +15,7 @@ from evalflow.identity import (
     baseline_identity,
     collect_all_runs,
     comparison_identity,
+    comparison_parts,
     forecasts_identity,
     master_hash,
     register_run,
@@ -304,7 +305,7 @@ def compare(lookup):
 
     def named(changes: dict, found: Comparison = FOUND, truth: int = 0) -> str:
         config = read(changes)
-        return verif_id(comparison_identity(config.truths()[truth], config.experiment, found, lookup))
+        return verif_id(comparison_identity(comparison_parts(config.truths()[truth], config.experiment, lookup), found))
 
     return named
 
@@ -358,7 +359,7 @@ def test_an_archive_with_a_uuid_may_move(compare):
 def test_ids_of_comparisons_stay_what_they_are_from_release_to_release(compare, lookup):
     """Whoever changes this id on purpose: everybody's statistics are computed again."""
     config = read({})
-    identity = comparison_identity(config.truths()[0], config.experiment, FOUND, lookup)
+    identity = comparison_identity(comparison_parts(config.truths()[0], config.experiment, lookup), FOUND)
     assert identity == {
         "truth": "/archive/analyses.zarr",
         "format": "zarr",
