@@ -59,7 +59,7 @@ def test_two_downscalers_on_one_forecaster_run_it_once(downscaled, finished):
 
     folder = downscaled.store / "runs" / refined[0]["run_id"] / "199601150000"
     given = downscaled.store / "runs" / forecaster["run_id"] / "199601150000"
-    assert not (folder / "forecaster").exists()  # the input is not published again
+    assert not (folder / "forecaster").exists()  # the input is not stored again
     expected = (values(given / "000.grib", 0) + values(given / "006.grib", 6)) / 2
     assert np.allclose(values(folder / "refined_003.grib", 3), expected, atol=1.0)
 

@@ -117,7 +117,7 @@ def test_one_failed_init_takes_no_finished_one_with_it(fresh):
 
 
 def test_packed_inits_complete_one_by_one(workspace):
-    """Of three in one task one fails: the others are published, and the failed one is tried once more by itself."""
+    """Of three in one task one fails: the others are stored, and the failed one is tried once more by itself."""
     workspace.edit(lambda config: config["dates"].extend(["1996-01-16T00:00", "1996-01-16T12:00", "1996-01-17T00:00"]))
     workspace.edit(lambda config: config["runs"].pop(1))
     result = workspace.launch("--inits_per_task", "3", EVALFLOW_TEST_FAIL="1996-01-16T12:00")
@@ -135,22 +135,22 @@ def test_packed_or_not_the_same_tree(fresh, finished):
     assert fresh.tree() == finished.tree()
 
 
-def test_with_resume_or_without_the_same_tree(workspace):
-    """A forecast that is damaged in the store is set aside and, with -resume, published again from work, not made again."""
+@pytest.mark.parametrize("resume", [["-resume"], []])
+def test_with_resume_or_without_the_same_tree(workspace, resume):
+    """A forecast that is damaged in the store is set aside, and a name that leads nowhere is replaced."""
     before = workspace.tree()
     workspace.edit(lambda config: config["dates"].append("1996-01-16T00:00"))
     assert workspace.launch().forecasts == 2
     after = workspace.tree()
-    victim = next(workspace.store.glob("runs/*/*/199601160000/000.grib"))
-    content = victim.read_bytes()
-    victim.unlink()  # a link to the file in work
-    victim.write_bytes(content[:100])
-    result = workspace.launch("-resume")
+    victim, gone = sorted(workspace.store.glob("runs/*/*/199601160000"))
+    os.truncate(victim / "000.grib", 100)
+    shutil.rmtree(gone.resolve())
+    result = workspace.launch(*resume)
     assert result.status == 0, result.text
-    assert "100 bytes instead of" in result.text
-    assert result.forecasts == 0
+    assert "100 bytes instead of" in result.text and f"{gone}: what it leads to is gone" in result.text
+    assert result.forecasts == 2
     (aside,) = workspace.store.glob("runs/*/*/199601160000.bad-*")
-    assert (aside / "000.grib").stat().st_size == 100
+    assert aside.parent == victim.parent and (aside / "000.grib").stat().st_size == 100
     shutil.rmtree(aside)
     assert workspace.tree() == after
     assert before.items() <= after.items()
@@ -158,6 +158,7 @@ def test_with_resume_or_without_the_same_tree(workspace):
 
 def test_what_is_written_per_forecast(workspace):
     for folder in workspace.store.glob("runs/*/*/[0-9]*"):
+        assert folder.is_symlink() and os.readlink(folder).startswith(f".made/{folder.name}.")
         files = {path.name for path in folder.rglob("*") if path.is_file()}
         assert files - {"000.grib", "006.grib"} == {"forecast.json", "forecast.log", "config.yaml"}
         proof = json.loads((folder / "forecast.json").read_text())

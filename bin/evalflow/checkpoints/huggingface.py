@@ -192,9 +192,11 @@ class HuggingFace:
     """A checkpoint in a model repository of the Hugging Face hub."""
 
     def accepts(self, uri: str) -> bool:
+        """Return whether this provider is meant by `uri`."""
         return _is_hub(uri)
 
     def resolve(self, uri: str, lookup: Lookup, key: str) -> Checkpoint:
+        """Return what `uri` means now."""
         reference = parse_reference(uri, key)
         size = sha256 = None
         if not reference.pinned:

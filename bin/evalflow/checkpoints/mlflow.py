@@ -162,9 +162,11 @@ class MLflow:
     """A checkpoint that an MLflow server knows: of a run, or of a version of a registered model."""
 
     def accepts(self, uri: str) -> bool:
+        """Return whether this provider is meant by `uri`."""
         return re.match(r"https?://[^#]*#/?(experiments|models)(/|$)", uri, re.IGNORECASE) is not None
 
     def resolve(self, uri: str, lookup: Lookup, key: str) -> Checkpoint:
+        """Return what `uri` means now."""
         reference = parse_reference(uri, key)
         if reference.model and reference.version is None:
             missing = f"there is no registered model {reference.model} at {reference.tracking}"

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -133,7 +134,7 @@ class AnemoiArchive:
         size = self._data.shape[2]
         return [f"{member:03d}" for member in range(size)] if size > 1 else []
 
-    def describe(self, param: str) -> str:
+    def describe(self, param: str, time: datetime | None = None) -> str:
         """Return store, variable and units of a param."""
         column = self._column(param)
         return f"{self._arrays.path}: {column.name} [{column.units}]"
@@ -201,6 +202,13 @@ class AnemoiArchive:
                 for number, column in enumerate(columns):
                     found = convert(values[row, number], column.units, column.param, self.describe(column.param.name))
                     yield column.param.name, wanted[place].astype(datetime), found
+
+    def files(self, params: Iterable[str], valid_times: Iterable[datetime]) -> list[Path]:
+        """Return the chunks that hold values of some params and times."""
+        variables = [self._column(param).place for param in params]
+        dates = [self._dates[time] for time in _sorted_times(valid_times) if time in self._dates]
+        index = {self._dims["time"]: np.array(dates, dtype=int), self._dims["variable"]: np.array(variables, dtype=int)}
+        return sorted(self._data.files(index))
 
     def _read(self, dates: list[int], variables: list[int], member: int) -> np.ndarray:
         """Return values [dates, variables, points], float32, in the dataset's units."""

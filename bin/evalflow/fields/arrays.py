@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Protocol
 
 import cftime
@@ -51,6 +52,9 @@ class Variable(Protocol):
 
         Dimensions that are not in `index` are read whole.
         """
+
+    def files(self, index: Mapping[str, Index]) -> list[Path]:
+        """Return the files that hold the values at an index: of a Zarr store its chunks."""
 
 
 @dataclass(frozen=True)

@@ -133,13 +133,19 @@ class CfFiles:
             raise UserError(f"{self.where}: no {param}; there are {there}")
         return self._archive(self._first_with[param])
 
+    def files(self, params: Iterable[str], valid_times: Iterable[datetime]) -> list[Path]:
+        """Return the files of some valid times."""
+        return sorted({file for time in valid_times for file in self._files(time)})
+
     def members(self, param: str) -> list[str]:
         """Return the ensemble members of a param."""
         return self._of(param).members(param)
 
-    def describe(self, param: str) -> str:
-        """Return a file that has a param, the variable and its units."""
-        return self._of(param).describe(param)
+    def describe(self, param: str, time: datetime | None = None) -> str:
+        """Return a file that has a param (at a time), the variable and its units."""
+        files = self._files(time) if time is not None else ()
+        one = self._archive(files) if files else self._of(param)
+        return (one if param in one.params() else self._of(param)).describe(param)
 
     def grid(self, param: str) -> Grid:
         """Return the points that values of a param belong to."""

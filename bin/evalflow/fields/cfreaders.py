@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -107,13 +108,15 @@ class _Reader:
 
     def _points(self, source: _Source) -> tuple[Grid, tuple[str, ...]]:
         one = source.field
-        key = (one.space, tuple(one.variable.shape[one.variable.dims.index(dim)] for dim in one.space))
+        shape = tuple(one.variable.shape[one.variable.dims.index(dim)] for dim in one.space)
+        # Fields between grid points have the same dimensions and name other coordinates.
+        key = (one.space, shape, text(one.variable.attrs.get("coordinates", "")))
         if key not in self._grids:
             told = self._known(source.arrays)
             self._grids[key] = grid_of(source.arrays, one, told, self._find_grid, self.notes)
         return self._grids[key]
 
-    def describe(self, param: str) -> str:
+    def describe(self, param: str, time: timedelta | datetime | None = None) -> str:
         """Return file, variable and units of a param."""
         one = self._first(param).field
         return f"{one.where()} [{one.units or 'no units'}]"
@@ -154,6 +157,21 @@ class _Reader:
             self._block = (key, one.read(slices, space))
         in_order = sorted(at, key=lambda role: one.variable.dims.index(one.axes[role]))
         return self._block[1][tuple(at[role] - first[role] for role in in_order)].copy()
+
+    def files(self, params: Iterable[str], times: Iterable[timedelta | datetime]) -> list[Path]:
+        """Return the files (of a Zarr store the chunks) that hold params at lead or valid times."""
+        found: set[Path] = set()
+        wanted = [
+            np.datetime64(time, "us") if isinstance(time, datetime) else np.timedelta64(time, "us") for time in times
+        ]
+        for param in params:
+            places = self._all(param)
+            for time in wanted:
+                if time in places:
+                    one = places[time].source.field
+                    index = {dim: places[time].at.get(role, slice(None)) for role, dim in one.axes.items()}
+                    found.update(one.variable.files(index | dict(one.fixed)))
+        return sorted(found)
 
     def _sum_length(self, place: _Place) -> timedelta | None:
         one = place.source.field

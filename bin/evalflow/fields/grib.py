@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
@@ -138,9 +139,14 @@ class _GribReader(Generic[Time]):
         self._known(param)
         return sorted(self._members.get(param, ()))
 
-    def describe(self, param: str) -> str:
-        """Return file, message and units of a param."""
-        message = self._first(param)
+    def files(self, params: Iterable[str], times: Iterable[Time]) -> list[Path]:
+        """Return the files that hold params at some times."""
+        slots = [slot for time in set(times) for param in set(params) for slot in self._at(param, time).values()]
+        return sorted({message.path for slot in slots for message in slot.values()})
+
+    def describe(self, param: str, time: Time | None = None) -> str:
+        """Return file, message and units of a param (at a time)."""
+        message = self._first(param) if time is None else self._one_of(param, time)
         return f"{message.where} [{self._units.get(param) or self._known_param(message)[1]}]"
 
     def grid(self, param: str) -> Grid:

@@ -6,7 +6,7 @@ the run of ten minutes before is read instead. Precipitation says "mm/h" and is 
 ten minutes before.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -111,7 +111,7 @@ class IncaForecast:
         """Return no members."""
         return []
 
-    def describe(self, param: str) -> str:
+    def describe(self, param: str, time: timedelta | None = None) -> str:
         """Return the file and the units of a param."""
         held = "SP_10M" if param in _WIND_PARTS else param
         if held not in self.params():
@@ -150,8 +150,7 @@ class IncaForecast:
 
     def lead_times(self, param: str) -> list[timedelta]:
         """Return the lead times of a param, sorted."""
-        held = ("SP_10M", "DD_10M") if param in _WIND_PARTS else (param,)
-        found = set.intersection(*(set(self._places(one)) for one in held))
+        found = set.intersection(*(set(self._places(one)) for one in _parts_of(param)))
         return sorted(lead for lead in found if lead >= timedelta(0))
 
     def accumulation(self, param: str, lead_time: timedelta) -> timedelta | None:
@@ -160,6 +159,13 @@ class IncaForecast:
             return None
         times = sorted(self._places(param))
         return times[1] - times[0] if len(times) > 1 else _TEN_MINUTES
+
+    def files(self, params: Iterable[str], lead_times: Iterable[timedelta]) -> list[Path]:
+        """Return the files that hold some params at lead times."""
+        times = list(lead_times)
+        held = {one for param in params for one in _parts_of(param)}
+        found = {Path(place[0].path) for one in held for time, place in self._places(one).items() if time in times}
+        return sorted(found)
 
     def read(self, param: str, lead_time: timedelta, member: str | None = None) -> np.ndarray:
         """Return the values (float32 [points]) at a lead time.
@@ -215,6 +221,10 @@ class IncaForecast:
             name: np.asarray(self._variable(arrays, name).read(), dtype=np.float64).ravel() for name in ("y", "x")
         }
         return _bilinear(values, axes, north, east).astype(np.float32)
+
+
+def _parts_of(param: str) -> tuple[str, ...]:
+    return ("SP_10M", "DD_10M") if param in _WIND_PARTS else (param,)
 
 
 def _bilinear(values: np.ndarray, axes: Mapping[str, np.ndarray], north: np.ndarray, east: np.ndarray) -> np.ndarray:

@@ -97,13 +97,22 @@ class JretrieveSource:
         first, last = month_of(time)
         return first, last if last + _SETTLED <= _now() else time
 
+    def files(self, params: Collection[str], times: Sequence[datetime]) -> list[Path]:
+        """Return the files in which observations of some params and times are kept so far."""
+        names = {_PARAMS[param][0] for param in params}
+        kept = [self._kept(self._month(first), names, min(last, _now())) for first, last in self.spans(times)]
+        return sorted({path for month in kept for path, _ in month})
+
+    def _month(self, time: datetime) -> Path:
+        return self._folder / f"{time:%Y%m}-{self._minutes}min"
+
     def load(self, params: Collection[str], first: datetime, last: datetime) -> Iterator[tuple[str, Rows]]:
         """Yield the rows of some params.
 
         `first` and `last` are of one month, which is asked for as a whole.
         """
         names = {_PARAMS[param][0]: param for param in params}
-        month = self._folder / f"{first:%Y%m}-{self._minutes}min"
+        month = self._month(first)
         month.mkdir(parents=True, exist_ok=True)
         with _alone(month):
             kept = self._kept(month, set(names), min(last, _now()))

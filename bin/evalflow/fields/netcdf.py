@@ -44,6 +44,10 @@ class NetcdfVariable:
             return np.ma.filled(values.astype(kind), np.nan)
         return np.asarray(values)
 
+    def files(self, index: Mapping[str, Index]) -> list[Path]:
+        """Return the file."""
+        return [Path(self.path)]
+
 
 def open_netcdf(path: Path | str) -> Arrays:
     """Return the variables of a NetCDF file. It stays open for as long as they are used.

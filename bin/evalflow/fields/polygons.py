@@ -149,7 +149,8 @@ def _extent(polygons: list[shapely.Polygon]) -> str:
 def _within(polygons: list[shapely.Polygon], ranges: tuple[tuple[float, float], tuple[float, float]]) -> bool:
     west, south, east, north = shapely.total_bounds(polygons)
     (least_x, most_x), (least_y, most_y) = ranges
-    return bool(least_x <= west and east <= most_x and least_y <= south and north <= most_y)
+    tiny = 1e-6  # of rounding, and of what a projection back to degrees leaves
+    return bool(least_x - tiny <= west and east <= most_x + tiny and least_y - tiny <= south and north <= most_y + tiny)
 
 
 def _projected_back(polygons: list[shapely.Polygon], crs: CRS, path: Path) -> list[shapely.Polygon]:

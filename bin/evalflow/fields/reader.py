@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -38,8 +39,15 @@ class Reader(Protocol):
     def grid(self, param: str) -> Grid:
         """Return the points that values of a param belong to."""
 
-    def describe(self, param: str) -> str:
-        """Return where a param comes from, for messages: file, variable or message, units."""
+    def files(self, params: Iterable[str], times: Iterable[Any]) -> list[Path]:
+        """Return the files that hold values of some params and times: of a Zarr store its chunks.
+
+        Where one of them has another size or mtime, values may have been replaced. What comes from
+        no file (a command) has none.
+        """
+
+    def describe(self, param: str, time: Any = None) -> str:
+        """Return where a param (at a time) comes from, for messages: file, variable, units."""
 
 
 class Forecast(Reader, Protocol):

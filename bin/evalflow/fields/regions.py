@@ -11,7 +11,7 @@ import shapely
 
 from evalflow.errors import UserError
 from evalflow.fields.atoms import ALL
-from evalflow.fields.dateline import polygons_of, unroll
+from evalflow.fields.dateline import polygons_of, unroll, west_end_first
 from evalflow.fields.polygons import SUFFIXES, read_polygons
 
 _PLACES = 4
@@ -87,15 +87,16 @@ def read_region(spec: RegionSpec) -> Region:
     if spec.name == ALL:
         raise UserError(f"region {ALL}: this is the name of the whole domain; give the region another one")
     if spec.box is not None:
-        polygons, origin = [_box(spec.name, spec.box)], f"box {[*spec.box]}"
-    elif spec.file is not None:
-        polygons, origin = read_polygons(spec.file), str(spec.file)
-    else:
+        return Region(spec.name, (_box(spec.name, spec.box),), f"box {[*spec.box]}")
+    if spec.file is None:
         raise ValueError(f"region {spec.name} has neither box nor file")
-    unrolled = [polygon for one in polygons for polygon in polygons_of(unroll(one))]
-    if not unrolled:
-        raise UserError(f"{origin}: holds no polygon with an area; a region needs at least one")
-    return Region(spec.name, tuple(unrolled), origin)
+    try:
+        polygons = [part for one in read_polygons(spec.file) for part in polygons_of(unroll(one))]
+    except ValueError as error:
+        raise UserError(f"{spec.file}: {error}") from None
+    if not polygons:
+        raise UserError(f"{spec.file}: holds no polygon with an area; a region needs at least one")
+    return Region(spec.name, tuple(polygons), str(spec.file))
 
 
 def _box(name: str, box: tuple[float, float, float, float]) -> shapely.Polygon:
@@ -109,7 +110,7 @@ def _box(name: str, box: tuple[float, float, float, float]) -> shapely.Polygon:
         east += 360
     if not 0 < east - west <= 360:
         raise UserError(f"{what}: must be wider than 0 and at most 360 degrees; a box is [west, east, south, north]")
-    return shapely.box(west, south, east, north)
+    return west_end_first(shapely.box(west, south, east, north))
 
 
 def find_region_file(name: str, root: Path) -> Path:

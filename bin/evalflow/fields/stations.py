@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -43,6 +44,9 @@ class Source(Protocol):
 
         Others near it may be wanted next.
         """
+
+    def files(self, params: Collection[str], times: Sequence[datetime]) -> list[Path]:
+        """Return the files that rows of some params and times are in."""
 
     def load(self, params: Collection[str], first: datetime, last: datetime) -> Iterable[tuple[str, Rows]]:
         """Return tables of rows of some params and times, and where each is from."""
@@ -184,7 +188,11 @@ class StationArchive:
         """Return the stations, which all params share."""
         return self._grid
 
-    def describe(self, param: str) -> str:
+    def files(self, params: Iterable[str], valid_times: Iterable[datetime]) -> list[Path]:
+        """Return the files that hold observations of some params and times."""
+        return self._source.files(self._observed(params), sorted(set(valid_times)))
+
+    def describe(self, param: str, time: datetime | None = None) -> str:
         """Return where a param comes from."""
         return f"{self._source.where}: {param}"
 
@@ -238,9 +246,15 @@ class StationArchive:
                     for param in names:
                         yield param, time, loaded.values[param][row].copy()
 
+    def _observed(self, params: Iterable[str]) -> list[str]:
+        """Return what is observed of params: of parts of the wind its speed and direction."""
+        made = set(_WIND_PARTS) - self._source.params()
+        parts = (("SP_10M", "DD_10M") if param in made else (param,) for param in params)
+        return list(dict.fromkeys(chain.from_iterable(parts)))
+
     def _load(self, params: Sequence[str], first: datetime, last: datetime) -> _Loaded:
-        made = [name for name in params if name in _WIND_PARTS and name not in self._source.params()]
-        names = list(dict.fromkeys([*(set(params) - set(made)), *(("SP_10M", "DD_10M") if made else ())]))
+        names = self._observed(params)
+        made = [name for name in params if name not in names]
         tables = list(self._source.load(names, first, last))
         times = np.unique(np.concatenate([rows.times for _, rows in tables] or [np.array([], "datetime64[us]")]))
         values = {name: np.full((times.size, self._grid.size), np.nan, dtype=np.float32) for name in names}

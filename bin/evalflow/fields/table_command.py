@@ -58,6 +58,10 @@ class TableCommand:
         first, last = month_of(time)
         return first, last.replace(second=0, microsecond=0)
 
+    def files(self, params: Collection[str], times: Sequence[datetime]) -> list[Path]:
+        """Return no files: what a command prints comes from none that is known."""
+        return []
+
     def load(self, params: Collection[str], first: datetime, last: datetime) -> list[tuple[str, Rows]]:
         """Return the rows that the command prints.
 

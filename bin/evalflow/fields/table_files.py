@@ -94,6 +94,10 @@ class TableFiles:
     def _files(self, time: datetime) -> list[Path]:
         return self._tables(files_at(self._root, self._pattern, time))
 
+    def files(self, params: Collection[str], times: Sequence[datetime]) -> list[Path]:
+        """Return the files of some times."""
+        return sorted({file for time in times for file in self._files(time)})
+
     def load(self, params: Collection[str], first: datetime, last: datetime) -> Iterator[tuple[str, Rows]]:
         """Yield the rows of a span of time."""
         for file in sorted({*self._files(first), *self._files(last)}):

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,17 @@ class ZarrVariable:
         except (OSError, ValueError, RuntimeError, KeyError, IndexError) as error:
             raise UserError(f"{self.path}: {self.name} cannot be read: {error}") from None
         return self._unpacked(values)
+
+    def files(self, index: Mapping[str, Index]) -> list[Path]:
+        """Return the chunks (shards) that hold the values at an index and have been written."""
+        sizes = self.source.shards or self.source.chunks
+        places = [
+            np.unique(np.atleast_1d(np.arange(length)[index.get(dim, slice(None))]) // size)
+            for dim, length, size in zip(self.dims, self.shape, sizes, strict=True)
+        ]
+        keys = (self.source.metadata.encode_chunk_key(tuple(map(int, one))) for one in product(*places))
+        found = [Path(self.path) / self.source.path / key for key in keys]
+        return [path for path in found if path.exists()]
 
     def _unpacked(self, values: np.ndarray) -> np.ndarray:
         if values.dtype.kind not in "iuf":

@@ -1,7 +1,7 @@
 """Prove forecasts: check and seal what a model has made, tell whether a forecast is complete.
 
-A forecast is the folder `{store}/runs/{run_id}/{init_time}/`. It is complete when its `forecast.json` lists every file
-with size and digest, and they agree.
+A forecast is a folder; publish.py says where. It is complete when its `forecast.json` lists every file with size and
+digest, and they agree.
 """
 
 import json
@@ -172,12 +172,12 @@ def seal_forecast(spec: RunSpec, job: ForecastRequest, method: str, seconds: flo
     write_over(folder / FORECAST_SEAL, to_json(document))
 
 
-def describe_failure(spec: RunSpec, job: ForecastRequest, what: str) -> None:
+def describe_failure(spec: RunSpec, init_time: str, log: Path, what: str) -> None:
     """Show the end of a model's log, and one line with what is wrong and the last error in the log."""
-    lines = (job.output / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     click.echo("\n".join(lines[-_LOG_TAIL:]), err=True)
     what += next((f" ({line})" for line in reversed(lines) if _ERROR.fullmatch(line)), "")
-    click.echo(f"evalflow: {spec.run_id} {job.output.name}: {what}; log: {job.output / LOG}", err=True)
+    click.echo(f"evalflow: {spec.run_id} {init_time}: {what}; log: {log}", err=True)
 
 
 def check_forecast(folder: Path, run_digest: str, verify: bool = False) -> str | None:
@@ -185,7 +185,7 @@ def check_forecast(folder: Path, run_digest: str, verify: bool = False) -> str |
 
     Parameters
     ----------
-    folder : `{store}/runs/{run_id}/{init_time}`
+    folder : the forecast, by whatever name
     run_digest : full digest of the run that it must be of
     verify : also read every file and compare its digest
 

@@ -24,7 +24,7 @@ Nextflow's own options have one dash:
   -profile local          on this machine
   -profile slurm          on a cluster (docs/slurm.md)
   -stub-run               go through everything in seconds, with empty files in a store of its own
-  -resume                 also take what was made but could not be published from the work folder
+  -resume                 also take from the work folder what was made and could not be stored
 
 To see what a launch would do:            bin/plan.py --config my.yaml
 To see why two experiments or ids differ: bin/explain.py --help

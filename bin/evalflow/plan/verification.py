@@ -5,8 +5,8 @@ from evalflow.config.areas import DomainArea, RegularGrid, ShapeConfig
 from evalflow.config.grids import grid_files
 from evalflow.digests import digest
 from evalflow.errors import UserError
-from evalflow.identity import COMPARING, canonical_path, truth_parts
-from evalflow.lookup import Lookup
+from evalflow.identity import comparison_parts
+from evalflow.lookup import Lookup, canonical_path
 from evalflow.plan.experiment import Experiment
 from evalflow.plan.options import Options
 from evalflow.scores.names import Threshold
@@ -48,7 +48,6 @@ def _source_entry(source: Source, experiment: Experiment) -> SourceEntry:
 
 def _truth_entry(truth: TruthConfig, experiment: Experiment) -> TruthEntry:
     lookup, settings = experiment.lookup, experiment.config.experiment
-    comparing = settings.model_dump(mode="json", exclude_defaults=True, include=set(COMPARING))
     return TruthEntry(
         label=truth.label,
         root=canonical_path(truth.root, lookup) if truth.root is not None else None,
@@ -57,7 +56,7 @@ def _truth_entry(truth: TruthConfig, experiment: Experiment) -> TruthEntry:
         stations=canonical_path(truth.stations, lookup) if truth.stations is not None else None,
         columns=truth.columns,
         units=truth.units,
-        identity={**truth_parts(truth, lookup), "comparing": comparing},
+        identity=comparison_parts(truth, settings, lookup),
     )
 
 
@@ -144,7 +143,7 @@ def verification_spec(experiment: Experiment, options: Options) -> VerificationS
     """
     config = experiment.config
     sources = collect_sources(config, experiment.runs, experiment.lookup)
-    regions = _regions(experiment)
+    regions = _regions(experiment) if config.truths() else {}  # without a truth nobody looks at them
     by_index = {index: source.source_id for source in sources.values() for index in source.indexes}
     settings = config.experiment
     site = options.launch / options.grids if options.grids else None

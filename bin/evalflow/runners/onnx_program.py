@@ -185,6 +185,7 @@ def run(config, checkpoint, folder):
 
 
 def main(arguments=None):
+    """Make one forecast, as the arguments say."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", type=Path, required=True, help="ONNX model")
     parser.add_argument("--config", type=Path, required=True, help="inference config (YAML)")

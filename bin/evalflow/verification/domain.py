@@ -293,6 +293,20 @@ def mapping_name(grid: Grid, role: str = "mapping") -> str:
     return f"{role}-{grid.digest[:12]}.npz"
 
 
+def _sources(finder: _Finder, seen: list[_Seen], domain: Domain, impossible: bool) -> dict[str, SourceFound]:
+    """Return source_id → what was found; `impossible`: T_2M cannot be corrected though it has to be."""
+    points, complete, left_out = np.flatnonzero(domain.points), set(domain.complete), domain.left_out()
+    return {
+        one.source.source_id: SourceFound(
+            label=one.source.label,
+            params=_params_of(finder, one, points, impossible) if one.name in complete else [],
+            covers=0 if one.covered is None else int(one.covered[points].sum()),
+            left_out=next((line for line in left_out if line.startswith(f"{one.name} covers ")), None),
+        )
+        for one in seen
+    }
+
+
 def define_domain(spec: VerificationSpec, number: int) -> DomainFound:
     """Return the domain of a truth, after putting it into the store.
 
@@ -328,8 +342,6 @@ def define_domain(spec: VerificationSpec, number: int) -> DomainFound:
     )
     folder = comparison_folder(spec.store, verif_id(named))
     _keep(folder, finder, points, atoms, seen)
-    complete, left_out = set(domain.complete), domain.left_out()
-    impossible = spec.comparing.lapse_rate == "true" and not lapse.corrected
     return DomainFound(
         truth=number,
         verif_id=verif_id(named),
@@ -342,16 +354,8 @@ def define_domain(spec: VerificationSpec, number: int) -> DomainFound:
         params=finder.params,
         corrected=lapse.corrected,
         lapse_rate=lapse.reason,
-        sources={
-            one.source.source_id: SourceFound(
-                label=one.source.label,
-                params=_params_of(finder, one, points, impossible) if one.name in complete else [],
-                covers=0 if one.covered is None else int(one.covered[points].sum()),
-                left_out=next((line for line in left_out if line.startswith(f"{one.name} covers ")), None),
-            )
-            for one in seen
-        },
+        sources=_sources(finder, seen, domain, impossible=spec.comparing.lapse_rate == "true" and not lapse.corrected),
         table=domain.table(),
-        notes=[*finder.said.notes, *left_out],
+        notes=[*finder.said.notes, *domain.left_out()],
         problems=finder.said.problems,
     )

@@ -138,6 +138,14 @@ def test_each_chunk_is_read_once(tmp_path, monkeypatch, chunks, reads):
         np.testing.assert_array_equal(values, data[DATES.index(time), COSMO.index(name), 0])
 
 
+def test_chunks_that_hold_some_dates(tmp_path):
+    write_dataset(tmp_path / "an.zarr", COSMO, chunks=(2, 4, 1, 2))
+    archive = AnemoiArchive(open_zarr(tmp_path / "an.zarr"))
+    found = [path.name for path in archive.files(["T_2M", "T_850"], [DATES[4], DATES[3], datetime(2030, 1, 1)])]
+    assert found == ["1.0.0.0", "1.0.0.1", "1.1.0.0", "1.1.0.1", "2.0.0.0", "2.0.0.1", "2.1.0.0", "2.1.0.1"]
+    assert [path.name for path in archive.files(["T_2M"], [DATES[0]])] == ["0.0.0.0", "0.0.0.1"]
+
+
 def test_members(tmp_path):
     data = write_dataset(tmp_path / "an.zarr", COSMO, members=2, chunks=(1, 7, 2, 4))
     archive = AnemoiArchive(open_zarr(tmp_path / "an.zarr"))

@@ -53,6 +53,17 @@ def test_params_lead_times_and_values(forecast):
     np.testing.assert_allclose(reader.grid("T_2M").latitudes, LATITUDES)
 
 
+def test_where_values_come_from(tmp_path):
+    first = write(tmp_path / "a.grib", grib(step=0, **T_2M), grib(step=6, **T_2M))
+    second = write(tmp_path / "b.grib", grib(step=6, shortName="2d"))
+    reader = GribForecast(ForecastFiles([first, second], INIT))
+    assert reader.describe("T_2M") == f"{first}: message 1 [K]"
+    assert reader.describe("T_2M", 6 * H) == f"{first}: message 2 [K]"
+    assert reader.files(["T_2M", "TD_2M"], [0 * H]) == [first]
+    assert reader.files(["T_2M", "TD_2M"], [0 * H, 6 * H]) == [first, second]
+    assert reader.files(["TD_2M"], [0 * H, 12 * H]) == []
+
+
 def test_values_that_are_given_out_belong_to_the_caller(forecast):
     reader = forecast(grib(**T_2M))
     reader.read("T_2M", 0 * H)[:] = 0

@@ -126,6 +126,8 @@ def test_a_month_is_asked_for_once(site):
         assert len(list(archive.read_many(["T_2M", "SP_10M"], [time, time + H]))) == 4
         archive.read("T_2M", time)
     assert [call.get("-n") for call in site.calls()][1:] == ["fkl010z0,tre200s0"]
+    assert [path.name.split(".")[0] for path in site.open().files(["T_2M", "PS"], times)] == ["fkl010z0+tre200s0"]
+    site.calls()
     found = {name: values for name, _, values in site.open().read_many(["PS", "T_2M"], [times[0]])}
     np.testing.assert_allclose(found["T_2M"], [283.65, 283.65], rtol=1e-6)
     np.testing.assert_allclose(found["PS"], [np.nan, 96_000])

@@ -144,6 +144,7 @@ def test_files_by_valid_time_are_read_once(tmp_path, stations, how, pattern, mon
         write(tmp_path / "2020", how, f"station,time,T_2M,TD_2M\nKLO,{time},{value},{value - 5}\n", month)
     archive = open_tables(tmp_path, pattern, Told(), stations)
     assert archive.valid_times("T_2M") == [T0, T0 + H]
+    assert archive.files(["T_2M"], [T0 + H, T0, datetime(2022, 1, 1)]) == sorted((tmp_path / "2020").iterdir())
     opened = []
     read = table_files.open_table
     monkeypatch.setattr(

@@ -15,6 +15,7 @@ from evalflow.identity import (
     baseline_identity,
     collect_all_runs,
     comparison_identity,
+    comparison_parts,
     forecasts_identity,
     master_hash,
     register_run,
@@ -22,11 +23,7 @@ from evalflow.identity import (
     verification_identity,
 )
 from evalflow.lookup import Lookup
-from evalflow.plan.experiment import read_experiment
-from evalflow.plan.options import Options
-from evalflow.plan.verification import verification_spec
 from evalflow.sources import collect_sources
-from evalflow.yamlio import dump_yaml
 
 BASE = {
     "description": "Archives",
@@ -40,8 +37,8 @@ BASE = {
 }
 AREA = [5, 16, 43.5, 48.5]
 REGIONS = {
-    "regions": ["jura", {"name": "alps", "box": AREA}, {"name": "mine", "file": "mine.geojson"}],
-    "root": ".",
+    "regions": ["jura", {"name": "alps", "box": AREA}, {"name": "mine", "file": "/r/mine.geojson"}],
+    "root": "/r",
 }
 CARDS = {"sections": {"a": {"baseline": "AI", "lead_times": "0/24/6", "stratification": "season", "variables": []}}}
 
@@ -303,24 +300,14 @@ FOUND = Comparison(archive=None, format="zarr", grid=64 * "1", domain=64 * "2")
 
 
 @pytest.fixture
-def identity_of(tmp_path):
-    """Return a function that returns what the verif_id of the first truth is hashed from, as a plan and a task say it."""
-    for name in ("jura.shp", "mine.geojson"):
-        (tmp_path / name).write_text("polygons")
+def compare(lookup):
+    """Return a function that returns the verif_id of a changed config and of what was found."""
 
-    def named(changes: dict, found: Comparison = FOUND) -> dict:
-        (tmp_path / "experiment.yaml").write_text(dump_yaml(changed(changes)))
-        options = Options(outdir=tmp_path / "output", launch=tmp_path)
-        spec = verification_spec(read_experiment(tmp_path / "experiment.yaml", options), options)
-        return comparison_identity(spec.truths[0].identity, found)
+    def named(changes: dict, found: Comparison = FOUND, truth: int = 0) -> str:
+        config = read(changes)
+        return verif_id(comparison_identity(comparison_parts(config.truths()[truth], config.experiment, lookup), found))
 
     return named
-
-
-@pytest.fixture
-def compare(identity_of):
-    """Return a function that returns the verif_id of a changed config and of what was found."""
-    return lambda changes, found=FOUND: verif_id(identity_of(changes, found))
 
 
 COMPARISON_CHANGES = {
@@ -369,16 +356,17 @@ def test_an_archive_with_a_uuid_may_move(compare):
     assert compare({}, found) != compare({"truth.units": {"TOT_PREC": "mm"}}, found), "but not be read otherwise"
 
 
-def test_ids_of_comparisons_stay_what_they_are_from_release_to_release(identity_of):
+def test_ids_of_comparisons_stay_what_they_are_from_release_to_release(compare, lookup):
     """Whoever changes this id on purpose: everybody's statistics are computed again."""
-    identity = identity_of({})
+    config = read({})
+    identity = comparison_identity(comparison_parts(config.truths()[0], config.experiment, lookup), FOUND)
     assert identity == {
         "truth": "/archive/analyses.zarr",
         "format": "zarr",
         "grid": 64 * "1",
         "domain": 64 * "2",
     }, "what is the default is not hashed"
-    assert verif_id(identity) == f"verif-{digest(identity)[:8]}" == "verif-bad86c65"
+    assert compare({}) == f"verif-{digest(identity)[:8]}" == "verif-bad86c65"
 
 
 def test_files_of_a_command_are_the_same_from_everywhere(tmp_path):

@@ -53,18 +53,8 @@ def test_a_checkpoint_is_never_loaded(experiment, tmp_path, kind):
 
 
 _LOADERS = {
-    "pickle",
-    "_pickle",
-    "cPickle",
-    "dill",
-    "cloudpickle",
-    "joblib",
-    "shelve",
-    "marshal",
-    "torch",
-    "code",
-    "codeop",
-}
+    "pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "torch", "code", "codeop",
+}  # fmt: skip
 _CALLS = {
     "eval", "exec", "compile", "__import__", "input", "breakpoint",
     "os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "yaml.unsafe_load", "yaml.full_load",
@@ -73,13 +63,20 @@ _CALLS = {
 }  # fmt: skip
 
 
+def _loads_numbers(call: ast.Call) -> bool:
+    given = {word.arg: ast.unparse(word.value) for word in call.keywords}
+    return ast.unparse(call.func) == "np.load" and given.get("allow_pickle") == "False"
+
+
 def dangers(tree: ast.AST) -> Iterator[str]:
     """Yield what in a program could run text or data, or send it to whoever answers."""
+    # NumPy's own format without objects holds numbers only.
+    safe = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call) and _loads_numbers(node)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
             yield from (f"import {name}" for name in names if name.split(".")[0] in _LOADERS)
-        if isinstance(node, ast.Name | ast.Attribute) and ast.unparse(node) in _CALLS:
+        if isinstance(node, ast.Name | ast.Attribute) and ast.unparse(node) in _CALLS and id(node) not in safe:
             yield ast.unparse(node)
         if isinstance(node, ast.Call):
             called, given = ast.unparse(node.func), {word.arg: ast.unparse(word.value) for word in node.keywords}
@@ -119,7 +116,7 @@ def test_yaml_is_loaded_safely():
     "program",
     [
         "eval(x)", "import pickle", "from torch import load", "yaml.load(x, yaml.Loader)", "yaml.load(x)", "os.system(x)",
-        "subprocess.run(x, shell=True)", "subprocess.run(['sh', '-c', x])", "requests.get(x, verify=False)",
+        "np.load(x)", "np.load(x, allow_pickle=True)", "subprocess.run(x, shell=True)", "subprocess.run(['sh', '-c', x])", "requests.get(x, verify=False)",
     ],
 )  # fmt: skip
 def test_what_is_dangerous_is_found(program):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Publish forecasts that are made but not in the store."""
+"""Store forecasts that are made but not in the store."""
 
 from pathlib import Path
 
@@ -8,16 +8,19 @@ import click
 
 from evalflow.cli import SPEC, command
 from evalflow.inference.spec import RunSpec
-from evalflow.inference.publish import publish_forecasts
+from evalflow.inference.publish import store_forecasts
 
 
 @command
 @SPEC
 @click.option("--stub", is_flag=True, help="They are those of a stub run: empty.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), default=".", show_default=True, help="Folder for links to them."
+)
 @click.argument("forecasts", nargs=-1, required=True, type=click.Path(path_type=Path))
-def main(spec, stub, forecasts):
+def main(spec, stub, output, forecasts):
     """Put FORECASTS, folders of one run named by their init times, into the store."""
-    publish_forecasts(RunSpec.read(spec), list(forecasts), stub)
+    store_forecasts(RunSpec.read(spec), list(forecasts), output, stub)
 
 
 if __name__ == "__main__":
