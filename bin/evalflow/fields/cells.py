@@ -7,6 +7,7 @@ import numpy as np
 from evalflow.fields.grids import Grid
 from evalflow.fields.lattice import COORDINATE_DEGREES, Lattice
 
+_MARGIN = 10 * COORDINATE_DEGREES
 _POLE_DEGREES = 90 - COORDINATE_DEGREES
 
 
@@ -32,14 +33,10 @@ def cells_of_lattice(lattice: Lattice, size: int, source: Grid) -> tuple[np.ndar
     """
     rows, columns = len(lattice.latitudes), len(lattice.longitudes)
     south, north = _sides(source.latitudes, _edges(lattice.latitudes))
-    start = _edges(lattice.longitudes)[0]
-    turned = (source.longitudes - start) % 360
-    if not lattice.periodic:
-        outside = 360 - (_edges(lattice.longitudes)[-1] - start)
-        turned = np.where(
-            turned > 360 - outside / 2, turned - 360, turned
-        )  # nearer to the first column than to the last
-    west, east = _sides(turned, _edges(lattice.longitudes) - start)
+    edges = _edges(lattice.longitudes)
+    # What is rounded to just west of the first edge stays beside it.
+    turned = (source.longitudes - edges[0] + _MARGIN) % 360 - _MARGIN
+    west, east = _sides(turned, edges - edges[0])
     if lattice.periodic:
         west, east = west % columns, east % columns
     cell_of_row = np.arange(rows * columns).reshape(rows, columns)

@@ -299,8 +299,8 @@ class DerivedArchive(_Derived[datetime]):
             return [(1, wind, time) for wind in winds]
         return [(1, param, time)]
 
-    def valid_times(self, param: str) -> list[datetime]:
-        """Return the valid times of what a param is made of, sorted."""
+    def valid_times(self, param: str) -> list[datetime] | None:
+        """Return the valid times of what a param is made of, sorted; None: see `reader.Archive`."""
         return self._archive.valid_times(self._source_of(param))
 
     def read(self, param: str, valid_time: datetime, member: str | None = None) -> np.ndarray:

@@ -75,8 +75,8 @@ class Forecast(Reader, Protocol):
 class Archive(Reader, Protocol):
     """Analyses or observations, by valid time."""
 
-    def valid_times(self, param: str) -> list[datetime]:
-        """Return the valid times of a param, sorted."""
+    def valid_times(self, param: str) -> list[datetime] | None:
+        """Return the valid times of a param, sorted; None: a service or command is to be asked."""
 
     def read(self, param: str, valid_time: datetime, member: str | None = None) -> np.ndarray:
         """Return the values at a valid time: all missing where the archive has no such time."""

@@ -1,7 +1,7 @@
 """Verify the forecasts of one source against a truth: sums per init time, which go to the store."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from evalflow.fields.grids import Grid
 from evalflow.fields.mapping import Mapping
 from evalflow.fields.members import OneMember
 from evalflow.fields.params import param_named
+from evalflow.fields.quality import problem_with_field
 from evalflow.fields.reader import NotThere
 from evalflow.fields.specs import SourceSpec
 from evalflow.scores.categories import Categories, values_of
@@ -104,6 +105,8 @@ class _FromFiles:
 
     forecast: OneMember
     find_points: Callable[[Grid], Mapping]
+    notes: dict[str, None] = field(default_factory=dict)
+    prepared: dict[str, Mapping] = field(default_factory=dict)
 
     def read(self, param: str, lead_time: timedelta) -> np.ndarray | None:
         """Return a field at the points, or None where the forecast has none at this lead time."""
@@ -111,12 +114,24 @@ class _FromFiles:
             return None
         if lead_time not in self.forecast.lead_times(param):
             return None
-        return self.find_points(self.forecast.grid(param)).apply(self.forecast.read(param, lead_time))
+        values = self._mapping(param).apply(self.forecast.read(param, lead_time))
+        problem = problem_with_field(values, param_named(param))
+        if problem:
+            self.notes[f"{self.forecast.describe(param, lead_time)}: {problem}; the field is left out"] = None
+            return None
+        return values
+
+    def _mapping(self, param: str) -> Mapping:
+        """Return how the points are filled with a param, after telling the reader which of its own are used."""
+        if param not in self.prepared:
+            self.prepared[param] = self.find_points(self.forecast.grid(param))
+            self.forecast.use_only(param, self.prepared[param].used)
+        return self.prepared[param]
 
     def elevation(self, param: str) -> np.ndarray | None:
         """Return the forecast's elevation at the points."""
         grid = self.forecast.grid(param)
-        return None if grid.elevation is None else self.find_points(grid).apply(grid.elevation)
+        return None if grid.elevation is None else self._mapping(param).apply(grid.elevation)
 
 
 class Verifier:
@@ -194,7 +209,7 @@ class Verifier:
             if sums is not None:
                 params[param] = sums
         if isinstance(forecast, _FromFiles):
-            self.notes.update(dict.fromkeys(forecast.forecast.notes))
+            self.notes.update(dict.fromkeys(forecast.forecast.notes) | forecast.notes)
         if params:
             self._write(init_time, left, params)
         return list(params)
