@@ -6,8 +6,9 @@ from pathlib import Path
 import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
-from evalflow.cli import SPEC, command, read_spec
-from evalflow.environment import build_image
+from evalflow.cli import SPEC, command
+from evalflow.environment.spec import EnvironmentSpec
+from evalflow.environment.image import build_image
 
 
 @command
@@ -15,7 +16,7 @@ from evalflow.environment import build_image
 @click.option("--lock", required=True, type=click.Path(path_type=Path), help="The locked requirements.")
 def main(spec, lock):
     """Build an environment on node-local scratch and put its image into the store."""
-    build_image(read_spec(spec), lock)
+    build_image(EnvironmentSpec.read(spec), lock)
 
 
 if __name__ == "__main__":

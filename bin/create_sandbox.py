@@ -6,9 +6,10 @@ from pathlib import Path
 import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
-from evalflow.cli import SPEC, command, read_spec
-from evalflow.sandbox import create_sandbox
-from evalflow.store import replace_file
+from evalflow.cli import SPEC, command
+from evalflow.inference.spec import RunSpec
+from evalflow.inference.sandbox import create_sandbox
+from evalflow.store.files import replace_file
 
 
 @command
@@ -24,9 +25,9 @@ from evalflow.store import replace_file
 )
 def main(spec, checkpoint, lock, init_time, with_checkpoint, output):
     """Write a zip that makes a forecast of one run by hand: checkpoint, lock, config, README and scripts."""
-    spec = read_spec(spec)
+    spec = RunSpec.read(spec)
     create_sandbox(spec, checkpoint, lock, init_time, output, link=not with_checkpoint)
-    replace_file(output, Path(spec["folder"]) / output.name)
+    replace_file(output, spec.folder / output.name)
 
 
 if __name__ == "__main__":

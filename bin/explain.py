@@ -8,8 +8,9 @@ import click
 
 from evalflow.cli import command
 from evalflow.errors import UserError
-from evalflow.explain import describe, differences, explain_new, read_identity
-from evalflow.planning import Options, make_plan
+from evalflow.plan.explain import describe, differences, explain_new, read_identity
+from evalflow.plan.options import Options
+from evalflow.plan.plan import make_plan
 
 
 @command

@@ -6,8 +6,9 @@ from pathlib import Path
 import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
-from evalflow.cli import SPEC, command, read_spec
-from evalflow.environment import lock_requirements
+from evalflow.cli import SPEC, command
+from evalflow.environment.spec import EnvironmentSpec
+from evalflow.environment.lock import lock_requirements
 
 
 @command
@@ -17,7 +18,7 @@ from evalflow.environment import lock_requirements
 )
 def main(spec, metadata):
     """Resolve an environment's requirements to a full lock with hashes."""
-    lock_requirements(read_spec(spec), metadata)
+    lock_requirements(EnvironmentSpec.read(spec), metadata)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,10 @@ import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
 from evalflow.cli import command
-from evalflow.planning import TARGETS, Options, check_writable, describe_plan, make_plan, write_plan
+from evalflow.plan.describe import describe_plan
+from evalflow.plan.options import Options, TARGETS
+from evalflow.plan.plan import make_plan, write_plan
+from evalflow.plan.writable import check_writable
 
 
 @command
@@ -28,6 +31,9 @@ from evalflow.planning import TARGETS, Options, check_writable, describe_plan, m
     "--gpus", type=click.IntRange(min=0), default=0, help="GPUs of a forecast where the config is silent [default: 0]."
 )
 @click.option("--max_gpus", type=click.IntRange(min=1), help="GPUs in use at a time [default: what the config says].")
+@click.option(
+    "--grids", type=click.Path(path_type=Path), help="A site's list of grids whose messages carry no coordinates."
+)
 @click.option("--quiet", is_flag=True, help="Do not print the plan, even on a terminal.")
 def main(config, output, quiet, launch, **options):
     """Plan an experiment: which environments, runs and forecasts it consists of, and what of them is stored already.
@@ -42,7 +48,7 @@ def main(config, output, quiet, launch, **options):
     if not quiet and (sys.stdout.isatty() or not output):
         click.echo(describe_plan(plan))
     else:
-        for warning in plan["warnings"]:
+        for warning in plan.warnings:
             click.echo(f"evalflow: warning: {warning}", err=True)
 
 

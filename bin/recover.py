@@ -8,7 +8,7 @@ import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
 from evalflow.cli import command
-from evalflow.recovery import alone, recover, register
+from evalflow.launch.recovery import alone, recover, register
 
 
 @command

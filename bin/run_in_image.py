@@ -8,7 +8,7 @@ import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
 from evalflow.cli import command
-from evalflow.mount import visible
+from evalflow.environment.mount import mounted
 
 
 @command
@@ -17,8 +17,9 @@ from evalflow.mount import visible
 def main(image, words):
     """Run the command WORDS in the environment IMAGE (venv.squashfs, or a folder) and pass its exit status on.
 
-    Example: run_in_image.py output/data/runs/ENV_ID/venv.squashfs -- python -c 'import numpy'"""
-    with visible(image) as environment:
+    Example: run_in_image.py output/data/runs/ENV_ID/venv.squashfs -- python -c 'import numpy'
+    """
+    with mounted(image) as environment:
         click.echo(f"evalflow: {image.name} by {environment.method}", err=True)
         status = environment.run(list(words))
     sys.exit(status)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the config's JSON schema and its manual from the models, or check that the files are up to date."""
+"""Write what is made from models and lists: JSON schema and manual of the config, tables of parameters and plan."""
 
 from pathlib import Path
 
@@ -7,11 +7,14 @@ import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
 from evalflow.cli import command
-from evalflow.config import config_schema
-from evalflow.config_docs import config_docs
+from evalflow.config.manual import config_docs
+from evalflow.config.model import config_schema
 from evalflow.errors import UserError
+from evalflow.launch.parameters import parameters_table
 from evalflow.lookup import PROJECT
-from evalflow.store import to_json, write_over
+from evalflow.plan.manual import plan_docs
+from evalflow.store.files import to_json, write_over
+from evalflow.texts import insert_generated
 
 
 @command
@@ -27,10 +30,30 @@ from evalflow.store import to_json, write_over
     default=PROJECT / "docs" / "config.md",
     help="Manual to write.  [default: docs/config.md of the project]",
 )
+@click.option(
+    "--usage",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    default=PROJECT / "docs" / "usage.md",
+    help="Manual to put the parameters of `nextflow_schema.json` into.  [default: docs/usage.md of the project]",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    default=PROJECT / "docs" / "output.md",
+    help="Manual to put the plan's models into.  [default: docs/output.md of the project]",
+)
 @click.option("--check", is_flag=True, help="Write nothing; fail where a file is not up to date.")
-def main(output_schema: Path, output_docs: Path, check: bool) -> None:
-    """Write the config's JSON schema and its manual from the models."""
-    texts = {output_schema: to_json(config_schema()), output_docs: config_docs(config_schema())}
+def main(output_schema: Path, output_docs: Path, usage: Path, output: Path, check: bool) -> None:
+    """Write the config's JSON schema and manual, the table of parameters and that of the plan.
+
+    With --check, nothing is written, and a file that is not up to date is an error.
+    """
+    texts = {
+        output_schema: to_json(config_schema()),
+        output_docs: config_docs(config_schema()),
+        usage: insert_generated(usage.read_text(encoding="utf-8"), "parameters", parameters_table()),
+        output: insert_generated(output.read_text(encoding="utf-8"), "the plan", plan_docs()),
+    }
     stale = [path for path, text in texts.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     if check and stale:
         raise UserError("\n".join(f"{path}: not up to date with the models; run bin/schema.py" for path in stale))

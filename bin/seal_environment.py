@@ -6,8 +6,9 @@ from pathlib import Path
 import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
-from evalflow.cli import SPEC, command, read_spec
-from evalflow.environment import seal_environment
+from evalflow.cli import SPEC, command
+from evalflow.environment.spec import EnvironmentSpec
+from evalflow.environment.seal import seal_environment
 
 
 @command
@@ -15,7 +16,7 @@ from evalflow.environment import seal_environment
 @click.option("--image", required=True, type=click.Path(path_type=Path), help="The image in the store.")
 def main(spec, image):
     """Write env.json, the last file of an environment: identity, sizes and digests of all that is in it."""
-    seal_environment(read_spec(spec), image)
+    seal_environment(EnvironmentSpec.read(spec), image)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """Say what a launch has done and where the results are."""
 
-import json
+import sys
 from pathlib import Path
 
 import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
-from evalflow.cli import command, describe_os_error
-from evalflow.cost import read_cost, read_made_twice
-from evalflow.summary import describe_summary, make_summary, write_summary
+from evalflow.cli import command
+from evalflow.errors import describe_os_error
+from evalflow.launch.cost import read_cost, read_made_twice
+from evalflow.launch.summary import describe_summary, is_lacking, make_summary, write_summary
+from evalflow.plan.model import Plan
+from evalflow.verification.aggregated import Aggregated, describe_aggregated
 from evalflow.yamlio import read_text
 
 
@@ -21,16 +24,25 @@ from evalflow.yamlio import read_text
 @click.option(
     "--made_twice", multiple=True, type=click.Path(path_type=Path), help="A task's list of what others made as well."
 )
-def main(plan, trace, made_twice):
-    """Compare the plan that a launch began with against the store as it is now."""
-    planned = json.loads(read_text(plan))
+@click.option("--aggregated", type=click.Path(path_type=Path), help="What came of verification.")
+def main(plan, trace, made_twice, aggregated):
+    """Compare the plan that a launch began with against the store as it is now.
+
+    Whole forecasts without a name get it. The exit status is 1 where a forecast that was to be made is missing.
+    """
+    planned = Plan.from_json(read_text(plan), str(plan))
     cost = read_cost(trace, planned) if trace else None
     summary = make_summary(planned, cost, read_made_twice(made_twice))
     click.echo(describe_summary(planned, summary))
+    if aggregated and not planned.stub:
+        scores = Aggregated.from_json(read_text(aggregated), str(aggregated))
+        click.echo("\n".join(["", *describe_aggregated(scores, planned.verification.significance.min_days)]))
     try:
         write_summary(plan, planned, summary)
     except OSError as error:  # a store to read only, or a full one: what was asked for is done or not all the same
         click.echo(f"evalflow: warning: the summary is not kept: {describe_os_error(error)}", err=True)
+    if is_lacking(planned, summary):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

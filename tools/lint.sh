@@ -7,8 +7,17 @@ status=0
 .venv/bin/python3 -m ruff check bin tests tools || status=1
 .venv/bin/python3 -m ruff format --check bin tests tools || status=1
 
-mapfile -t scripts < <(find . \( -path './.?*' -o -path ./work -o -path ./output \) -prune -o \
-  -type f \( -name '*.nf' -o -name '*.config' \) -not -name nf-test.config -print | sort)
+# find_files NAME...: files of these names, but none below hidden folders, work and output.
+find_files() {
+  local names=() name
+  for name; do names+=(-o -name "$name"); done
+  find . \( -path './.?*' -o -path ./work -o -path ./output \) -prune -o -type f \( "${names[@]:1}" \) -print | sort
+}
+
+mapfile -t scripts < <(find_files '*.nf' '*.config' | grep -v '/nf-test.config$')
+mapfile -t suites < <(find_files '*.nf.test')
+.venv/bin/python3 tools/check_nextflow.py "${scripts[@]}" "${suites[@]}" || status=1
+
 read -r version _ <.tools/nextflow.stamp
 if [[ $(printf '25.04\n%s\n' "$version" | sort -V | head -1) == 25.04 ]]; then
   .tools/bin/nextflow lint "${scripts[@]}" || status=1

@@ -7,6 +7,8 @@ environment, wherever it was started: in a task, on a cluster node that shares t
 import os
 import sys
 
+__version__ = "0.2.0"
+
 
 def _use_project_python():
     bin_folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

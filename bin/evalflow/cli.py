@@ -1,9 +1,6 @@
 """What every script in `bin/` shares: the click command, error lines, signals."""
 
-import errno
 import functools
-import json
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -11,40 +8,9 @@ from typing import Any
 
 import click
 
-from evalflow.errors import UserError
-
-ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""Signals that end a script like an exit does: a time limit, Ctrl-C, a terminal that is closed."""
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
-
-
-def describe_os_error(error: OSError) -> str:
-    """Return one line for a failed file operation: the file, the reason and the cure."""
-    where = error.filename2 or error.filename or "file system"
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    if error.errno in _DISK_FULL:
-        return f"{where}: {reason}; free some space (or choose another folder) and launch again"
-    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return f"{where}: {reason}; check the permissions of the folder"
-    return f"{where}: {reason}"
-
-
-def read_spec(file: Any) -> dict:
-    """Return what a task is about: the JSON that the workflow hands it on standard input.
-
-    Raises
-    ------
-    UserError
-        Where it is not a JSON mapping.
-    """
-    try:
-        spec = json.load(file)
-    except ValueError:
-        spec = None
-    if not isinstance(spec, dict):
-        raise UserError(f"{file.name}: not a JSON mapping; expected an entry of the plan's envs or runs")
-    return spec
-
+from evalflow import __version__
+from evalflow.errors import UserError, describe_os_error
+from evalflow.processes import ENDING
 
 SPEC = click.option(
     "--spec", type=click.File("r", encoding="utf-8"), default="-", help="Entry of the plan [default: stdin]."
@@ -76,4 +42,5 @@ def command(function: Callable[..., None]) -> click.Command:
         sys.exit(1)
 
     settings = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
-    return click.command(context_settings=settings)(run)
+    versioned = click.version_option(__version__, prog_name="evalflow", message="%(prog)s %(version)s")(run)
+    return click.command(context_settings=settings)(versioned)

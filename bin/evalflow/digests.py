@@ -10,7 +10,6 @@ from typing import Any
 from evalflow.errors import UserError
 
 _CHUNK = 1 << 22
-
 _SETTLED_SECONDS = 2
 """Age from which a file's times tell whether it is still the same: clocks of file systems tick in up to a second."""
 
@@ -39,11 +38,6 @@ def hash_file(path: Path) -> str:
         while block := file.read(_CHUNK):
             sha256.update(block)
     return sha256.hexdigest()
-
-
-def changed_since_planned(path: Path | str) -> UserError:
-    """Return the error of a file whose content is no longer what an id was computed from."""
-    return UserError(f"{os.path.realpath(path)}: has changed since the launch was planned; launch again")
 
 
 def _cache_folder() -> Path:

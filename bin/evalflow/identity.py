@@ -1,33 +1,34 @@
-"""Who is who: env_id, run_id, baseline_id, experiment_id.
+"""Who is who: env_id, run_id, the ids of other sources, verif_id, experiment_id.
 
 All ids are pure functions of the validated config and of the content that it points at. Labels and resources belong to
 none of them. Canonical form first, hash second: what differs from a field's default is hashed, so that a new optional
 field renames nothing.
 """
 
-import os
-import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from evalflow.config import BaselineConfig, ConfigModel, ForecastsConfig, RunConfig
-from evalflow.digests import canonical, digest
+from evalflow.checkpoints.base import Checkpoint
+from evalflow.checkpoints.providers import provider_of
+from evalflow.config.archives import BaselineConfig, ForecastsConfig, TruthConfig
+from evalflow.config.experiment import ExperimentConfig
+from evalflow.config.fields import Model
+from evalflow.config.grids import GridConfig
+from evalflow.config.inference import InferenceConfig, read_inference_config
+from evalflow.config.model import ConfigModel
+from evalflow.config.runs import RunConfig
+from evalflow.config.times import as_hours, parse_steps
+from evalflow.digests import canonical, digest, file_digest
 from evalflow.errors import UserError
-from evalflow.inference import InferenceConfig, read_inference_config
-from evalflow.lookup import Lookup
-from evalflow.pythons import this_platform
+from evalflow.host import target_platform
+from evalflow.lookup import Lookup, canonical_path
 from evalflow.requirements import identify_requirement
-from evalflow.runners import runner_named
-from evalflow.sources import Checkpoint, source_of
+from evalflow.runners.registry import runner_named
 
 ID_LENGTH = 8
 RECIPE_VERSION = 1
 """Version of how environments are built. Raise it when the same lock would give another environment."""
-
-
-def host_platform() -> str:
-    """Return the platform that environments are built for: `$EVALFLOW_PLATFORM` (`linux-aarch64`), else this host's."""
-    return os.environ.get("EVALFLOW_PLATFORM") or this_platform()
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Run:
     env_identity, run_identity : what is hashed
     forecaster : the run that a temporal downscaler reads, if any
     candidate : whether the config lists it itself (a mere dependency gets no report of its own)
+    keys : the entries of the config that it is (`runs[0].forecaster`): several where it is named more than once
     """
 
     model_type: str
@@ -56,13 +58,16 @@ class Run:
     run_id: str
     candidate: bool
     forecaster: "Run | None" = None
+    keys: tuple[str, ...] = ()
 
     @property
     def env_digest(self) -> str:
+        """Full digest of what the env_id is the hash of."""
         return digest(self.env_identity)
 
     @property
     def run_digest(self) -> str:
+        """Full digest of what the run_id is the hash of."""
         return digest(self.run_identity)
 
 
@@ -81,10 +86,10 @@ def flat_id(run_id: str) -> str:
     return run_id.replace("/", "-")
 
 
-def _steps(config: RunConfig | ForecastsConfig | BaselineConfig) -> list[int]:
+def _steps(steps: str) -> list[int | float]:
     """Return first lead time, last one that is reached, and step, in hours: `0/33/6` and `0/30/6` are the same."""
-    leads = config.lead_times()
-    return [leads[0], leads[-1], int(config.steps.split("/")[2])]
+    leads = parse_steps(steps)
+    return [as_hours(minutes) for minutes in (leads[0], leads[-1], leads.step)]
 
 
 def _changed_fields(config: RunConfig, names: frozenset[str]) -> dict[str, Any]:
@@ -94,6 +99,20 @@ def _changed_fields(config: RunConfig, names: frozenset[str]) -> dict[str, Any]:
     return {
         name: value for name, value in values.items() if value != fields[name].get_default(call_default_factory=True)
     }
+
+
+def _requirements(config: RunConfig, lookup: Lookup, key: str) -> dict[str, dict[str, str]]:
+    """Return field → what a requirement is hashed as → the text to install."""
+    return {
+        name: dict(
+            identify_requirement(text, lookup, f"{key}.{name}[{index}]")
+            for index, text in enumerate(getattr(config, name))
+        )
+        for name in ("requirements", "extra_requirements")
+    }
+
+
+_NAMED_OTHERWISE = RunConfig.ENV_FIELDS | RunConfig.HASH_EXCLUDE | {"config", "steps", "forecaster"}
 
 
 def register_run(
@@ -114,55 +133,43 @@ def register_run(
     """
     registered: dict[str, Run] = {}
     forecaster = None
-    if getattr(config, "forecaster", None) is not None:
-        registered = register_run("forecaster", config.forecaster, lookup, f"{key}.forecaster", as_candidate=False)
+    refined = getattr(config, "forecaster", None)
+    if refined is not None:
+        registered = register_run("forecaster", refined, lookup, f"{key}.forecaster", as_candidate=False)
         forecaster = next(reversed(registered.values()))
 
-    checkpoint = source_of(config.checkpoint, f"{key}.checkpoint").resolve(
+    checkpoint = provider_of(config.checkpoint, f"{key}.checkpoint").resolve(
         config.checkpoint, lookup, f"{key}.checkpoint"
     )
     runner = runner_named(config.runner)
     inference = read_inference_config(config.config, lookup, f"{key}.config", runner.overrides, runner.rewrites)
-
-    env_fields = _changed_fields(config, RunConfig.ENV_FIELDS - {"checkpoint"})
-    requirements = {}
-    for name in ("requirements", "extra_requirements"):
-        pairs = [
-            identify_requirement(text, lookup, f"{key}.{name}[{i}]") for i, text in enumerate(getattr(config, name))
-        ]
-        requirements[name] = sorted({text for _, text in pairs})
-        if pairs:
-            env_fields[name] = sorted({identity for identity, _ in pairs})
+    requirements = _requirements(config, lookup, key)
     env_identity = {
         "model_type": model_type,
         "checkpoint": checkpoint.identity,
-        "platform": host_platform(),
+        "platform": target_platform(),
         "recipe": RECIPE_VERSION,
-        **env_fields,
+        **_changed_fields(config, RunConfig.ENV_FIELDS - {"checkpoint"}),
+        **{name: sorted(pairs) for name, pairs in requirements.items() if pairs},
     }
-    env_id = f"{model_type}-{checkpoint.model_id}-"
+    on = ""
     if model_type == "temporal_downscaler":
         env_identity["on"] = forecaster.env_digest if forecaster else "analysis"
-        env_id += f"{env_entry_hash(env_identity)}-on-{forecaster.env_id if forecaster else 'analysis'}"
-    else:
-        env_id += env_entry_hash(env_identity)
-
-    known = RunConfig.ENV_FIELDS | RunConfig.HASH_EXCLUDE | {"config", "steps", "forecaster"}
+        on = f"-on-{forecaster.env_id if forecaster else 'analysis'}"
+    env_id = f"{model_type}-{checkpoint.model_id}-{env_entry_hash(env_identity)}{on}"
     run_identity = {
         "env": digest(env_identity),
-        "steps": _steps(config),
+        "steps": _steps(config.steps),
         "config": inference.identity,
-        **_changed_fields(config, frozenset(type(config).model_fields) - known),
+        **_changed_fields(config, frozenset(type(config).model_fields) - _NAMED_OTHERWISE),
+        **({"runner_version": runner.version} if runner.version != 1 else {}),
+        **({"forecaster": forecaster.run_digest} if forecaster else {}),
     }
-    if runner.version != 1:
-        run_identity["runner_version"] = runner.version
-    if forecaster:
-        run_identity["forecaster"] = forecaster.run_digest
     run_id = f"{env_id}/{run_specific_hash(run_identity)}"
-
+    texts = {name: sorted(set(pairs.values())) for name, pairs in requirements.items()}
     run = Run(
-        model_type, config, checkpoint, inference, requirements, env_identity, run_identity,
-        env_id, run_id, as_candidate, forecaster,
+        model_type, config, checkpoint, inference, texts, env_identity, run_identity, env_id, run_id, as_candidate,
+        forecaster, (key,),
     )  # fmt: skip
     return merge_runs(registered, {run_id: run})
 
@@ -192,8 +199,10 @@ def merge_runs(known: dict[str, Run], new: dict[str, Run]) -> dict[str, Run]:
             merged[run_id] = run
             continue
         refuse_collision(run_id, present.run_identity, run.run_identity)
+        keys = present.keys + run.keys
         if run.candidate and not present.candidate:
-            merged[run_id] = replace(run, forecaster=present.forecaster)
+            present = replace(run, forecaster=present.forecaster)
+        merged[run_id] = replace(present, keys=keys)
     return merged
 
 
@@ -219,61 +228,171 @@ def collect_all_envs(runs: dict[str, Run]) -> dict[str, list[Run]]:
     return envs
 
 
-def canonical_path(text: str, lookup: Lookup) -> str:
-    """Return an input path in one spelling: absolute where it exists, no trailing slash."""
-    if "://" in text:
-        return text.rstrip("/")
-    # POSIX gives two leading slashes a meaning of their own; nobody who writes them means it.
-    return re.sub("^//", "/", os.path.normpath(lookup.find(text) or os.path.expanduser(text)))
+def _differing(model: Model, *, include: Iterable[str] | None = None, exclude: Iterable[str] = ()) -> dict[str, Any]:
+    """Return as JSON what of a model differs from the defaults."""
+    names = set(type(model).model_fields if include is None else include) - set(exclude)
+    return model.model_dump(mode="json", exclude_defaults=True, include=names)
 
 
 def baseline_identity(config: BaselineConfig, lookup: Lookup) -> dict:
-    """Return what is read of a baseline, and how."""
-    member = "000" if config.member == "control" else config.member
-    return {"root": canonical_path(config.root, lookup), "steps": _steps(config), "member": member}
+    """Return what is read of a baseline, and how.
+
+    Of one that is built in, `steps` count where they are written only: else its lead times are those of the others, and it
+    would be renamed with each that comes or goes.
+    """
+    part = _differing(config, exclude=BaselineConfig.HASH_EXCLUDE | {"root", "steps", "member"})
+    if config.root is not None:
+        part |= {"root": canonical_path(config.root, lookup), "member": config.member}
+    return part | ({"steps": _steps(config.steps)} if config.steps else {})
 
 
 def forecasts_identity(config: ForecastsConfig, lookup: Lookup) -> dict:
     """Return what is read of forecasts made elsewhere, and how."""
-    return {"root": canonical_path(config.root, lookup), "pattern": config.pattern, "steps": _steps(config)}
+    part = _differing(config, exclude=ForecastsConfig.HASH_EXCLUDE | {"root", "steps"})
+    return {"root": canonical_path(config.root, lookup), "steps": _steps(config.steps), **part}
 
 
 def _unordered(data: Any) -> Any:
     """Return `data` with all lists sorted: which params, regions and thresholds there are counts, not their order."""
     if isinstance(data, dict):
         return {key: _unordered(value) for key, value in data.items()}
-    return sorted(data) if isinstance(data, list) else data
+    if not isinstance(data, list):
+        return data
+    plain = [item for item in data if not isinstance(item, dict)]
+    return sorted(plain) + sorted((item for item in data if isinstance(item, dict)), key=canonical)
+
+
+def _truth_identity(truth: TruthConfig, lookup: Lookup) -> str | dict:
+    """Return what is read of a truth, and how: its path, where that says it all."""
+    part = _differing(truth, exclude=TruthConfig.HASH_EXCLUDE)
+    if "command" in part:
+        # A program or a file that the command names is the same from wherever it is called.
+        files = {word for word in part["command"] if (path := lookup.find(word)) and path.is_file()}
+        part["command"] = [canonical_path(word, lookup) if word in files else word for word in part["command"]]
+    for name in {"root", "stations"} & part.keys():
+        part[name] = canonical_path(part[name], lookup)
+    return part["root"] if part.keys() == {"root"} else part
+
+
+def _regions_identity(stratification: dict, lookup: Lookup) -> dict:
+    """Return the regions, their files in one spelling."""
+    part = dict(stratification)
+    if "root" in part:
+        part["root"] = canonical_path(part["root"], lookup)
+    if "regions" in part:
+        part["regions"] = [
+            region
+            if isinstance(region, str) or "file" not in region
+            else {**region, "file": canonical_path(region["file"], lookup)}
+            for region in part["regions"]
+        ]
+    return part
+
+
+def _grids_identity(grids: list[GridConfig], lookup: Lookup) -> dict[str, str]:
+    """Return number of points or UUID → digest of the file with the coordinates."""
+    digests = {}
+    for index, grid in enumerate(grids):
+        key = f"grids[{index}].file"
+        path = lookup.require(grid.file, key)
+        try:
+            digests[str(grid.name)] = file_digest(path)
+        except UserError as error:
+            raise UserError(f"{key}: {error}") from None
+    return digests
+
+
+COMPARING = ("verification_grid", "mapping", "max_distance", "weights")
+"""Keys of `experiment` that say how a source meets the truth; with them, what is stored of one comparison is another."""
+SAMPLE = ("domain", "common_sample", "min_coverage")
+"""Keys of `experiment` that say which points and pairs count."""
 
 
 def verification_identity(config: ConfigModel, lookup: Lookup) -> dict:
-    """Return what changes a verification number: truth, params, thresholds, regions, corrections (no labels, no dates)."""
-    part = config.experiment.model_dump(
-        mode="json", exclude_defaults=True, include={"params", "thresholds", "stratification"}
-    )
-    part = {name: _unordered(value) for name, value in part.items()}
-    if "root" in part.get("stratification", {}):
-        part["stratification"]["root"] = canonical_path(part["stratification"]["root"], lookup)
-    if config.truth:
-        part["truth"] = canonical_path(config.truth.root, lookup)
-    if not config.lapse_rate_correction:
+    """Return what changes a verification number: truth, params, thresholds, regions, corrections (no labels, no dates).
+
+    `lapse_rate_correction` was true before it was `auto`, and what is the default is not hashed. So neither is hashed now:
+    wherever both give numbers these are the same, for where `auto` does not correct, `true` is an error.
+    """
+    part = _differing(config.experiment, include=("params", "thresholds", "stratification", *COMPARING, *SAMPLE))
+    if "stratification" in part:
+        part["stratification"] = _regions_identity(part["stratification"], lookup)
+    part = {name: value if name == "domain" else _unordered(value) for name, value in part.items()}
+    truths = [_truth_identity(truth, lookup) for truth in config.truths()]
+    if truths:
+        part["truth"] = truths[0] if len(truths) == 1 else sorted(truths, key=canonical)
+    if config.lapse_rate_correction is False:
         part["lapse_rate_correction"] = False
+    if config.grids:
+        part["grids"] = _grids_identity(config.grids, lookup)
     return part
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was found of a truth and of the points that are verified.
+
+    Attributes
+    ----------
+    archive : the archive's own UUID, or None where it has none: then it is known by what the config says of it
+    format : what it is read as
+    grid : digest of its grid or of its stations
+    domain : digest of the points that are verified
+    reader, statistics : declared versions of the code that reads, and of that which sums up; 1 is not hashed
+    """
+
+    archive: str | None
+    format: str
+    grid: str
+    domain: str
+    reader: int = 1
+    statistics: int = 1
+
+
+def comparison_parts(truth: TruthConfig, experiment: ExperimentConfig, lookup: Lookup) -> dict[str, Any]:
+    """Return what of a comparison is known from the config: `truth` as a thing, `told` of its content, and `comparing`.
+
+    Of stations, the digest of a grid says which they are, wherever their table lies.
+    """
+    placed = truth.model_copy(update={"stations": None})
+    return {
+        "truth": _truth_identity(placed, lookup),
+        "told": _differing(truth, include=("columns", "units")),
+        "comparing": _differing(experiment, include=COMPARING),
+    }
+
+
+def comparison_identity(parts: dict[str, Any], found: Comparison) -> dict:
+    """Return how forecasts are compared with a truth: what a verif_id is the hash of.
+
+    Not among it are labels, dates, params, thresholds, regions, the lapse-rate correction, and how far an archive reaches.
+    """
+    known = {"uuid": found.archive, **parts["told"]} if found.archive else parts["truth"]
+    versions = {"reader": found.reader, "statistics": found.statistics}
+    return {
+        "truth": known,
+        "format": found.format,
+        "grid": found.grid,
+        "domain": found.domain,
+        **parts["comparing"],
+        **{name: version for name, version in versions.items() if version != 1},
+    }
+
+
+def verif_id(identity: dict) -> str:
+    """Return the id of a comparison, which is the name of a folder."""
+    return f"verif-{digest(identity)[:ID_LENGTH]}"
 
 
 def master_hash(config: ConfigModel, runs: dict[str, Run], lookup: Lookup) -> str:
     """Return the hash part of an experiment_id: runs, baselines, verification and dates; order and labels change nothing."""
-    external = [entry for kind, entry in config.participants() if kind == "forecasts"]
-    return digest(
-        {
-            "runs": sorted(run.run_digest for run in runs.values() if run.candidate),
-            # Like any optional part: where there is none, it renames nothing.
-            **(
-                {"forecasts": sorted({digest(forecasts_identity(entry, lookup)) for entry in external})}
-                if external
-                else {}
-            ),
-            "baselines": sorted({digest(baseline_identity(baseline, lookup)) for baseline in config.baselines()}),
-            "verification": verification_identity(config, lookup),
-            "dates": [time.isoformat() for time in config.init_times()],
-        }
-    )[:ID_LENGTH]
+    parts = {
+        "runs": sorted(run.run_digest for run in runs.values() if run.candidate),
+        "baselines": sorted({digest(baseline_identity(baseline, lookup)) for baseline in config.baselines()}),
+        "verification": verification_identity(config, lookup),
+        "dates": [time.isoformat() for time in config.init_times()],
+    }
+    external = [entry for _, entry in config.participants() if isinstance(entry, ForecastsConfig)]
+    if external:  # like any optional part: where there is none, it renames nothing
+        parts["forecasts"] = sorted({digest(forecasts_identity(entry, lookup)) for entry in external})
+    return digest(parts)[:ID_LENGTH]

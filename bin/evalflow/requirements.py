@@ -1,5 +1,6 @@
 """Requirement texts: one canonical form, and merging."""
 
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -9,6 +10,21 @@ from packaging.utils import canonicalize_name
 
 from evalflow.digests import file_digest
 from evalflow.lookup import Lookup
+
+
+def read_lock(path: Path) -> dict | None:
+    """Return what a lock file says (`python`, `image_id`), or None where it is not whole."""
+    try:
+        lines = path.read_bytes().decode("utf-8").split("\n", 3)
+        python = re.fullmatch(r"# Locked by evalflow for Python (\S+) on \S+\.", lines[0])
+        image_id = re.fullmatch(r"# image_id: ([0-9a-f]{8})", lines[1])
+        sha256 = re.fullmatch(r"# sha256: ([0-9a-f]{64})", lines[2])
+        if sha256[1] != hashlib.sha256("\n".join([*lines[:2], lines[3]]).encode()).hexdigest():
+            return None
+        return {"python": python[1], "image_id": image_id[1]}
+    except (OSError, UnicodeDecodeError, IndexError, TypeError):
+        return None
+
 
 _LOCAL_FILE = re.compile(r"^[^\s:@]+\.(?:whl|tar\.gz|zip)$")
 

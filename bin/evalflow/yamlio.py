@@ -68,6 +68,8 @@ _FLOAT = re.compile(
     r"^[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?|[0-9][0-9_]*[eE][-+]?[0-9]+)$"
     r"|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$"
 )
+
+
 for _class in (_Loader, _Dumper):  # the dumper keeps its own as well: it quotes what any reader would take for a number
     _class.add_implicit_resolver(f"{_TAG}int", _INT, list("-+0123456789"))
     _class.add_implicit_resolver(f"{_TAG}float", _FLOAT, list("-+0123456789."))
@@ -121,7 +123,7 @@ def parse_yaml(text: str, name: str) -> Any:
         With file, line and column, where the text is not YAML or repeats a key.
     """
     try:
-        data = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+        data = yaml.load(text, _Loader)
         _refuse_what_json_cannot_hold(data)
         return data
     except yaml.MarkedYAMLError as error:

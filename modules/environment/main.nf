@@ -5,159 +5,44 @@
  * final name is whole, whichever launch made it, and of two launches that make the same thing the first one wins.
  */
 
-process GET_CHECKPOINT {
-    tag "${meta.env_id}"
-    label 'download'
-    ext resources: { meta.resources }
-    label 'stored'
-    storeDir "${meta.store}/runs/${meta.env_id}"
-
-    input:
-    val meta
-    stdin
-
-    output:
-    tuple val(meta), path('inference-last.ckpt'), path('anemoi.json'), emit: checkpoint
-
-    script:
-    """
-    get_checkpoint.py
-    """
-
-    stub:
-    """
-    touch inference-last.ckpt anemoi.json
-    """
-}
-
-process LOCK_REQUIREMENTS {
-    tag "${meta.env_id}"
-    label 'download'
-    ext resources: { meta.resources }
-    label 'stored'
-    storeDir "${meta.store}/runs/${meta.env_id}"
-
-    input:
-    tuple val(meta), path(metadata)
-    stdin
-
-    output:
-    tuple val(meta), path('requirements.txt'), emit: lock
-
-    script:
-    """
-    lock_requirements.py --metadata ${metadata}
-    """
-
-    stub:
-    """
-    echo '# image_id: 00000000' > requirements.txt
-    """
-}
-
-process BUILD_IMAGE {
-    tag "${image}"
-    label 'build'
-    ext resources: { meta.resources }
-    label 'stored'
-    storeDir "${meta.store}/images"
-
-    input:
-    tuple val(meta), val(image), path(lock)
-    stdin
-
-    output:
-    tuple val(image), path(image), emit: image
-    path "${image}.json", emit: proof
-
-    script:
-    """
-    build_image.py --lock ${lock}
-    """
-
-    stub:
-    """
-    touch '${image}' '${image}.json'
-    """
-}
-
-process SEAL_ENVIRONMENT {
-    tag "${meta.env_id}"
-    label 'launch'
-    label 'stored'
-    storeDir "${meta.store}/runs/${meta.env_id}"
-
-    input:
-    tuple val(meta), path(checkpoint), path(image)
-    stdin
-
-    output:
-    tuple val(meta), path('env.json'), emit: seal
-
-    script:
-    """
-    seal_environment.py --image ${image}
-    """
-
-    stub:
-    """
-    touch env.json
-    """
-}
+include { GET_CHECKPOINT    } from './get_checkpoint'
+include { LOCK_REQUIREMENTS } from './lock_requirements'
+include { BUILD_IMAGE       } from './build_image'
+include { SEAL_ENVIRONMENT  } from './seal_environment'
 
 workflow ENVIRONMENT {
     take:
-    envs // one environment of the plan: [ meta (env_id, store, squash, resources), spec (JSON text) ]
+    environments // environment of the plan: [ meta (env_id, store, resources, squash), spec (JSON text) ]
 
     main:
-    wanted = envs.multiMap { meta, spec ->
-        meta: meta
-        spec: spec
-    }
-    GET_CHECKPOINT(wanted.meta, wanted.spec)
+    GET_CHECKPOINT(environments)
 
-    // [ meta, anemoi.json, spec ]
-    to_lock = GET_CHECKPOINT.out.checkpoint
+    to_lock = GET_CHECKPOINT.out.checkpoint // [ meta, anemoi.json, spec ]
         .map { meta, _checkpoint, metadata -> tuple(meta, metadata) }
-        .join(envs)
-        .multiMap { meta, metadata, spec ->
-            job: tuple(meta, metadata)
-            spec: spec
-        }
-    LOCK_REQUIREMENTS(to_lock.job, to_lock.spec)
+        .join(environments)
+    LOCK_REQUIREMENTS(to_lock)
 
-    // The lock says which image it is. Environments with the same lock share it: [ image, meta, lock, spec ]
-    locked = LOCK_REQUIREMENTS.out.lock
-        .join(envs)
+    // The lock says which image it is, and environments with the same lock share it.
+    locked = LOCK_REQUIREMENTS.out.lock // [ image, meta, lock, spec ]
+        .join(environments)
         .map { meta, lock, spec -> tuple(image_of(lock, meta.squash), meta, lock, spec) }
-    to_build = locked
+    to_build = locked // [ meta, image, lock, spec ], one for each image
         .unique { image, _meta, _lock, _spec -> image }
-        .multiMap { image, meta, lock, spec ->
-            job: tuple(meta, image, lock)
-            spec: spec
-        }
-    BUILD_IMAGE(to_build.job, to_build.spec)
+        .map { image, meta, lock, spec -> tuple(meta, image, lock, spec) }
+    BUILD_IMAGE(to_build)
 
-    // [ meta, checkpoint, image ]
-    whole = locked
-        .map { image, meta, _lock, _spec -> tuple(image, meta) }
+    whole = locked // [ meta, checkpoint, image ]
         .combine(BUILD_IMAGE.out.image, by: 0)
-        .map { _image, meta, file -> tuple(meta, file) }
+        .map { _image, meta, _lock, _spec, image -> tuple(meta, image) }
         .join(GET_CHECKPOINT.out.checkpoint)
         .map { meta, image, checkpoint, _metadata -> tuple(meta, checkpoint, image) }
-    to_seal = whole
-        .join(envs)
-        .multiMap { meta, checkpoint, image, spec ->
-            job: tuple(meta, checkpoint, image)
-            spec: spec
-        }
-    SEAL_ENVIRONMENT(to_seal.job, to_seal.spec)
+    SEAL_ENVIRONMENT(whole.join(environments))
 
     emit:
-    ready = SEAL_ENVIRONMENT.out.seal // [ env_id, checkpoint, image ]
+    ready = SEAL_ENVIRONMENT.out.seal // environment that can be used: [ env_id, checkpoint, image ]
         .join(whole)
         .map { meta, _seal, checkpoint, image -> tuple(meta.env_id, checkpoint, image) }
-    locks = GET_CHECKPOINT.out.checkpoint // [ env_id, checkpoint, lock ]
+    locks = GET_CHECKPOINT.out.checkpoint // what is in an environment: [ env_id, checkpoint, lock ]
         .join(LOCK_REQUIREMENTS.out.lock)
         .map { meta, checkpoint, _metadata, lock -> tuple(meta.env_id, checkpoint, lock) }
 }

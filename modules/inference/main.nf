@@ -2,68 +2,51 @@
  * Make the forecasts that the store lacks and publish them, each init time by itself.
  */
 
-include { MAKE_FORECASTS } from './make_forecasts'
+include { PREPARE_RUN                        } from './prepare_run'
+include { MAKE_FORECASTS                     } from './make_forecasts'
 include { MAKE_FORECASTS as REFINE_FORECASTS } from './make_forecasts'
-
-process PREPARE_RUN {
-    tag "${meta.run_id}"
-    label 'launch'
-    publishDir "${meta.store}/runs/${meta.run_id}", mode: 'copy', overwrite: true, failOnError: true, pattern: 'run.json'
-
-    input:
-    val meta
-    stdin
-
-    output:
-    tuple val(meta), path('inference.yaml'), emit: inference
-    path 'run.json', emit: run
-
-    script:
-    """
-    prepare_run.py --output .
-    """
-
-    stub:
-    """
-    touch inference.yaml run.json
-    """
-}
 
 workflow INFERENCE {
     take:
-    runs   // one run that lacks forecasts: [ meta (run_id, env_id, store), spec (JSON text) ]
-    tasks  // what one task makes: [ run_id, [ init_time, … ], forecaster (run_id, or null), resources ]
-    stored // forecasts that are complete already and that a downscaler needs: [ run_id, init_time, folder ]
+    runs   // run that lacks forecasts: [ meta (run_id, env_id, store), spec (JSON text) ]
+    tasks  // what one task makes: [ run_id, map (id, init_times, at_once, resources, forecaster: run_id or null) ]
+    stored // complete forecast that a downscaler needs: [ run_id, init_time, folder ]
     ready  // environment that can be used: [ env_id, checkpoint, image ]
 
     main:
-    wanted = runs.multiMap { meta, spec ->
-        meta: meta
-        spec: spec
-    }
-    PREPARE_RUN(wanted.meta, wanted.spec)
+    PREPARE_RUN(runs)
 
-    // [ run_id, meta, inference, checkpoint, image, spec ]
-    able = PREPARE_RUN.out.inference
+    // A task with all it needs but what it refines: [ id, meta (of run and task), inference, checkpoint, image, spec ]
+    jobs = PREPARE_RUN.out.inference
         .join(runs)
-        .map { meta, inference, spec -> tuple(meta.env_id, meta.run_id, meta, inference, spec) }
+        .map { meta, inference, spec -> tuple(meta.env_id, meta, inference, spec) }
         .combine(ready, by: 0)
-        .map { _env_id, run_id, meta, inference, spec, checkpoint, image -> tuple(run_id, meta, inference, checkpoint, image, spec) }
+        .map { _env_id, meta, inference, spec, checkpoint, image ->
+            tuple(meta.run_id, meta, inference, checkpoint, image, spec)
+        }
+        .combine(tasks, by: 0)
+        .map { _run_id, meta, inference, checkpoint, image, spec, task ->
+            tuple(task.id, meta + task, inference, checkpoint, image, spec)
+        }
 
-    first = tasks
-        .filter { _run_id, _init_times, forecaster, _resources -> !forecaster }
-        .map { run_id, init_times, _forecaster, resources -> tuple(run_id, init_times, resources, []) }
-    MAKE_FORECASTS(able, first)
+    nothing = tasks // what forecasters refine: [ id, [] ]
+        .filter { _run_id, task -> !task.forecaster }
+        .map { _run_id, task -> tuple(task.id, []) }
+    MAKE_FORECASTS(jobs.join(nothing).map { job -> job.drop(1) })
 
-    // A downscaler's task starts when its forecaster's forecasts of all its init times are there.
-    refined = tasks
-        .filter { _run_id, _init_times, forecaster, _resources -> forecaster }
-        .flatMap { run_id, init_times, forecaster, resources -> init_times.collect { init_time -> tuple(forecaster, init_time, groupKey([run_id, init_times, resources], init_times.size())) } }
+    // What downscalers refine: [ id, [ forecast folder, … ] ]. A task waits for its forecaster's
+    // forecasts of all its init times.
+    given = tasks
+        .filter { _run_id, task -> task.forecaster }
+        .flatMap { _run_id, task ->
+            def key = groupKey(task.id, task.init_times.size())
+            task.init_times.collect { init_time -> tuple(task.forecaster, init_time, key) }
+        }
         .combine(MAKE_FORECASTS.out.forecasts.mix(stored), by: [0, 1])
-        .map { _forecaster, _init_time, task, folder -> tuple(task, folder) }
+        .map { _forecaster, _init_time, key, folder -> tuple(key, folder) }
         .groupTuple()
-        .map { task, folders -> tuple(task.target[0], task.target[1], task.target[2], folders.sort { folder -> folder.name }) }
-    REFINE_FORECASTS(able, refined)
+        .map { key, folders -> tuple(key.getGroupTarget(), folders.sort { folder -> folder.name }) }
+    REFINE_FORECASTS(jobs.join(given).map { job -> job.drop(1) })
 
     emit:
     forecasts = MAKE_FORECASTS.out.forecasts.mix(REFINE_FORECASTS.out.forecasts) // [ run_id, init_time, folder ]

@@ -1,52 +1,49 @@
 /*
- * Make forecasts in tasks of one or several init times, try again by themselves those that fail among others, and publish
- * those that their tasks could not publish.
+ * Make forecasts in tasks of one or several init times, retry alone each one that a task did not
+ * bring, and store those that could not be stored.
  */
 
-include { RUN_FORECAST } from './run_forecast'
+include { RUN_FORECAST                       } from './run_forecast'
 include { RUN_FORECAST as RUN_FORECAST_ALONE } from './run_forecast'
-include { PUBLISH_FORECASTS } from './publish_forecasts'
+include { STORE_FORECASTS                    } from './store_forecasts'
 
 workflow MAKE_FORECASTS {
     take:
-    able  // run that can be run: [ run_id, meta, inference, checkpoint, image, spec ]
-    tasks // what one task makes: [ run_id, [ init_time, … ], resources, [ forecast folder to refine, … ] ]
+    jobs // what one task makes: [ meta, inference, checkpoint, image, spec, [ forecast folder to refine, … ] ]
 
     main:
-    jobs = jobs_of(able, tasks)
-    RUN_FORECAST(jobs.job, jobs.spec)
+    RUN_FORECAST(jobs)
 
-    failed = RUN_FORECAST.out.unfinished
-        .flatMap { meta, unfinished -> unfinished.readLines().collect { line -> tuple(meta.run_id, line.tokenize()[0]) } }
-        .combine(tasks, by: 0)
-        .filter { _run_id, init_time, init_times, _resources, _forecasts -> init_time in init_times }
-        .map { run_id, init_time, _init_times, resources, forecasts -> tuple(run_id, [init_time], resources, forecasts.findAll { folder -> folder.name == init_time }) }
-    again = jobs_of(able, failed)
-    RUN_FORECAST_ALONE(again.job, again.spec)
-
-    made = RUN_FORECAST.out.forecasts.mix(RUN_FORECAST_ALONE.out.forecasts) // [ meta, folders ]
-    lacking = made
-        .filter { meta, folders -> [folders].flatten().any { folder -> !file("${meta.store}/runs/${meta.run_id}/${folder.name}/forecast.json", glob: false).exists() } }
-        .map { meta, folders -> tuple(meta.run_id, meta, folders) }
-        .combine(able.map { run_id, _meta, _inference, _checkpoint, _image, spec -> tuple(run_id, spec) }, by: 0)
-        .multiMap { _run_id, meta, folders, spec ->
-            job: tuple(meta, folders)
-            spec: spec
+    // What was asked for and not brought, as jobs, but of one init time. With -resume, that is also
+    // what a cached task's link leads to no more.
+    alone = RUN_FORECAST.out.forecasts
+        .join(jobs)
+        .flatMap { meta, folders, inference, checkpoint, image, spec, forecasts ->
+            (meta.init_times - folders*.name).collect { init_time ->
+                def one = [id: "${meta.run_id} ${init_time}".toString(), init_times: [init_time], at_once: 1]
+                def refined = forecasts.findAll { folder -> folder.name == init_time }
+                tuple(meta + one, inference, checkpoint, image, spec, refined)
+            }
         }
-    PUBLISH_FORECASTS(lacking.job, lacking.spec)
+    RUN_FORECAST_ALONE(alone)
+
+    brought = RUN_FORECAST.out.forecasts.mix(RUN_FORECAST_ALONE.out.forecasts) // [ meta, [ folder, … ] ]
+    unstored = brought // [ meta, [ folder, … ], spec ]
+        .map { meta, folders -> tuple(meta, folders.findAll { folder -> !is_stored(folder) }) }
+        .filter { _meta, folders -> folders }
+        .join(jobs.mix(alone))
+        .map { meta, folders, _inference, _checkpoint, _image, spec, _forecasts -> tuple(meta, folders, spec) }
+    STORE_FORECASTS(unstored)
 
     emit:
-    forecasts = made // [ run_id, init_time, folder ]
-        .flatMap { meta, folders -> [folders].flatten().collect { folder -> tuple(meta.run_id, folder.name, folder) } }
+    forecasts = brought // [ run_id, init_time, folder ]
+        .map { meta, folders -> tuple(meta, folders.findAll { folder -> is_stored(folder) }) }
+        .mix(STORE_FORECASTS.out.forecasts)
+        .flatMap { meta, folders -> folders.collect { folder -> tuple(meta.run_id, folder.name, folder) } }
     made_twice = RUN_FORECAST.out.made_twice.mix(RUN_FORECAST_ALONE.out.made_twice) // file: by another launch as well
 }
 
-// Put the run and what it is to make together, for a process that also reads standard input.
-def jobs_of(able, tasks) {
-    return able
-        .combine(tasks, by: 0)
-        .multiMap { _run_id, meta, inference, checkpoint, image, spec, init_times, resources, forecasts ->
-            job: tuple(meta + [init_times: init_times, resources: resources], inference, checkpoint, image, forecasts)
-            spec: spec
-        }
+// Whether what a task brought is a link to a forecast in the store, not one that it had to keep.
+def is_stored(folder) {
+    return folder.parent.name != 'unstored'
 }

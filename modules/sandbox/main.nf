@@ -2,43 +2,23 @@
  * A zip per run to make its forecasts by hand.
  */
 
-process CREATE_SANDBOX {
-    tag "${meta.run_id}"
-    label 'launch'
-
-    input:
-    tuple val(meta), val(init_time), path(checkpoint), path(lock)
-    stdin
-
-    output:
-    tuple val(meta), path('sandbox.zip'), emit: sandbox
-
-    script:
-    """
-    create_sandbox.py --checkpoint ${checkpoint} --lock ${lock} --init_time ${init_time} ${params.sandbox_checkpoint ? '--with_checkpoint' : ''} --output sandbox.zip
-    """
-
-    stub:
-    """
-    touch sandbox.zip
-    """
-}
+include { CREATE_SANDBOX } from './create_sandbox'
 
 workflow SANDBOX {
     take:
-    runs  // run to make a sandbox of: [ meta (run_id, env_id, store), spec (JSON text), init_time of the forecast it is ready for ]
-    locks // what is in its environment: [ env_id, checkpoint, lock ]
+    runs            // run to make a sandbox of: [ meta (run_id, env_id, store), spec (JSON text), init_time ]
+    locks           // what is in its environment: [ env_id, checkpoint, lock ]
+    with_checkpoint // whether a sandbox has the checkpoint's bytes, not a link
 
     main:
-    jobs = runs
+    jobs = runs // [ meta, init_time, with_checkpoint, checkpoint, lock, spec ]
         .map { meta, spec, init_time -> tuple(meta.env_id, meta, spec, init_time) }
         .combine(locks, by: 0)
-        .multiMap { _env_id, meta, spec, init_time, checkpoint, lock ->
-            job: tuple(meta, init_time, checkpoint, lock)
-            spec: spec
+        .map { _env_id, meta, spec, init_time, checkpoint, lock ->
+            tuple(meta, init_time, with_checkpoint, checkpoint, lock, spec)
         }
-    CREATE_SANDBOX(jobs.job, jobs.spec)
+    CREATE_SANDBOX(jobs)
 
     emit:
-    sandboxes = CREATE_SANDBOX.out.sandbox // [ meta, zip ]
+    CREATE_SANDBOX.out.sandbox // [ meta, zip ]
 }

@@ -6,8 +6,8 @@ import shutil
 import eccodes
 import numpy as np
 import pytest
-
-from .conftest import PROJECT, PYTHON_PACKAGES, run_entry
+from support.launches import PYTHON_PACKAGES, run_entry
+from support.paths import PROJECT
 
 
 def downscaler(label: str, steps: str, forecaster: dict | None) -> dict:
@@ -59,11 +59,11 @@ def test_two_downscalers_on_one_forecaster_run_it_once(downscaled, finished):
 
     folder = downscaled.store / "runs" / refined[0]["run_id"] / "199601150000"
     given = downscaled.store / "runs" / forecaster["run_id"] / "199601150000"
-    assert not (folder / "forecaster").exists()  # the input is not published again
+    assert not (folder / "forecaster").exists()  # the input is not stored again
     expected = (values(given / "000.grib", 0) + values(given / "006.grib", 6)) / 2
     assert np.allclose(values(folder / "refined_003.grib", 3), expected, atol=1.0)
 
-    assert downscaled.launch().tasks == {"PLAN": 1}
+    assert downscaled.launch().tasks == {"MAKE_PLAN": 1}
 
 
 def test_a_complete_forecaster_is_read_from_the_store(downscaled):
@@ -77,7 +77,7 @@ def test_a_complete_forecaster_is_read_from_the_store(downscaled):
     for run in downscaled.plan()["runs"]:
         if not run["candidate"]:
             shutil.rmtree(downscaled.store / "runs" / run["run_id"])
-    assert downscaled.launch().tasks == {"PLAN": 1}
+    assert downscaled.launch().tasks == {"MAKE_PLAN": 1}
 
 
 def test_a_downscaler_that_fails_among_others_is_tried_by_itself(downscaled):

@@ -1,17 +1,18 @@
 """Build the environment of the demo's models twice, with packages from the network, and compare the images."""
 
 import subprocess
-from pathlib import Path
 
 import pytest
-from environments import lock, make_spec, needs_mksquashfs, needs_root, run
-from evalflow.environment import CHECKPOINT, check_image, read_lock, seal_environment
-from evalflow.planning import host_platform
-from evalflow.runners import runner_named
-from evalflow.store import read_json
-
-DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo"
-
+from evalflow.environment.image import check_image
+from evalflow.environment.seal import seal_environment
+from evalflow.host import target_platform
+from evalflow.requirements import read_lock
+from evalflow.runners.registry import runner_named
+from evalflow.store.files import read_json
+from evalflow.store.layout import CHECKPOINT
+from support.environments import lock, needs_mksquashfs, needs_root, run
+from support.paths import DEMO
+from support.specs import make_spec
 
 pytestmark = needs_mksquashfs
 
@@ -20,8 +21,8 @@ pytestmark = needs_mksquashfs
 def built(tmp_path_factory):
     """The demo's environment, built twice: by hosts that differ in whatever does not matter. (spec, image) of both."""
     root = tmp_path_factory.mktemp("builds")
-    first = make_spec(root / "first", runner="onnx", platform=host_platform())
-    second = make_spec(root / "a longer path" / "second", runner="onnx", platform=host_platform())
+    first = make_spec(root / "first", runner="onnx", platform=target_platform())
+    second = make_spec(root / "a longer path" / "second", runner="onnx", platform=target_platform())
     (root / "a longer path" / "launch").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EVALFLOW_SCRATCH", str(root / "scratch"))
@@ -35,7 +36,7 @@ def built(tmp_path_factory):
         ]  # fmt: skip
         assert [result.returncode for result in results] == [0, 0], results
         name = f"{read_lock(locked)['image_id']}.squashfs"
-        yield [(spec, Path(spec["images"]) / name) for spec in (first, second)]
+        yield [(spec, spec.images / name) for spec in (first, second)]
 
 
 def test_same_lock_gives_the_same_bytes(built):
@@ -46,15 +47,15 @@ def test_same_lock_gives_the_same_bytes(built):
 
 def test_nothing_but_the_image_is_in_the_store(built):
     (spec, image), _ = built
-    (Path(spec["folder"]) / CHECKPOINT).symlink_to(DEMO / "tinycast.onnx")
+    (spec.folder / CHECKPOINT).symlink_to(DEMO / "tinycast.onnx")
     assert check_image(image, verify=True) is None
     seal_environment(spec, image)
-    store = Path(spec["images"]).parent
+    store = spec.images.parent
     files = sorted(str(path.relative_to(store)) for path in store.rglob("*") if not path.is_dir())
-    runs = f"runs/{spec['env_id']}"
+    runs = f"runs/{spec.env_id}"
     names = ("anemoi.json", "env.json", "inference-last.ckpt", "requirements.txt", "venv.squashfs")
     assert files == [f"images/{image.name}", f"images/{image.name}.json", *(f"{runs}/{name}" for name in names)]
-    assert read_json(Path(spec["folder"]) / "env.json")["files"]["venv.squashfs"]["size"] == image.stat().st_size
+    assert read_json(spec.folder / "env.json")["files"]["venv.squashfs"]["size"] == image.stat().st_size
     assert not list(image.parents[2].glob("**/build-*"))
 
 
@@ -75,7 +76,7 @@ def test_packages_import_from_compiled_files(built):
 
 def test_libraries_do_not_name_the_folder_that_they_were_built_in(built):
     (spec, image), _ = built
-    inside = Path(spec["folder"]).parent / "inside"
+    inside = spec.folder.parent / "inside"
     subprocess.run(
         ["unsquashfs", "-quiet", "-no-progress", "-dest", inside, image], check=True, stdout=subprocess.DEVNULL
     )

@@ -6,22 +6,16 @@ import shutil
 import subprocess
 
 import pytest
-
-from .conftest import COMMAND, PROJECT
+from support.launches import COMMAND, error_lines
+from support.paths import PROJECT
 
 
 def entry(config: dict, index: int) -> dict:
     return config["runs"][index]["forecaster"]
 
 
-def complete(experiment) -> int:
-    return sum(forecast["complete"] for forecast in experiment.plan()["forecasts"])
-
-
-def error_lines(text: str) -> list[str]:
-    """Return the lines of evalflow itself, each once (Nextflow shows a task's errors in its own frame)."""
-    lines = [line.strip() for line in text.splitlines()]
-    return list(dict.fromkeys(line for line in lines if line.startswith("evalflow: ")))
+def complete(workspace) -> int:
+    return sum(forecast["complete"] for forecast in workspace.plan()["forecasts"])
 
 
 # --- bad input: one clear line, a non-zero exit, nothing half-made --------------------------------------------------------
@@ -89,12 +83,12 @@ def test_a_requirement_that_cannot_be_met_says_why(fresh):
     assert not list(fresh.store.glob("**/requirements.txt")) and not list(fresh.store.glob("**/env.json"))
 
 
-def test_an_environment_that_cannot_be_mounted_says_what_was_tried(experiment):
-    experiment.edit(lambda config: config["dates"].append("1996-01-16T00:00"))
-    result = experiment.launch(EVALFLOW_MOUNT_METHODS="squashfs-mount")
+def test_an_environment_that_cannot_be_mounted_says_what_was_tried(workspace):
+    workspace.edit(lambda config: config["dates"].append("1996-01-16T00:00"))
+    result = workspace.launch(EVALFLOW_MOUNT_METHODS="squashfs-mount")
     assert result.status != 0
     assert "cannot be made visible on this host (squashfs-mount: not installed)" in error_lines(result.text)[0]
-    assert complete(experiment) == 4
+    assert complete(workspace) == 4
 
 
 def test_a_missing_python_environment_says_what_to_do(fresh):
@@ -122,17 +116,17 @@ def test_one_failed_init_takes_no_finished_one_with_it(fresh):
     assert complete(fresh) == 2
 
 
-def test_packed_inits_complete_one_by_one(experiment):
-    """Of three in one task one fails: the others are published, and the failed one is tried once more by itself."""
-    experiment.edit(lambda config: config["dates"].extend(["1996-01-16T00:00", "1996-01-16T12:00", "1996-01-17T00:00"]))
-    experiment.edit(lambda config: config["runs"].pop(1))
-    result = experiment.launch("--inits_per_task", "3", EVALFLOW_TEST_FAIL="1996-01-16T12:00")
+def test_packed_inits_complete_one_by_one(workspace):
+    """Of three in one task one fails: the others are stored, and the failed one is tried once more by itself."""
+    workspace.edit(lambda config: config["dates"].extend(["1996-01-16T00:00", "1996-01-16T12:00", "1996-01-17T00:00"]))
+    workspace.edit(lambda config: config["runs"].pop(1))
+    result = workspace.launch("--inits_per_task", "3", EVALFLOW_TEST_FAIL="1996-01-16T12:00")
     assert result.status != 0
     assert result.ran("RUN_FORECAST") == 1 and result.ran("RUN_FORECAST_ALONE") == 1, result.text
-    assert complete(experiment) == 4
-    result = experiment.launch("--inits_per_task", "3")
+    assert complete(workspace) == 4
+    result = workspace.launch("--inits_per_task", "3")
     assert (result.status, result.environments, result.forecasts) == (0, 0, 1), result.text
-    assert complete(experiment) == 5
+    assert complete(workspace) == 5
 
 
 def test_packed_or_not_the_same_tree(fresh, finished):
@@ -141,29 +135,30 @@ def test_packed_or_not_the_same_tree(fresh, finished):
     assert fresh.tree() == finished.tree()
 
 
-def test_with_resume_or_without_the_same_tree(experiment):
-    """A forecast that is damaged in the store is set aside and, with -resume, published again from work, not made again."""
-    before = experiment.tree()
-    experiment.edit(lambda config: config["dates"].append("1996-01-16T00:00"))
-    assert experiment.launch().forecasts == 2
-    after = experiment.tree()
-    victim = next(experiment.store.glob("runs/*/*/199601160000/000.grib"))
-    content = victim.read_bytes()
-    victim.unlink()  # a link to the file in work
-    victim.write_bytes(content[:100])
-    result = experiment.launch("-resume")
+@pytest.mark.parametrize("resume", [["-resume"], []])
+def test_with_resume_or_without_the_same_tree(workspace, resume):
+    """A forecast that is damaged in the store is set aside, and a name that leads nowhere is replaced."""
+    before = workspace.tree()
+    workspace.edit(lambda config: config["dates"].append("1996-01-16T00:00"))
+    assert workspace.launch().forecasts == 2
+    after = workspace.tree()
+    victim, gone = sorted(workspace.store.glob("runs/*/*/199601160000"))
+    os.truncate(victim / "000.grib", 100)
+    shutil.rmtree(gone.resolve())
+    result = workspace.launch(*resume)
     assert result.status == 0, result.text
-    assert "100 bytes instead of" in result.text
-    assert result.forecasts == 0
-    (aside,) = experiment.store.glob("runs/*/*/199601160000.bad-*")
-    assert (aside / "000.grib").stat().st_size == 100
+    assert "100 bytes instead of" in result.text and f"{gone}: what it leads to is gone" in result.text
+    assert result.forecasts == 2
+    (aside,) = workspace.store.glob("runs/*/*/199601160000.bad-*")
+    assert aside.parent == victim.parent and (aside / "000.grib").stat().st_size == 100
     shutil.rmtree(aside)
-    assert experiment.tree() == after
+    assert workspace.tree() == after
     assert before.items() <= after.items()
 
 
-def test_what_is_written_per_forecast(experiment):
-    for folder in experiment.store.glob("runs/*/*/[0-9]*"):
+def test_what_is_written_per_forecast(workspace):
+    for folder in workspace.store.glob("runs/*/*/[0-9]*"):
+        assert folder.is_symlink() and os.readlink(folder).startswith(f".made/{folder.name}.")
         files = {path.name for path in folder.rglob("*") if path.is_file()}
         assert files - {"000.grib", "006.grib"} == {"forecast.json", "forecast.log", "config.yaml"}
         proof = json.loads((folder / "forecast.json").read_text())
@@ -182,10 +177,10 @@ def test_target_environments_makes_no_forecast(fresh):
     assert (result.status, result.environments, result.forecasts) == (0, 0, 4), result.text
 
 
-def test_environments_that_nothing_needs_are_not_rebuilt(experiment):
+def test_environments_that_nothing_needs_are_not_rebuilt(workspace):
     """All forecasts are there: a store whose images were removed to save space stays as it is."""
-    shutil.rmtree(experiment.store / "images")
-    result = experiment.launch()
+    shutil.rmtree(workspace.store / "images")
+    result = workspace.launch()
     assert (result.status, result.environments) == (0, 0), result.text
 
 
@@ -203,33 +198,33 @@ def test_a_stub_run_leaves_nothing_that_a_real_run_takes_for_real(fresh):
 # --- a store that mends itself --------------------------------------------------------------------------------------------
 
 
-def test_a_damaged_image_is_set_aside_and_built_again(experiment):
-    (image,) = experiment.store.glob("images/*.squashfs")
+def test_a_damaged_image_is_set_aside_and_built_again(workspace):
+    (image,) = workspace.store.glob("images/*.squashfs")
     whole = image.read_bytes()
-    image.unlink()  # a hard link to the base experiment's
+    image.unlink()  # a hard link to the base workspace's
     image.write_bytes(whole[:1000])
-    experiment.edit(lambda config: config["dates"].append("1996-01-16T00:00"))
-    result = experiment.launch()
+    workspace.edit(lambda config: config["dates"].append("1996-01-16T00:00"))
+    result = workspace.launch()
     assert result.status == 0, result.text
     assert f"{image.name} has 1000 bytes instead of {len(whole)}" in result.text
     assert (result.ran("BUILD_IMAGE"), result.forecasts) == (1, 2)
     assert image.read_bytes() == whole  # the same lock gives the same bytes
-    (aside,) = experiment.store.glob("images/*.squashfs.bad-*")
+    (aside,) = workspace.store.glob("images/*.squashfs.bad-*")
     assert aside.stat().st_size == 1000
-    assert complete(experiment) == 6  # forecasts below the same folder stayed where they were
+    assert complete(workspace) == 6  # forecasts below the same folder stayed where they were
 
 
-def test_a_flipped_byte_is_found_on_request(experiment):
-    (image,) = experiment.store.glob("images/*.squashfs")
+def test_a_flipped_byte_is_found_on_request(workspace):
+    (image,) = workspace.store.glob("images/*.squashfs")
     content = bytearray(image.read_bytes())
     content[len(content) // 2] ^= 1
     image.unlink()
     image.write_bytes(content)
-    result = experiment.launch("--verify_store", "--target", "environments")
+    result = workspace.launch("--verify_store", "--target", "environments")
     assert result.status == 0, result.text
     assert "has another content than when it was made" in result.text
     assert result.ran("BUILD_IMAGE") == 1
-    assert len(list(experiment.store.glob("images/*.squashfs.bad-*"))) == 1
+    assert len(list(workspace.store.glob("images/*.squashfs.bad-*"))) == 1
 
 
 def test_an_environment_without_squashfs(fresh):
@@ -255,7 +250,7 @@ def test_text_of_the_config_is_data_everywhere(finished, tmp_path):
     root = tmp_path / 'it\'s a "test" $(touch pwned) ;& {x}'
     root.mkdir()
     shutil.copytree(finished.root / "exp", root / "exp")
-    experiment = type(finished)(root)
+    workspace = type(finished)(root)
     hostile = "$(touch pwned) `touch pwned` '; touch pwned; \" \\ \n é"
     (root / "exp" / "one.yaml").write_text(json.dumps({"analyses": "analyses.grib", "offset": 0, "text": hostile}))
 
@@ -265,9 +260,9 @@ def test_text_of_the_config_is_data_everywhere(finished, tmp_path):
         entry(config, 0)["label"] = hostile.replace("\n", "")
         entry(config, 0)["command"] = [*COMMAND.split(), hostile][:-1]
 
-    experiment.edit(change)
-    shutil.copytree(finished.store / "images", experiment.store / "images", copy_function=os.link)
-    result = experiment.launch(cwd=tmp_path / "launch")
+    workspace.edit(change)
+    shutil.copytree(finished.store / "images", workspace.store / "images", copy_function=os.link)
+    result = workspace.launch(cwd=tmp_path / "launch")
     assert result.status == 0, result.text
     assert result.forecasts == 2 and result.ran("BUILD_IMAGE") == 0
     assert not list(tmp_path.rglob("pwned"))

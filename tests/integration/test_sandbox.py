@@ -10,7 +10,7 @@ from pathlib import Path
 import eccodes
 import numpy as np
 import pytest
-from environments import make_wheel
+from support.environments import make_wheel
 
 
 def unpack(zipped: Path, folder: Path) -> Path:
@@ -38,15 +38,15 @@ def fields(path: Path) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("with_checkpoint", [True, False])
-def test_a_sandbox_makes_the_same_forecast(experiment, tmp_path, with_checkpoint):
+def test_a_sandbox_makes_the_same_forecast(workspace, tmp_path, with_checkpoint):
     wheel = make_wheel(tmp_path / "exp", "carried")
-    experiment.edit(lambda config: config["runs"][0]["forecaster"].update(extra_requirements=[wheel.name]))
-    assert experiment.launch().status == 0
-    result = experiment.launch("--target", "sandbox", *(["--sandbox_checkpoint"] if with_checkpoint else []))
+    workspace.edit(lambda config: config["runs"][0]["forecaster"].update(extra_requirements=[wheel.name]))
+    assert workspace.launch().status == 0
+    result = workspace.launch("--target", "sandbox", *(["--sandbox_checkpoint"] if with_checkpoint else []))
     assert result.status == 0, result.text
     assert (result.environments, result.forecasts, result.ran("CREATE_SANDBOX")) == (0, 0, 2), result.text
-    run = experiment.plan()["runs"][0]
-    zipped = experiment.store / "runs" / run["run_id"] / "sandbox.zip"
+    run = workspace.plan()["runs"][0]
+    zipped = workspace.store / "runs" / run["run_id"] / "sandbox.zip"
     assert str(zipped) in result.text
 
     folder = unpack(zipped, tmp_path / "else where")
@@ -59,15 +59,15 @@ def test_a_sandbox_makes_the_same_forecast(experiment, tmp_path, with_checkpoint
         )
         assert done.returncode == 0, done.stdout + done.stderr
         wheel.unlink(missing_ok=True)  # the sandbox has its own
-    published = experiment.store / "runs" / run["run_id"] / "199601150000"
+    published = workspace.store / "runs" / run["run_id"] / "199601150000"
     for name in ("000.grib", "006.grib"):
         for one, other in zip(fields(folder / "output" / name), fields(published / name), strict=True):
             assert np.array_equal(one, other)
 
 
-def test_the_same_run_gives_the_same_sandbox(experiment):
-    assert experiment.launch("--target", "sandbox").status == 0
-    (first, *_) = sorted(experiment.store.glob("runs/*/*/sandbox.zip"))
+def test_the_same_run_gives_the_same_sandbox(workspace):
+    assert workspace.launch("--target", "sandbox").status == 0
+    (first, *_) = sorted(workspace.store.glob("runs/*/*/sandbox.zip"))
     content = first.read_bytes()
-    assert experiment.launch("--target", "sandbox").status == 0
+    assert workspace.launch("--target", "sandbox").status == 0
     assert first.read_bytes() == content

@@ -14,14 +14,21 @@ from urllib.parse import quote
 import eccodes
 import pytest
 import yaml
-from environments import lock, make_spec, make_wheel
-from evalflow import environment
+from evalflow.environment.checkpoint import get_checkpoint
+from evalflow.environment.image import build_image
+from evalflow.environment.lock import lock_requirements
+from evalflow.environment.seal import seal_environment
 from evalflow.errors import UserError
-from evalflow.forecast import prepare_run
-from evalflow.planning import Options, make_plan, write_plan
-from evalflow.summary import write_summary
-
-from .conftest import PROJECT, Experiment, Result
+from evalflow.inference.prepare import prepare_run
+from evalflow.launch.summary import write_summary
+from evalflow.plan.options import Options
+from evalflow.plan.plan import make_plan, write_plan
+from evalflow.requirements import read_lock
+from evalflow.store.layout import LOCK, METADATA, image_name
+from support.environments import lock, make_wheel
+from support.launches import Result, Workspace
+from support.paths import PROJECT
+from support.specs import make_spec
 
 MODEL = """
 import shutil, sys
@@ -132,8 +139,8 @@ class Index(BaseHTTPRequestHandler):
         pass
 
 
-class Secretive(Experiment):
-    """An experiment of a user who has many secrets, one of which is needed: the password of the package index.
+class Secretive(Workspace):
+    """A workspace of a user who has many secrets, one of which is needed: the password of the package index.
 
     Attributes
     ----------
@@ -195,8 +202,8 @@ def write_analysis(path: Path) -> None:
 
 @pytest.fixture
 def secretive(tmp_path, index) -> Secretive:
-    experiment = Secretive(tmp_path / "user", index)
-    folder = experiment.config_file.parent
+    workspace = Secretive(tmp_path / "user", index)
+    folder = workspace.config_file.parent
     folder.mkdir()
     (folder / "model.py").write_text(MODEL)
     write_analysis(folder / "analyses.grib")
@@ -210,12 +217,12 @@ def secretive(tmp_path, index) -> Secretive:
         "squash_venv": False,  # to look into
     }
     config = {"description": "a test", "dates": ["1996-01-15T00:00"], "runs": [{"forecaster": run}]}
-    experiment.config_file.write_text(yaml.safe_dump(config))
-    return experiment
+    workspace.config_file.write_text(yaml.safe_dump(config))
+    return workspace
 
 
 def modes(folder: Path) -> dict[str, int]:
-    """Return path → mode of all that is below a folder, but for what is in images (see `environment._set_modes`)."""
+    """Return path → mode of all that is below a folder, but for what is in images (see `_set_modes`)."""
     paths = [path for path in folder.rglob("*") if not path.is_symlink()]
     inside = [path for path in paths if path.parent.name == "images" and path.is_dir()]
     paths = [path for path in paths if not any(image in (path, *path.parents) for image in inside)]
@@ -293,14 +300,14 @@ def test_files_have_the_modes_that_the_umask_asks_for(tmp_path, umask, monkeypat
     plan = make_plan(tmp_path / "config.yaml", Options(outdir=tmp_path / "out", launch=tmp_path))
     write_plan(plan, tmp_path / "out" / "plan.json")
     for squash in (True, False):
-        spec = plan["envs"][0]["spec"] | {"squash_venv": squash}
-        folder = Path(spec["folder"])
-        environment.get_checkpoint(spec)
-        environment.lock_requirements(spec, folder / environment.METADATA)
-        image_id = environment.read_lock(folder / environment.LOCK)["image_id"]
-        environment.build_image(spec, folder / environment.LOCK)
-        environment.seal_environment(spec, Path(spec["images"]) / environment.image_name(image_id, squash))
-    prepare_run(plan["runs"][0]["spec"], tmp_path / "out" / "run")
+        spec = plan.envs[0].spec.model_copy(update={"squash_venv": squash})
+        folder = spec.folder
+        get_checkpoint(spec)
+        lock_requirements(spec, folder / METADATA)
+        image_id = read_lock(folder / LOCK)["image_id"]
+        build_image(spec, folder / LOCK)
+        seal_environment(spec, spec.images / image_name(image_id, squash))
+    prepare_run(plan.runs[0].spec, tmp_path / "out" / "run")
     write_summary(tmp_path / "out" / "plan.json", plan, {})
     found = modes(tmp_path / "out")
     assert {Path(path).name for path in found} >= {

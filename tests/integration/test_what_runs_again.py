@@ -25,15 +25,15 @@ def rewrite_with_other_words(path: Path) -> None:
     path.write_text(f"# a comment\n{text}\n# another\n")
 
 
-def nothing(experiment):
+def nothing(workspace):
     pass
 
 
-def no_work(experiment):
-    shutil.rmtree(experiment.root / "launch", ignore_errors=True)
+def no_work(workspace):
+    shutil.rmtree(workspace.root / "launch", ignore_errors=True)
 
 
-def labels_and_resources(experiment):
+def labels_and_resources(workspace):
     def change(config):
         config["description"] = "other words"
         config["config_label"] = "other"
@@ -45,24 +45,24 @@ def labels_and_resources(experiment):
             "runtime": "3h",
         }
 
-    experiment.edit(change)
+    workspace.edit(change)
 
 
-def words(experiment):
-    rewrite_with_other_words(experiment.config_file)
-    rewrite_with_other_words(experiment.root / "exp" / "one.yaml")
-    text = experiment.config_file.read_text()
+def words(workspace):
+    rewrite_with_other_words(workspace.config_file)
+    rewrite_with_other_words(workspace.root / "exp" / "one.yaml")
+    text = workspace.config_file.read_text()
     assert "'1996-01-15T00:00'" in text
-    experiment.config_file.write_text(text.replace("'1996-01-15T00:00'", "1996-01-15T00:00"))
+    workspace.config_file.write_text(text.replace("'1996-01-15T00:00'", "1996-01-15T00:00"))
 
 
-def touched(experiment):
-    for path in (experiment.root / "exp").rglob("*"):
+def touched(workspace):
+    for path in (workspace.root / "exp").rglob("*"):
         os.utime(path)
 
 
-def moved(experiment):
-    exp = experiment.root / "exp"
+def moved(workspace):
+    exp = workspace.root / "exp"
     (exp / "elsewhere").mkdir()
     (exp / "models" / "one.py").rename(exp / "elsewhere" / "renamed.py")
     (exp / "analyses.grib").rename(exp / "elsewhere" / "a.grib")
@@ -74,109 +74,109 @@ def moved(experiment):
         entry(config, 0)["checkpoint"] = str(exp / "elsewhere" / "renamed.py")
         entry(config, 0)["config"] = "elsewhere/one-moved.yaml"
 
-    experiment.edit(change)
+    workspace.edit(change)
 
 
 @pytest.mark.parametrize("change", [nothing, no_work, labels_and_resources, words, touched, moved])
-def test_nothing_runs_again(experiment, change):
-    before = experiment.tree()
-    change(experiment)
-    result = experiment.launch()
+def test_nothing_runs_again(workspace, change):
+    before = workspace.tree()
+    change(workspace)
+    result = workspace.launch()
     assert result.status == 0, result.text
-    assert result.tasks == {"PLAN": 1}, result.text
-    assert experiment.tree() == before
+    assert result.tasks == {"MAKE_PLAN": 1}, result.text
+    assert workspace.tree() == before
 
 
-def test_nothing_runs_again_from_another_folder(experiment, tmp_path):
+def test_nothing_runs_again_from_another_folder(workspace, tmp_path):
     elsewhere = tmp_path / "somewhere" / "else"
     elsewhere.mkdir(parents=True)
-    result = experiment.launch(cwd=elsewhere)
-    assert (result.status, result.tasks) == (0, {"PLAN": 1}), result.text
+    result = workspace.launch(cwd=elsewhere)
+    assert (result.status, result.tasks) == (0, {"MAKE_PLAN": 1}), result.text
 
 
-def test_an_inference_value_runs_that_runs_forecasts(experiment):
-    path = experiment.root / "exp" / "one.yaml"
+def test_an_inference_value_runs_that_runs_forecasts(workspace):
+    path = workspace.root / "exp" / "one.yaml"
     path.write_text(path.read_text().replace("offset: 0", "offset: 1"))
-    result = experiment.launch()
+    result = workspace.launch()
     assert result.status == 0, result.text
     assert (result.environments, result.forecasts) == (0, 2), result.text
 
 
-def test_steps_run_that_runs_forecasts(experiment):
-    experiment.edit(lambda config: entry(config, 1).update(steps="0/12/6"))
-    result = experiment.launch()
+def test_steps_run_that_runs_forecasts(workspace):
+    workspace.edit(lambda config: entry(config, 1).update(steps="0/12/6"))
+    result = workspace.launch()
     assert result.status == 0, result.text
     assert (result.environments, result.forecasts) == (0, 2), result.text
 
 
-def test_one_more_date_runs_one_forecast_per_run(experiment):
-    experiment.edit(lambda config: config["dates"].append("1996-01-16T00:00"))
-    result = experiment.launch()
+def test_one_more_date_runs_one_forecast_per_run(workspace):
+    workspace.edit(lambda config: config["dates"].append("1996-01-16T00:00"))
+    result = workspace.launch()
     assert result.status == 0, result.text
     assert (result.environments, result.forecasts) == (0, 2), result.text
 
 
-def test_a_requirement_builds_that_environment(experiment):
-    experiment.edit(lambda config: entry(config, 0).update(extra_requirements=["six==1.17.0"]))
-    result = experiment.launch()
+def test_a_requirement_builds_that_environment(workspace):
+    workspace.edit(lambda config: entry(config, 0).update(extra_requirements=["six==1.17.0"]))
+    result = workspace.launch()
     assert result.status == 0, result.text
     assert result.tasks == {
-        "PLAN": 1, "GET_CHECKPOINT": 1, "LOCK_REQUIREMENTS": 1, "BUILD_IMAGE": 1, "SEAL_ENVIRONMENT": 1,
+        "MAKE_PLAN": 1, "GET_CHECKPOINT": 1, "LOCK_REQUIREMENTS": 1, "BUILD_IMAGE": 1, "SEAL_ENVIRONMENT": 1,
         "PREPARE_RUN": 1, "RUN_FORECAST": 2,
     }, result.text  # fmt: skip
 
 
-def test_a_requirement_that_locks_to_the_same_packages_builds_no_image(experiment):
-    experiment.edit(lambda config: entry(config, 0).update(extra_requirements=["numpy>=1"]))
-    result = experiment.launch()
+def test_a_requirement_that_locks_to_the_same_packages_builds_no_image(workspace):
+    workspace.edit(lambda config: entry(config, 0).update(extra_requirements=["numpy>=1"]))
+    result = workspace.launch()
     assert result.status == 0, result.text
     assert result.ran("LOCK_REQUIREMENTS", "SEAL_ENVIRONMENT") == 2, result.text
     assert (result.ran("BUILD_IMAGE"), result.forecasts) == (0, 2), result.text
 
 
-def test_another_checkpoint_at_the_same_path(experiment):
-    checkpoint = experiment.root / "exp" / "models" / "one.py"
+def test_another_checkpoint_at_the_same_path(workspace):
+    checkpoint = workspace.root / "exp" / "models" / "one.py"
     stat = checkpoint.stat()
     checkpoint.write_text(checkpoint.read_text().replace("checkpoint one", "checkpoint ONE"))
     os.utime(checkpoint, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # same path, size and time
-    result = experiment.launch()
+    result = workspace.launch()
     assert result.status == 0, result.text
     assert result.ran("GET_CHECKPOINT", "LOCK_REQUIREMENTS", "SEAL_ENVIRONMENT") == 3, result.text
     assert (result.ran("BUILD_IMAGE"), result.forecasts) == (0, 2), result.text
 
 
-def test_a_second_run_in_the_same_environment(experiment):
-    (experiment.root / "exp" / "three.yaml").write_text("analyses: analyses.grib\noffset: 7\n")
+def test_a_second_run_in_the_same_environment(workspace):
+    (workspace.root / "exp" / "three.yaml").write_text("analyses: analyses.grib\noffset: 7\n")
 
     def change(config):
         config["runs"].append({"forecaster": {**entry(config, 0), "label": "third", "config": "three.yaml"}})
 
-    experiment.edit(change)
-    result = experiment.launch()
+    workspace.edit(change)
+    result = workspace.launch()
     assert result.status == 0, result.text
     assert (result.environments, result.forecasts) == (0, 2), result.text
 
 
 @pytest.fixture
-def own_project(experiment, tmp_path):
-    """The experiment, launched with a copy of the project that a test may edit."""
+def own_project(workspace, tmp_path):
+    """The workspace, launched with a copy of the project that a test may edit."""
     copy = tmp_path / "project"
     for name in ("main.nf", "nextflow.config", "modules", "conf", "bin", "config", "assets"):
-        source = experiment.project / name
+        source = workspace.project / name
         if source.is_dir():
             shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             copy.mkdir(exist_ok=True)
             shutil.copy(source, copy / name)
-    experiment.project = copy
-    return experiment
+    workspace.project = copy
+    return workspace
 
 
 def test_code_that_makes_forecasts_counts_by_its_declared_version(own_project):
     code = own_project.project / "bin" / "evalflow" / "forecast.py"
     code.write_text(code.read_text() + "\n# touched\n")
     result = own_project.launch()
-    assert (result.status, result.tasks) == (0, {"PLAN": 1}), result.text
+    assert (result.status, result.tasks) == (0, {"MAKE_PLAN": 1}), result.text
 
     runners = own_project.project / "bin" / "evalflow" / "runners" / "__init__.py"
     runners.write_text(runners.read_text().replace("version=1", "version=2"))

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from integration.conftest import Result, copy_experiment, run_entry
-
-from .cluster import Cluster, Job, wait_until
-from .conftest import Launched, make_by_hand, on_slurm, shell_first
+from support.cluster import Cluster, Job, wait_until
+from support.launches import Result, copy_workspace, run_entry
+from support.slurm import Launched, make_by_hand, on_slurm, shell_first
 
 DATES = {"199601150000": "1996-01-15T00:00", "199601151200": "1996-01-15T12:00"}
 LONG = 120
@@ -34,7 +33,7 @@ def meanwhile(act: Callable[[], None]) -> Iterator[None]:
 
 @dataclass
 class Launches:
-    """Launches of an experiment of several runs, all in one environment.
+    """Launches of a workspace of several runs, all in one environment.
 
     Attributes
     ----------
@@ -43,7 +42,7 @@ class Launches:
     """
 
     cluster: Cluster
-    experiment: Launched
+    workspace: Launched
     runs: dict[str, tuple[str, dict]]
     dates: int = 2
     run_ids: dict[str, str] = field(init=False)
@@ -58,12 +57,12 @@ class Launches:
                 run["forecaster"] |= {"command": shell_first(f": {label}\n{script}"), "inference_resources": resources}
                 config["runs"].append(run)
 
-        self.experiment.edit(change)
-        self.run_ids = {run["label"]: run["run_id"] for run in self.experiment.plan()["runs"]}
+        self.workspace.edit(change)
+        self.run_ids = {run["label"]: run["run_id"] for run in self.workspace.plan()["runs"]}
 
     def jobs(self, label: str = "") -> list[Job]:
         """Return the jobs of one run or all, those included that Nextflow does not know of."""
-        work = self.experiment.root / "launch" / "work"
+        work = self.workspace.root / "launch" / "work"
         jobs = [job for job in self.cluster.jobs() if job.folder.is_relative_to(work)]
         return [job for job in jobs if not label or self.run_ids[label].rsplit("/")[-1] in job["JobName"]]
 
@@ -80,13 +79,13 @@ class Launches:
 
     def exits(self, label: str) -> list[str]:
         """Return the exit statuses of the last launch's attempts at a run, as Nextflow has them."""
-        rows = [row for row in self.experiment.trace() if row["tag"].startswith(f"{self.run_ids[label]} ")]
+        rows = [row for row in self.workspace.trace() if row["tag"].startswith(f"{self.run_ids[label]} ")]
         return [row["exit"] for row in sorted(rows, key=lambda row: int(row["attempt"]))]
 
     def forecasts(self, label: str) -> dict[str, dict[str, bytes]]:
         """Return what the store has of a run: init time → GRIB file → content."""
         forecasts: dict = {}
-        for path in self.experiment.store.glob(f"runs/{self.run_ids[label]}/*/*.grib"):
+        for path in self.workspace.store.glob(f"runs/{self.run_ids[label]}/*/*.grib"):
             forecasts.setdefault(path.parent.name, {})[path.name] = path.read_bytes()
         return forecasts
 
@@ -187,18 +186,18 @@ def struck(cluster, built, tmp_path_factory) -> tuple[Launches, Result]:
     for label, fault in FAULTS.items():
         first = f"[ -e {mark(label)} ] || {{ touch {mark(label)};"
         runs[label] = (fault.script.replace("{first}", first), fault.resources)
-    launches = Launches(cluster, on_slurm(copy_experiment(built, root)), runs, 1)
-    launches.experiment.options += ("--slurm_partition", "short")  # jobs of other faults not on the node that is lost
+    launches = Launches(cluster, on_slurm(copy_workspace(built, root)), runs, 1)
+    launches.workspace.options += ("--slurm_partition", "short")  # jobs of other faults not on the node that is lost
     cluster.run("scontrol", "update", "nodename=gpus", "state=drain", "reason=test")
     with meanwhile(lambda: strike(cluster, launches, mark)):
-        result = launches.experiment.launch()
+        result = launches.workspace.launch()
     return launches, result
 
 
 def test_a_launch_survives_faults_of_jobs_and_nodes(struck):
     launches, result = struck
     assert result.status == 0, result.text
-    assert launches.experiment.plan()["tasks"] == [], "all is complete"
+    assert launches.workspace.plan()["tasks"] == [], "all is complete"
     assert len(launches.jobs()) == sum(len(fault.exits) for fault in FAULTS.values())
 
 
@@ -216,12 +215,12 @@ def test_a_fault_costs_one_attempt_and_the_next_asks_for_more_of_what_lacked(str
     assert launches.forecasts(label) == {"199601150000": by_hand["199601150000"]}
 
 
-def test_a_job_that_is_killed_each_time_is_named_with_its_log_and_made_later(cluster, experiment, by_hand):
+def test_a_job_that_is_killed_each_time_is_named_with_its_log_and_made_later(cluster, workspace, by_hand):
     """Three attempts; the rest of the plan is made, and the next launch makes nothing else."""
-    mended = experiment.root / "mended"
+    mended = workspace.root / "mended"
     killed = f'case "$*" in *T12:00*) [ -e {mended} ] || {{ scancel $SLURM_JOB_ID; sleep 60; }};; esac'
-    launches = Launches(cluster, experiment, {"killed": (killed, {}), "fine": ("", {})})
-    result = experiment.launch()
+    launches = Launches(cluster, workspace, {"killed": (killed, {}), "fine": ("", {})})
+    result = workspace.launch()
     assert result.status != 0
     assert sorted(launches.exits("killed")) == ["0", "143", "143", "143"] and launches.exits("fine") == ["0", "0"]
     assert launches.forecasts("fine") == by_hand
@@ -235,16 +234,16 @@ def test_a_job_that_is_killed_each_time_is_named_with_its_log_and_made_later(clu
     assert f"missing: {run_id}/199601151200" in result.text
 
     mended.touch()
-    result = experiment.launch()
-    assert (result.status, result.tasks) == (0, {"PLAN": 1, "PREPARE_RUN": 1, "RUN_FORECAST": 1}), result.text
+    result = workspace.launch()
+    assert (result.status, result.tasks) == (0, {"MAKE_PLAN": 1, "PREPARE_RUN": 1, "RUN_FORECAST": 1}), result.text
     assert launches.forecasts("killed") == launches.forecasts("fine") == by_hand
 
 
-def slowly(experiment: Launched) -> None:
+def slowly(workspace: Launched) -> None:
     """Let jobs be submitted over some seconds, so that there is a mid-run."""
-    config = experiment.root / "slowly.config"
+    config = workspace.root / "slowly.config"
     config.write_text("executor.'$slurm'.submitRateLimit = '1/2sec'\n")
-    experiment.options += ("-c", str(config))
+    workspace.options += ("-c", str(config))
 
 
 def check_made_once(launches: Launches, result: Result, by_hand: dict, made: Path) -> None:
@@ -253,19 +252,19 @@ def check_made_once(launches: Launches, result: Result, by_hand: dict, made: Pat
     for label in launches.runs:
         assert launches.exits(label) == ["0", "0"], label
         assert launches.forecasts(label) == by_hand, label
-    assert launches.experiment.plan()["tasks"] == []
+    assert launches.workspace.plan()["tasks"] == []
     assert len(made.read_text().splitlines()) == 2 * len(launches.runs)
 
 
-def test_the_controller_is_stopped_for_a_minute_and_restarted(cluster, experiment, by_hand):
+def test_the_controller_is_stopped_for_a_minute_and_restarted(cluster, workspace, by_hand):
     """Meanwhile a job runs, one ends, others cannot be submitted."""
-    made, stopped, back = (experiment.root / name for name in ("made", "stopped", "back"))
+    made, stopped, back = (workspace.root / name for name in ("made", "stopped", "back"))
     script = f"""
         echo $SLURM_JOB_ID >> {made}
-        if mkdir {experiment.root}/runs-through; then until [ -e {back} ]; do sleep 1; done; fi
+        if mkdir {workspace.root}/runs-through; then until [ -e {back} ]; do sleep 1; done; fi
         until [ -e {stopped} ]; do sleep 1; done"""
-    launches = Launches(cluster, experiment, {name: (script, {}) for name in ("a", "b", "c")})
-    slowly(experiment)
+    launches = Launches(cluster, workspace, {name: (script, {}) for name in ("a", "b", "c")})
+    slowly(workspace)
 
     def act():
         wait_until(lambda: made.exists() and len(made.read_text().splitlines()) == 2, LONG, "two jobs that run")
@@ -277,22 +276,22 @@ def test_the_controller_is_stopped_for_a_minute_and_restarted(cluster, experimen
         back.touch()
 
     with meanwhile(act):
-        result = experiment.launch()
+        result = workspace.launch()
     assert "Unable to contact slurm controller" in result.text, "jobs were to be submitted while it was away"
     check_made_once(launches, result, by_hand, made)
     assert {job.state for job in launches.jobs()} == {"COMPLETED"} and len(launches.jobs()) == 6
 
 
-def test_a_job_that_is_submitted_twice_since_the_controller_answers_late_works_once(cluster, experiment, by_hand):
+def test_a_job_that_is_submitted_twice_since_the_controller_answers_late_works_once(cluster, workspace, by_hand):
     """sbatch gives up, Nextflow calls it again, and the controller then takes both."""
-    made = experiment.root / "made"
+    made = workspace.root / "made"
     script = f"echo $SLURM_JOB_ID >> {made}; sleep 3"
-    launches = Launches(cluster, experiment, {name: (script, {}) for name in ("a", "b", "c")})
-    slowly(experiment)
-    impatient = experiment.root / "slurm.conf"
+    launches = Launches(cluster, workspace, {name: (script, {}) for name in ("a", "b", "c")})
+    slowly(workspace)
+    impatient = workspace.root / "slurm.conf"
     conf = (cluster.root / "slurm.conf").read_text()
     impatient.write_text(conf.replace("MessageTimeout=30", "MessageTimeout=3"))
-    log = experiment.root / "launch" / ".nextflow.log"
+    log = workspace.root / "launch" / ".nextflow.log"
 
     def act():
         wait_until(made.exists, LONG, "a job that runs")
@@ -303,7 +302,7 @@ def test_a_job_that_is_submitted_twice_since_the_controller_answers_late_works_o
             cluster.thaw_daemon("slurmctld")
 
     with meanwhile(act):
-        result = experiment.launch(SLURM_CONF=str(impatient))
+        result = workspace.launch(SLURM_CONF=str(impatient))
     assert "Socket timed out" in result.text
     check_made_once(launches, result, by_hand, made)
     assert len(launches.jobs()) > len({job.folder for job in launches.jobs()}) == 6, "no job was submitted twice"

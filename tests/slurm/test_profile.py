@@ -8,21 +8,20 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from integration.conftest import PROJECT
+from support.paths import PROJECT
+from support.slurm import DEMO_CONFIG, sampled, shell_first
 
-from .conftest import DEMO, sampled, shell_first
-
-IN_THE_LAUNCH = {"PLAN", "PREPARE_RUN", "SEAL_ENVIRONMENT"}
+IN_THE_LAUNCH = {"MAKE_PLAN", "PREPARE_RUN", "SEAL_ENVIRONMENT"}
 
 
 def entry(config: dict, index: int) -> dict:
     return config["runs"][index]["forecaster"]
 
 
-def logs(experiment, label: str) -> dict[str, str]:
+def logs(workspace, label: str) -> dict[str, str]:
     """Return init_time → log of the forecasts of the run with this label."""
-    (run_id,) = [run["run_id"] for run in experiment.plan()["runs"] if run["label"] == label]
-    return {path.parent.name: path.read_text() for path in experiment.store.glob(f"runs/{run_id}/*/forecast.log")}
+    (run_id,) = [run["run_id"] for run in workspace.plan()["runs"] if run["label"] == label]
+    return {path.parent.name: path.read_text() for path in workspace.store.glob(f"runs/{run_id}/*/forecast.log")}
 
 
 def devices(log: str) -> list[str]:
@@ -31,32 +30,32 @@ def devices(log: str) -> list[str]:
 
 def test_the_demo_runs_as_jobs(cluster, demo):
     """The environment is built in a job, forecasts are published, and trivial steps are no jobs."""
-    experiment, result = demo
+    workspace, result = demo
     assert result.tasks == {
-        "PLAN": 1, "GET_CHECKPOINT": 2, "LOCK_REQUIREMENTS": 2, "BUILD_IMAGE": 1, "SEAL_ENVIRONMENT": 2,
+        "MAKE_PLAN": 1, "GET_CHECKPOINT": 2, "LOCK_REQUIREMENTS": 2, "BUILD_IMAGE": 1, "SEAL_ENVIRONMENT": 2,
         "PREPARE_RUN": 3, "RUN_FORECAST": 12,
     }, result.text  # fmt: skip
-    jobs = experiment.jobs(cluster)
+    jobs = workspace.jobs(cluster)
     assert len(jobs) == 17 and {job.state for job in jobs} == {"COMPLETED"}
     ids = {str(job.id) for job in jobs}
-    in_jobs = {row["process"].split(":")[-1] for row in experiment.trace() if row["native_id"] in ids}
+    in_jobs = {row["process"].split(":")[-1] for row in workspace.trace() if row["native_id"] in ids}
     assert in_jobs == {"GET_CHECKPOINT", "LOCK_REQUIREMENTS", "BUILD_IMAGE", "RUN_FORECAST"}
     assert not [job for job in cluster.jobs() if any(name in job["JobName"] for name in IN_THE_LAUNCH)]
-    (build,) = experiment.jobs(cluster, "BUILD_IMAGE")
+    (build,) = workspace.jobs(cluster, "BUILD_IMAGE")
     assert (build["NumCPUs"], build["MinMemoryCPU"], build["TimeLimit"]) == ("2", "4G", "02:00:00")
-    assert len(list(experiment.store.glob("runs/*/*/*/forecast.json"))) == 12
-    assert list(experiment.store.glob("images/*.squashfs"))
+    assert len(list(workspace.store.glob("runs/*/*/*/forecast.json"))) == 12
+    assert list(workspace.store.glob("images/*.squashfs"))
 
 
 def test_a_second_launch_submits_nothing(cluster, demo):
-    experiment, _ = demo
+    workspace, _ = demo
     before = len(cluster.jobs())
-    result = experiment.launch(config=DEMO)
-    assert result.status == 0 and result.tasks == {"PLAN": 1}, result.text
+    result = workspace.launch(config=DEMO_CONFIG)
+    assert result.status == 0 and result.tasks == {"MAKE_PLAN": 1}, result.text
     assert len(cluster.jobs()) == before
 
 
-def test_jobs_get_what_their_run_asks_for(cluster, experiment):
+def test_jobs_get_what_their_run_asks_for(cluster, workspace):
     """Partition, time, memory, CPUs and GPUs of one run; the options of the launch for another. One job per run."""
 
     def change(config):
@@ -67,64 +66,64 @@ def test_jobs_get_what_their_run_asks_for(cluster, experiment):
             "gpu": 2, "tasks": 2,
         }  # fmt: skip
 
-    experiment.edit(change)
+    workspace.edit(change)
     options = ["--slurm_partition", "short", "--slurm_account", "weather", "--slurm_options=--comment=nightly --nice=7"]
-    result = experiment.launch("--inits_per_task", "4", *options)
+    result = workspace.launch("--inits_per_task", "4", *options)
     assert result.status == 0 and result.forecasts == 2, result.text
-    first, second = sorted(experiment.jobs(cluster, "RUN_FORECAST"), key=lambda job: job["Partition"])
+    first, second = sorted(workspace.jobs(cluster, "RUN_FORECAST"), key=lambda job: job["Partition"])
     assert (first["Partition"], first["TimeLimit"], first["MinMemoryCPU"]) == ("gpu", "01:30:00", "700M")
     assert (first["NumTasks"], first["CPUs/Task"], first["NumCPUs"], first.gpus) == ("2", "3", "6", 2)
     assert (second["Partition"], second["TimeLimit"], second["MinMemoryCPU"]) == ("short", "01:00:00", "4000M")
     assert (second["NumTasks"], second["NumCPUs"], second.gpus) == ("1", "1", 0)
     for job in (first, second):
         assert (job["Account"], job["Comment"], job["Nice"]) == ("weather", "nightly", "7")
-    seen = logs(experiment, "first")
+    seen = logs(workspace, "first")
     assert len(seen) == 4 and len({log.count("SLURM_JOB_ID=") for log in seen.values()}) == 1
     assert {re.search(r"SLURM_JOB_ID=(\d+)", log)[1] for log in seen.values()} == {str(first.id)}, (
         "four inits in one job"
     )
     assert all(len(devices(log)) == 2 for log in seen.values())
-    assert not any("CUDA_VISIBLE_DEVICES=" in log for log in logs(experiment, "second").values())
+    assert not any("CUDA_VISIBLE_DEVICES=" in log for log in logs(workspace, "second").values())
 
     # Whatever jobs ask for now, what is complete is not made again.
     other = {"runtime": "3h", "cpus_per_task": 1, "slurm_partition": "normal"}
-    experiment.edit(lambda config: entry(config, 0)["inference_resources"].update(other))
-    result = experiment.launch("--inits_per_task", "4", "--max_gpus", "1")
-    assert (result.status, result.tasks) == (0, {"PLAN": 1}), result.text
+    workspace.edit(lambda config: entry(config, 0)["inference_resources"].update(other))
+    result = workspace.launch("--inits_per_task", "4", "--max_gpus", "1")
+    assert (result.status, result.tasks) == (0, {"MAKE_PLAN": 1}), result.text
 
 
-def test_forecasts_at_once_share_the_gpus_of_their_job(cluster, experiment, expected):
+def test_forecasts_at_once_share_the_gpus_of_their_job(cluster, workspace, expected):
     """Four init times on a node of four GPUs: one job, each with a GPU of its own, and a node's CPUs and memory for all."""
 
     def change(config):
         config["runs"].pop(1)
         config["dates"] = {"start": "1996-01-15T00:00", "end": "1996-01-16T12:00", "frequency": "12h"}
         # Each waits until all four are there: one after the other, they would never end well.
-        meet = f'mark="{experiment.root}/mark-$$"; touch "$mark"; '
-        meet += f'for i in $(seq 600); do [ $(ls "{experiment.root}" | grep -c mark-) = 4 ] && break; sleep 0.1; done; '
-        meet += f'[ $(ls "{experiment.root}" | grep -c mark-) = 4 ] || exit 9; env | grep -E "^(CUDA|OMP|SLURM_JOB_ID)"'
+        meet = f'mark="{workspace.root}/mark-$$"; touch "$mark"; '
+        meet += f'for i in $(seq 600); do [ $(ls "{workspace.root}" | grep -c mark-) = 4 ] && break; sleep 0.1; done; '
+        meet += f'[ $(ls "{workspace.root}" | grep -c mark-) = 4 ] || exit 9; env | grep -E "^(CUDA|OMP|SLURM_JOB_ID)"'
         entry(config, 0)["command"] = shell_first(meet)
         entry(config, 0)["inference_resources"] = {
             "slurm_partition": "gpu", "gpu": 1, "cpus_per_task": 2, "mem_mb_per_cpu": 300,
         }  # fmt: skip
 
-    experiment.edit(change)
-    result = experiment.launch("--inits_per_task", "4", "--inits_at_once", "4")
+    workspace.edit(change)
+    result = workspace.launch("--inits_per_task", "4", "--inits_at_once", "4")
     assert result.status == 0 and result.forecasts == 1, result.text
-    (job,) = experiment.jobs(cluster, "RUN_FORECAST")
+    (job,) = workspace.jobs(cluster, "RUN_FORECAST")
     assert (job.gpus, job["NumCPUs"], job["MinMemoryCPU"]) == (4, "8", "300M")
-    seen = logs(experiment, "first")
+    seen = logs(workspace, "first")
     assert len(seen) == 4 and sorted(device for log in seen.values() for device in devices(log)) == ["0", "1", "2", "3"]
     assert {re.search(r"SLURM_JOB_ID=(\d+)", log)[1] for log in seen.values()} == {str(job.id)}
     assert {re.search(r"OMP_NUM_THREADS=(\d+)", log)[1] for log in seen.values()} == {"2"}
-    (first,) = experiment.store.glob("runs/*/*/199601150000")
+    (first,) = workspace.store.glob("runs/*/*/199601150000")
     assert {path.name: path.read_bytes() for path in first.glob("*.grib")} == expected
-    check_cost(experiment, [job])
+    check_cost(workspace, [job])
 
 
-def check_cost(experiment, jobs) -> None:
+def check_cost(workspace, jobs) -> None:
     """What the summary says of GPU hours is what the job records say: GPUs times the seconds that a job held them."""
-    summaries = (experiment.root / "out" / "results").glob("*/summary.json")
+    summaries = (workspace.root / "out" / "results").glob("*/summary.json")
     summary = max(summaries, key=lambda path: path.stat().st_mtime)
     cost = json.loads(summary.read_text())["cost"]
     held = sum(job.gpus * (seconds_of(job["EndTime"]) - seconds_of(job["StartTime"])) for job in jobs)
@@ -136,7 +135,7 @@ def seconds_of(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def test_the_cap_on_gpus_holds_over_runs_with_different_counts(cluster, experiment):
+def test_the_cap_on_gpus_holds_over_runs_with_different_counts(cluster, workspace):
     """The YAML's profile: its resources are the defaults, and its GPUs are never exceeded, though the node has more."""
 
     def change(config):
@@ -155,11 +154,11 @@ def test_the_cap_on_gpus_holds_over_runs_with_different_counts(cluster, experime
             "batch_rules": {"plot": 8},
         }  # fmt: skip
 
-    experiment.edit(change)
+    workspace.edit(change)
     with sampled(cluster) as samples:
-        result = experiment.launch("--gpu_flag=--gpus=", "--slurm_partition", "short")
+        result = workspace.launch("--gpu_flag=--gpus=", "--slurm_partition", "short")
     assert result.status == 0 and result.forecasts == 8, result.text
-    jobs = experiment.jobs(cluster, "RUN_FORECAST")
+    jobs = workspace.jobs(cluster, "RUN_FORECAST")
     gpus = {str(job.id): job.gpus for job in jobs}
     assert sorted(gpus.values()) == [1, 1, 1, 1, 2, 2, 2, 2]
     used = [sum(gpus.get(job, 0) for job in sample) for sample in samples]
@@ -170,18 +169,18 @@ def test_the_cap_on_gpus_holds_over_runs_with_different_counts(cluster, experime
     for job in jobs:
         assert (job["Partition"], job["Account"], job["TimeLimit"]) == ("gpu", "climate", "00:20:00")
         assert (job["NumCPUs"], job["MinMemoryCPU"]) == ("2" if job.gpus == 1 else "1", "600M")
-    assert {len(devices(log)) for log in logs(experiment, "first").values()} == {2}
-    assert {len(devices(log)) for log in logs(experiment, "second").values()} == {1}
-    check_cost(experiment, jobs)
+    assert {len(devices(log)) for log in logs(workspace, "first").values()} == {2}
+    assert {len(devices(log)) for log in logs(workspace, "second").values()} == {1}
+    check_cost(workspace, jobs)
     (warning,) = {line for line in result.text.splitlines() if line.startswith("warning: profile: ")}
     assert all(name in warning for name in ("executor", "jobs", "batch_rules"))
 
 
-def test_a_model_that_fails_is_named_with_its_init_and_log(cluster, experiment):
-    experiment.edit(lambda config: config["runs"].pop(1))
-    result = experiment.launch(EVALFLOW_TEST_FAIL="1996-01-15T12:00")
+def test_a_model_that_fails_is_named_with_its_init_and_log(cluster, workspace):
+    workspace.edit(lambda config: config["runs"].pop(1))
+    result = workspace.launch(EVALFLOW_TEST_FAIL="1996-01-15T12:00")
     assert result.status != 0
-    (run,) = experiment.plan()["runs"]
+    (run,) = workspace.plan()["runs"]
     lines = {line.strip() for line in result.text.splitlines() if "the model ended with status 1" in line}
     assert len(lines) == 1, result.text
     (line,) = lines
@@ -189,7 +188,7 @@ def test_a_model_that_fails_is_named_with_its_init_and_log(cluster, experiment):
     # Nextflow takes the task's folder out of what it shows of a task, and shows it below.
     folder = Path(re.search(r"Work dir:\s+(\S+)", result.text)[1])
     assert "the test wants this forecast to fail" in (folder / line.rsplit("log: ", 1)[1]).read_text()
-    assert len(experiment.jobs(cluster, "RUN_FORECAST")) == 2, "a mistake is not tried again"
+    assert len(workspace.jobs(cluster, "RUN_FORECAST")) == 2, "a mistake is not tried again"
     assert "1 made, 0 reused, 1 missing" in result.text
 
 

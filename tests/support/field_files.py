@@ -40,7 +40,10 @@ def write_netcdf(path: Path, variables: Variables, attrs: dict[str, Any] | None 
 def write_zarr(
     path: Path, variables: Variables, attrs: dict[str, Any] | None = None, chunks: Any = None, version: int = 2
 ) -> Path:
-    """Write variables as a Zarr store, as xarray does: dimensions as an attribute (2) or in the metadata (3)."""
+    """Write variables as a Zarr store, as xarray does.
+
+    Dimensions are an attribute (version 2) or in the metadata (version 3).
+    """
     group = zarr.open_group(path, mode="w", zarr_format=version)
     group.attrs.update(attrs or {})
     for name, (dims, values, attributes) in variables.items():

@@ -1,6 +1,6 @@
 """Small GRIB messages, made key by key with ecCodes' samples."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,12 @@ V_10M = {"shortName": "10v"}
 
 
 def grib(
-    values: Iterable[float] | None = None, *, edition: int = 2, sample: str = "", packing: str = "", **keys: Any
+    values: Sequence[float] | np.ndarray | None = None,
+    *,
+    edition: int = 2,
+    sample: str = "",
+    packing: str = "",
+    **keys: Any,
 ) -> bytes:
     """Return a message on a grid of 4 × 3 points, of 2024-01-10 00 UTC.
 
@@ -42,11 +47,11 @@ def grib(
         if edition == 2 and "numberOfDataPoints" not in keys:
             _count_points(handle)
         size = eccodes.codes_get(handle, "numberOfDataPoints", ktype=int)
-        field = np.arange(size, dtype=float) if values is None else np.asarray(list(values), dtype=float)
+        field = np.arange(size, dtype=float) if values is None else np.asarray(values, dtype=float)
         if np.isnan(field).any():
             eccodes.codes_set(handle, "bitmapPresent", 1)
-            eccodes.codes_set(handle, "missingValue", 9999.0)
-            field = np.where(np.isnan(field), 9999.0, field)
+        eccodes.codes_set(handle, "missingValue", 1e30)
+        field = np.where(np.isnan(field), 1e30, field)
         if packing:
             eccodes.codes_set(handle, "packingType", packing)
         eccodes.codes_set_values(handle, field)

@@ -1,7 +1,7 @@
-"""A stand-in for MeteoSwiss's jretrievedwh.py: it answers from nothing, as that prints, and notes each call.
+"""A stand-in for MeteoSwiss's jretrievedwh.py: it prints like that, and notes each call.
 
-What it does is said in the environment: FAKE_LOG (file that gets a line of JSON per call), FAKE_FAIL (file with the number of
-calls that are still to fail), FAKE_FAIL_HOW (status or text).
+The environment says what it does: FAKE_LOG (file that gets a line of JSON per call), FAKE_FAIL
+(file with the number of calls that are still to fail), FAKE_FAIL_HOW (status or text).
 """
 
 import json

@@ -1,10 +1,11 @@
-"""What anemoi writes: datasets of analyses (Zarr), and the units of anemoi-inference's NetCDF and Zarr output."""
+"""What anemoi writes: datasets of analyses (Zarr), and the units of anemoi-inference's output."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,8 @@ _HOUR = timedelta(hours=1)
 def units_of_name(name: str, param: Param) -> str:
     """Return the units that a variable has by its name, where a dataset records none.
 
-    Names are COSMO/ICON's or IFS's; both have the units of the table of params but for precipitation, which is in metres, and
-    IFS's cloud cover, which is a fraction.
+    Names are COSMO/ICON's or IFS's. Both have the units of the table of params but for
+    precipitation, which is in metres, and IFS's cloud cover, which is a fraction.
     """
     if param.quantity == "percentage" and name != param.name:
         return "1"
@@ -33,7 +34,10 @@ def units_of_name(name: str, param: Param) -> str:
 
 
 def output_units(arrays: Arrays) -> dict[str, str]:
-    """Return the units of anemoi-inference's output by variable: it records none, and names are those of the training data."""
+    """Return the units of anemoi-inference's output by variable.
+
+    It records none, and names are those of the training data.
+    """
     found = {}
     for name, variable in arrays.variables.items():
         param = find_param(name) if variable.dims == ("time", "values") and "units" not in variable.attrs else None
@@ -130,13 +134,13 @@ class AnemoiArchive:
         size = self._data.shape[2]
         return [f"{member:03d}" for member in range(size)] if size > 1 else []
 
-    def describe(self, param: str) -> str:
+    def describe(self, param: str, time: datetime | None = None) -> str:
         """Return store, variable and units of a param."""
         column = self._column(param)
         return f"{self._arrays.path}: {column.name} [{column.units}]"
 
     def accumulation(self, param: str, valid_time: datetime) -> timedelta | None:
-        """Return the length of the time, ending at a valid time, that the values are a sum of; None: they are no sums."""
+        """Return the length of the time that the values at a valid time are a sum of, or None."""
         return self._column(param).sum_of
 
     def grid(self, param: str) -> Grid:
@@ -163,7 +167,7 @@ class AnemoiArchive:
             raise UserError(f"{self._arrays.path}: {error}") from None
 
     def _elevation(self) -> np.ndarray | None:
-        """Return the surface geopotential of the first date / 9.80665, or the elevation itself (m)."""
+        """Return the elevation (m): itself, or the first date's surface geopotential / 9.80665."""
         for name in ("HSURF", "FIS"):
             column = self._columns.get(name)
             if column is not None and self._dates:
@@ -173,7 +177,7 @@ class AnemoiArchive:
         return None
 
     def read(self, param: str, valid_time: datetime, member: str | None = None) -> np.ndarray:
-        """Return the values (float32 [points]) at a valid time; all missing where there is none."""
+        """Return the values (float32 [points]) at a valid time, missing where there is none."""
         for _, _, values in self.read_many([param], [valid_time], member):
             return values
         return np.full(self._data.shape[3], np.nan, dtype=np.float32)
@@ -181,7 +185,10 @@ class AnemoiArchive:
     def read_many(
         self, params: Iterable[str], valid_times: Iterable[datetime], member: str | None = None
     ) -> Iterator[tuple[str, datetime, np.ndarray]]:
-        """Yield (param, valid time, values) of what is there, in order of time: a chunk holds all variables of its dates."""
+        """Yield (param, valid time, values) of what is there, in order of time.
+
+        A chunk holds all variables of its dates, and is read once.
+        """
         columns = sorted({self._column(param) for param in params}, key=lambda column: column.place)
         wanted = {self._dates[time]: time for time in _sorted_times(valid_times) if time in self._dates}
         if not columns or not wanted:
@@ -196,6 +203,13 @@ class AnemoiArchive:
                     found = convert(values[row, number], column.units, column.param, self.describe(column.param.name))
                     yield column.param.name, wanted[place].astype(datetime), found
 
+    def files(self, params: Iterable[str], valid_times: Iterable[datetime]) -> list[Path]:
+        """Return the chunks that hold values of some params and times."""
+        variables = [self._column(param).place for param in params]
+        dates = [self._dates[time] for time in _sorted_times(valid_times) if time in self._dates]
+        index = {self._dims["time"]: np.array(dates, dtype=int), self._dims["variable"]: np.array(variables, dtype=int)}
+        return sorted(self._data.files(index))
+
     def _read(self, dates: list[int], variables: list[int], member: int) -> np.ndarray:
         """Return values [dates, variables, points], float32, in the dataset's units."""
         index: dict[str, Any] = {"time": np.array(dates), "variable": np.array(variables), "ensemble": member}
@@ -207,7 +221,7 @@ def _sorted_times(times: Iterable[datetime]) -> list[np.datetime64]:
 
 
 def _sum_of(param: Param, recorded: Mapping[str, Any]) -> timedelta | None:
-    """Return the time that values are sums of: by name, as the dataset records it, else the hour before."""
+    """Return the time that values are sums of: by name, as recorded, else the hour before."""
     if not param.accumulated:
         return None
     if param.hours is not None:

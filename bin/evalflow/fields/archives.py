@@ -41,14 +41,18 @@ def files_at(root: Path, pattern: str | None, time: datetime) -> list[Path]:
     Parameters
     ----------
     root : folder, or a file where there is no pattern
-    pattern : with directives of strftime and wildcards as shells have them (`**` too); None: all files below `root`
+    pattern : with directives of strftime and wildcards as shells have them (`**` too); None: all
+        files below `root`
     time : init time or valid time
     """
     return files_below(root) if pattern is None else _files(root, time.strftime(pattern))
 
 
 def files_below(root: Path) -> list[Path]:
-    """Return a file itself, or all files below a folder, sorted. Hidden ones are left out; a Zarr store counts as a file."""
+    """Return a file itself, or all files below a folder, sorted.
+
+    Hidden ones are left out; a Zarr store counts as a file.
+    """
     if root.is_file() or is_zarr(root):
         return [root]
     found = []
@@ -71,7 +75,7 @@ def is_icon_archive(root: Path) -> bool:
 
 
 def format_of(path: Path) -> str | None:
-    """Return what a file is by its content: `grib`, `netcdf`, `zarr`, `table`; None: anything else."""
+    """Return what a file is by its content: `grib`, `netcdf`, `zarr`, `table`, or None."""
     if path.is_dir():
         return "zarr" if is_zarr(path) else None
     with open(path, "rb") as file:
@@ -100,7 +104,7 @@ def _files(root: Path, wildcards: str) -> list[Path]:
 
 
 def _digits_in(name: str, pattern: str) -> tuple[str, ...]:
-    """Return the digits of a file's name that a pattern's directives stand for, the longest spans of time first."""
+    """Return the digits of a file's name that directives stand for, the longest spans first."""
     match = _as_regex(pattern).match(name)
     if match is None:
         return ()
@@ -112,7 +116,7 @@ def _digits_in(name: str, pattern: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=8)
 def _as_regex(pattern: str) -> re.Pattern:
-    """Return a regular expression that a name matches from its start, with one group per directive."""
+    """Return what matches a name from its start, with one group per directive."""
     found = []
     for token in re.findall(r"%.|\*\*/|\*|\?|\[[^]]*\]|[^%*?\[]+|\[", pattern, re.DOTALL):
         if token.startswith("%"):

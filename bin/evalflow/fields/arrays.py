@@ -1,8 +1,9 @@
-"""Named arrays with dimensions and attributes, as NetCDF files and Zarr stores hold them, and times among them."""
+"""Named arrays with dimensions and attributes, as NetCDF and Zarr have them, and their times."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Protocol
 
 import cftime
@@ -47,7 +48,13 @@ class Variable(Protocol):
         """Return how many places along a dimension are stored together."""
 
     def read(self, index: Mapping[str, Index] | None = None) -> np.ndarray:
-        """Return values, unpacked, missing ones as NaN. Dimensions that are not in `index` are read whole."""
+        """Return values, unpacked, missing ones as NaN.
+
+        Dimensions that are not in `index` are read whole.
+        """
+
+    def files(self, index: Mapping[str, Index]) -> list[Path]:
+        """Return the files that hold the values at an index: of a Zarr store its chunks."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,7 @@ def units_of(variable: Variable) -> str | None:
 
 
 def microseconds_in(unit: str) -> float | None:
-    """Return the length of a unit of time in microseconds, or None where it is none: `hours`, `6h`'s `h`, `min`."""
+    """Return the length of a unit of time (`hours`, `h`, `min`) in microseconds, or None."""
     unit = unit.strip().casefold()
     return _MICROSECONDS.get(unit) or _MICROSECONDS.get(unit.removesuffix("s"))
 

@@ -26,12 +26,19 @@ class Area(Protocol):
     """What atoms need of a region (regions.py makes them, with shapely)."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name by which scores are shown."""
+
     @property
-    def origin(self) -> str: ...
+    def origin(self) -> str:
+        """Where it is from, for messages."""
+
     @property
-    def digest(self) -> str: ...
-    def contains(self, latitudes: np.ndarray, longitudes: np.ndarray) -> np.ndarray: ...
+    def digest(self) -> str:
+        """Digest of its polygons."""
+
+    def contains(self, latitudes: np.ndarray, longitudes: np.ndarray) -> np.ndarray:
+        """Return which points (degrees, [n]) lie in it, bool [n]."""
 
 
 @dataclass(frozen=True, eq=False)

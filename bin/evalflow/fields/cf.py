@@ -1,7 +1,8 @@
-"""Which fields a file of named arrays holds, by the CF conventions and the habits of those who write without them.
+"""Which fields a file of named arrays holds, by the CF conventions and by habits without them.
 
-Known layouts: CF forecasts (one init time or many; `forecast_reference_time`, `step`), WeatherBench 2 (`time`,
-`prediction_timedelta`), earth2studio (`time`, `lead_time`), anemoi-inference (`time`, `values`), ICON (`ncells`), stations.
+Known layouts: CF forecasts of one init time or many (`forecast_reference_time`, `step`),
+WeatherBench 2 (`time`, `prediction_timedelta`), earth2studio (`time`, `lead_time`),
+anemoi-inference (`time`, `values`), ICON (`ncells`), stations.
 """
 
 import re
@@ -24,7 +25,7 @@ from evalflow.fields.arrays import (
 )
 from evalflow.fields.params import Param, convert, find_param, param_named, param_of_standard_name
 
-# What a dimension stands for, by the names that its coordinate may have. CF standard names come first.
+# What a dimension stands for, by the names of its coordinate; CF standard names come first.
 _ROLES = {
     "init": ("forecast_reference_time", "init_time", "initial_time", "reference_time", "reftime", "init", "base_time"),
     "lead": ("forecast_period", "prediction_timedelta", "step", "lead_time", "leadtime", "lead", "timedelta"),
@@ -34,13 +35,12 @@ _ROLES = {
     "height": ("height", "heightaboveground"),
 }
 _ROLE_OF = {name: role for role, names in _ROLES.items() for name in names}
-_METHOD = re.compile(r"(\w+(?:: \w+)*): (\w+)(?: \(([^)]*)\))?")
+_METHOD = re.compile(r": (\w+)(?: \(([^)]*)\))?")
 _INTERVAL = re.compile(r"interval: ([\d.]+) ?(\w+)")
 _LEVEL_IN_NAME = re.compile(r"^([tuvzqr])(\d{2,4})$")
 """`z500`, `t850`: earth2studio and others."""
 _HUNDRED_METRES = {"u100", "v100"}
 """The winds at 100 m of ERA5's NetCDF, not at 100 hPa."""
-_SPACE = {"latitude", "longitude", "area", "lat", "lon"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Told:
     Attributes
     ----------
     columns : name in the file → param
-    units : name in the file, or param → units: where the file does not say them, or says them wrongly
+    units : name in the file, or param → units, where the file does not say them or is wrong
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -108,7 +108,10 @@ class Field:
 
 
 def role_of(arrays: Arrays, dim: str) -> str | None:
-    """Return what a dimension stands for: init, lead, time, member, pressure, height; None: points, or not known."""
+    """Return what a dimension stands for: init, lead, time, member, pressure, height.
+
+    None: points, or not known.
+    """
     own = arrays.variables.get(dim)
     if own is None:
         return _role_by_others(arrays, dim) or _ROLE_OF.get(dim.casefold())
@@ -116,7 +119,8 @@ def role_of(arrays: Arrays, dim: str) -> str | None:
         return "pressure"
     role = _standard_role(own) or _ROLE_OF.get(re.sub(r"_?\d+$", "", dim).casefold())
     if role == "pressure":
-        return role if units_of(own) is None else None  # `level` in other units counts the model's own levels
+        # `level` in other units counts the model's own levels.
+        return role if units_of(own) is None else None
     return role or ("time" if is_time(own) else "lead" if is_duration(own) else None)
 
 
@@ -125,7 +129,10 @@ def _standard_role(variable: Variable) -> str | None:
 
 
 def _role_by_others(arrays: Arrays, dim: str) -> str | None:
-    """Return the role of a dimension that has no variable of its name, by those along it: `time(obs)`."""
+    """Return the role of a dimension without a variable of its name, by those along it.
+
+    `time(obs)` tells that `obs` counts times.
+    """
     along = {_standard_role(one) for one in arrays.variables.values() if one.dims == (dim,)}
     return next((role for role in ("lead", "time", "init", "member") if role in along), None)
 
@@ -142,7 +149,7 @@ def _is_pressure(variable: Variable) -> bool:
 
 
 def find_fields(arrays: Arrays, told: Told, *, at_stations: bool = False) -> tuple[dict[str, Field], list[str]]:
-    """Return the fields of a file by canonical name, and a line for each variable that cannot be used.
+    """Return the fields of a file by canonical name, and a line for each that cannot be used.
 
     Parameters
     ----------
@@ -198,7 +205,7 @@ def _levels(coordinate: Variable | None) -> list[float | None]:
 
 
 def _coordinates(arrays: Arrays, variable: Variable) -> list[Variable]:
-    """Return the scalar coordinates that a variable names, and those along its dimensions of one place."""
+    """Return a variable's scalar coordinates, and those of its dimensions of one place."""
     names = text(variable.attrs.get("coordinates", "")).split() + list(variable.dims)
     found = [arrays.variables[name] for name in dict.fromkeys(names) if name in arrays.variables]
     return [one for one in found if int(np.prod(one.shape)) == 1]
@@ -249,9 +256,10 @@ def _param_of(
 
 
 def sum_length(arrays: Arrays, one: Field, dim: str) -> np.ndarray | np.timedelta64 | None:
-    """Return the length of the time that values are sums of, along the dimension of time or lead time.
+    """Return the length of the time that values are sums of, along a dimension of time.
 
-    It is told by the name (`TOT_PREC_1H`), by the bounds of the coordinate, or by `interval:` in `cell_methods`.
+    It is told by the name (`TOT_PREC_1H`), by the bounds of the coordinate, or by `interval:` in
+    `cell_methods`.
 
     Returns
     -------
@@ -269,10 +277,10 @@ def sum_length(arrays: Arrays, one: Field, dim: str) -> np.ndarray | np.timedelt
     bounds = _bounds(arrays, dim)
     if bounds is not None:
         return bounds
-    for names, method, comment in _METHOD.findall(text(one.variable.attrs.get("cell_methods", ""))):
+    for method, comment in _METHOD.findall(text(one.variable.attrs.get("cell_methods", ""))):
         interval = _INTERVAL.search(comment)
         length = microseconds_in(interval[2]) if interval else None
-        if method == "sum" and interval and length and not _SPACE & set(names.split(": ")):
+        if method == "sum" and interval and length:
             return np.timedelta64(round(float(interval[1]) * length), "us")
     raise UserError(
         f"{one.where()} is a sum over time, and nothing says of what time: add bounds to {dim}, or to its cell_methods "
@@ -281,7 +289,7 @@ def sum_length(arrays: Arrays, one: Field, dim: str) -> np.ndarray | np.timedelt
 
 
 def _bounds(arrays: Arrays, dim: str) -> np.ndarray | None:
-    """Return the length of the cells of a coordinate of time that end at its places, or None where it has no bounds."""
+    """Return the length of the cells that end at a coordinate's times, or None without bounds."""
     coordinate = arrays.variables.get(dim)
     bounds = arrays.variables.get(text(coordinate.attrs.get("bounds", ""))) if coordinate is not None else None
     if coordinate is None or bounds is None:

@@ -35,7 +35,7 @@ def forecast(source: SourceSpec, init_time: datetime, files: list[Path]) -> CfFo
 
 
 def archive(truth: TruthSpec) -> "AnemoiArchive | CfArchive | CfFiles":
-    """Return the analyses of a root: one store, or files by a pattern of valid times or all below it."""
+    """Return the analyses of a root: one store, files by valid time, or all files below it."""
     root, told = Path(truth.root or ""), Told(truth.columns, truth.units)
     find_grid = GridFiles(truth.grids).find
     groups = [_readable(files) for files in files_by_time(root, truth.pattern)]
@@ -60,9 +60,10 @@ def _readable(files: Iterable[Path]) -> list[Path]:
 
 
 class CfFiles:
-    """Analyses or observations in many files; see `reader.Archive`. Those of one time are open at once, no more.
+    """Analyses or observations in many files; see `reader.Archive`.
 
-    With a pattern the name of a file says which valid times it has. Without one, all are looked into once.
+    Those of one time are open at once, no more. With a pattern the name of a file says which valid
+    times it has. Without one, all are looked into once.
     """
 
     def __init__(self, root: Path, pattern: str | None, told: Told, find_grid: FindGrid) -> None:
@@ -98,7 +99,7 @@ class CfFiles:
 
     @cached_property
     def _first_with(self) -> dict[str, tuple[Path, ...]]:
-        """Param → files that have it: of all, or by a pattern of the first, the middle and the last ones."""
+        """Param → files that have it: of all, or of the first, the middle and the last."""
         count = len(self._groups)
         shown = {0, count // 2, count - 1} if self._pattern else range(count)
         found: dict[str, tuple[Path, ...]] = {}
@@ -132,13 +133,19 @@ class CfFiles:
             raise UserError(f"{self.where}: no {param}; there are {there}")
         return self._archive(self._first_with[param])
 
+    def files(self, params: Iterable[str], valid_times: Iterable[datetime]) -> list[Path]:
+        """Return the files of some valid times."""
+        return sorted({file for time in valid_times for file in self._files(time)})
+
     def members(self, param: str) -> list[str]:
         """Return the ensemble members of a param."""
         return self._of(param).members(param)
 
-    def describe(self, param: str) -> str:
-        """Return a file that has a param, the variable and its units."""
-        return self._of(param).describe(param)
+    def describe(self, param: str, time: datetime | None = None) -> str:
+        """Return a file that has a param (at a time), the variable and its units."""
+        files = self._files(time) if time is not None else ()
+        one = self._archive(files) if files else self._of(param)
+        return (one if param in one.params() else self._of(param)).describe(param)
 
     def grid(self, param: str) -> Grid:
         """Return the points that values of a param belong to."""
@@ -156,13 +163,13 @@ class CfFiles:
         return sorted(self._times)
 
     def accumulation(self, param: str, valid_time: datetime) -> timedelta | None:
-        """Return the length of the time, ending at a valid time, that the values are a sum of; None: they are no sums."""
+        """Return the length of the time that the values at a valid time are a sum of, or None."""
         files = self._files(valid_time)
         one = self._archive(files) if files else self._of(param)
         return (one if param in one.params() else self._of(param)).accumulation(param, valid_time)
 
     def read(self, param: str, valid_time: datetime, member: str | None = None) -> np.ndarray:
-        """Return the values (float32 [points]) at a valid time; all missing where there are none."""
+        """Return the values (float32 [points]) at a valid time, missing where there are none."""
         for _, _, values in self.read_many([param], [valid_time], member):
             return values
         return np.full(self.grid(param).size, np.nan, dtype=np.float32)
@@ -170,7 +177,10 @@ class CfFiles:
     def read_many(
         self, params: Iterable[str], valid_times: Iterable[datetime], member: str | None = None
     ) -> Iterator[tuple[str, datetime, np.ndarray]]:
-        """Yield (param, valid time, values) of what there is, in order of time: each file is read once."""
+        """Yield (param, valid time, values) of what there is, in order of time.
+
+        Each file is read once.
+        """
         names = list(dict.fromkeys(params))
         sizes = {name: self.grid(name).size for name in names}
         for files, times in groupby(sorted(set(valid_times)), key=self._files):

@@ -1,4 +1,4 @@
-"""The points of fields in named arrays: latitudes and longitudes of grids of every kind, and of stations."""
+"""The points of fields in named arrays: of grids of every kind, and of stations."""
 
 from collections.abc import Callable
 
@@ -83,7 +83,7 @@ def _elsewhere(arrays: Arrays, one: Field, find_grid: FindGrid | None) -> Grid:
 
 
 def _coordinate(arrays: Arrays, one: Field, names: tuple[str, ...], standard_name: str) -> Variable | None:
-    """Return the latitudes or longitudes of a field: along its own dimensions, by standard name or by name."""
+    """Return the latitudes or longitudes along a field's dimensions, by standard name or name."""
     own = set(one.space)
     along = [var for var in arrays.variables.values() if var.dims and set(var.dims) <= own]
     # Corners of cells are along one dimension more; what the field itself names comes first.
@@ -105,7 +105,7 @@ def _in_order(variable: Variable, space: tuple[str, ...]) -> np.ndarray:
 
 
 def _elevation(arrays: Arrays, space: tuple[str, ...], told: Told, notes: list[str]) -> np.ndarray | None:
-    """Return the elevation of the points (m): a variable of it, else the surface geopotential / 9.80665."""
+    """Return the elevation of the points (m), or the surface geopotential / 9.80665."""
     fields, _ = find_fields(arrays, told)
     found = [(fields["HSURF"].variable, fields["HSURF"].units, "length")] if "HSURF" in fields else []
     for variable in arrays.variables.values():

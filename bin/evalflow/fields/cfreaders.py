@@ -1,8 +1,9 @@
-"""Readers of NetCDF files and Zarr stores: forecasts by lead time, analyses and stations by valid time."""
+"""Readers of NetCDF and Zarr: forecasts by lead time, analyses and stations by valid time."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from evalflow.fields.grids import Grid
 from evalflow.fields.reader import NotThere, member_index
 
 _BLOCK_BYTES = 512 << 20
-"""Chunks that hold more times or members than one are kept until the next is read, up to this size."""
+"""Chunks of several times or members are kept until the next is read, up to this size."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,10 @@ class _Place:
 
 
 class _Reader:
-    """What forecasts and archives share: the files' fields, their points, members and blocks of values.
+    """What forecasts and archives share: the files' fields, points, members and blocks of values.
 
-    Times are looked up when a param is first asked for: stores with 90,000 times and a hundred fields open at once.
+    Times are looked up when a param is first asked for: stores with 90,000 times and a hundred
+    fields open at once.
     """
 
     def __init__(self, files: Iterable[Arrays], told: Told | None, find_grid: FindGrid | None) -> None:
@@ -70,7 +72,7 @@ class _Reader:
         raise NotImplementedError
 
     def _times(self, source: _Source) -> dict[Any, dict[str, int]]:
-        """Return the times of a field (timedelta64 or datetime64), and the places along its roles."""
+        """Return the times of a field (timedelta64 or datetime64), and its places at them."""
         raise NotImplementedError
 
     def _values_of(self, arrays: Arrays, coordinate: Variable | None, *, lengths: bool) -> np.ndarray:
@@ -106,19 +108,24 @@ class _Reader:
 
     def _points(self, source: _Source) -> tuple[Grid, tuple[str, ...]]:
         one = source.field
-        key = (one.space, tuple(one.variable.shape[one.variable.dims.index(dim)] for dim in one.space))
+        shape = tuple(one.variable.shape[one.variable.dims.index(dim)] for dim in one.space)
+        # Fields between grid points have the same dimensions and name other coordinates.
+        key = (one.space, shape, text(one.variable.attrs.get("coordinates", "")))
         if key not in self._grids:
             told = self._known(source.arrays)
             self._grids[key] = grid_of(source.arrays, one, told, self._find_grid, self.notes)
         return self._grids[key]
 
-    def describe(self, param: str) -> str:
+    def describe(self, param: str, time: timedelta | datetime | None = None) -> str:
         """Return file, variable and units of a param."""
         one = self._first(param).field
         return f"{one.where()} [{one.units or 'no units'}]"
 
     def members(self, param: str) -> list[str]:
-        """Return the ensemble members of a param, as three digits where they are numbers; none: no ensemble."""
+        """Return the ensemble members of a param: three digits where they are numbers.
+
+        None: it is no ensemble.
+        """
         source = self._first(param)
         dim = source.field.axes.get("member")
         if dim is None:
@@ -130,7 +137,10 @@ class _Reader:
         return [_member_name(value) for value in np.asarray(coordinate.read()).ravel()]
 
     def _read(self, param: str, place: _Place, member: str | None) -> np.ndarray:
-        """Return one time's values, out of the block that holds them: what is stored together is read once."""
+        """Return one time's values, out of the block that holds them.
+
+        What is stored together is read once.
+        """
         one, at = place.source.field, place.at
         ensemble = "member" in one.axes
         which = member_index(self.members(param) if ensemble else [], member, one.where())
@@ -148,6 +158,21 @@ class _Reader:
         in_order = sorted(at, key=lambda role: one.variable.dims.index(one.axes[role]))
         return self._block[1][tuple(at[role] - first[role] for role in in_order)].copy()
 
+    def files(self, params: Iterable[str], times: Iterable[timedelta | datetime]) -> list[Path]:
+        """Return the files (of a Zarr store the chunks) that hold params at lead or valid times."""
+        found: set[Path] = set()
+        wanted = [
+            np.datetime64(time, "us") if isinstance(time, datetime) else np.timedelta64(time, "us") for time in times
+        ]
+        for param in params:
+            places = self._all(param)
+            for time in wanted:
+                if time in places:
+                    one = places[time].source.field
+                    index = {dim: places[time].at.get(role, slice(None)) for role, dim in one.axes.items()}
+                    found.update(one.variable.files(index | dict(one.fixed)))
+        return sorted(found)
+
     def _sum_length(self, place: _Place) -> timedelta | None:
         one = place.source.field
         role = next((role for role in ("lead", "time") if role in place.at), None)
@@ -161,7 +186,10 @@ class _Reader:
 
 
 class CfForecast(_Reader):
-    """The forecast of one init time, in one file or many, or in a store of many init times; see `reader.Forecast`."""
+    """The forecast of one init time; see `reader.Forecast`.
+
+    It is in one file or many, or in a store of many init times.
+    """
 
     def __init__(
         self,
@@ -180,7 +208,7 @@ class CfForecast(_Reader):
         init_time : the one to read
         told : what the config says of names and units
         find_grid : grids for files without coordinates
-        of_one_init_time : the files' names say that they belong to `init_time`; else they must say it themselves
+        of_one_init_time : the files' names say that they are of `init_time`; else they must say it
 
         Raises
         ------
@@ -251,7 +279,7 @@ class CfForecast(_Reader):
         return self._read(param, self._at(param, lead_time), member)
 
     def accumulation(self, param: str, lead_time: timedelta) -> timedelta | None:
-        """Return the length of the time, ending at a lead time, that the values are a sum of; None: they are no sums."""
+        """Return the length of the time that the values at a lead time are a sum of, or None."""
         return self._sum_length(self._at(param, lead_time))
 
     def _at(self, param: str, lead_time: timedelta) -> _Place:
@@ -283,7 +311,7 @@ class CfArchive(_Reader):
         return [time.astype(datetime) for time in sorted(self._all(param))]
 
     def read(self, param: str, valid_time: datetime, member: str | None = None) -> np.ndarray:
-        """Return the values (float32 [points]) at a valid time; all missing where there is none."""
+        """Return the values (float32 [points]) at a valid time, missing where there is none."""
         found = self._all(param).get(np.datetime64(valid_time, "us"))
         if found is None:
             return np.full(self.grid(param).size, np.nan, dtype=np.float32)
@@ -292,7 +320,10 @@ class CfArchive(_Reader):
     def read_many(
         self, params: Iterable[str], valid_times: Iterable[datetime], member: str | None = None
     ) -> Iterator[tuple[str, datetime, np.ndarray]]:
-        """Yield (param, valid time, values) of what is there, param by param in order of time: each chunk is read once."""
+        """Yield (param, valid time, values) of what is there, param by param in order of time.
+
+        Each chunk is read once.
+        """
         wanted = sorted({np.datetime64(time, "us") for time in valid_times})
         for param in dict.fromkeys(params):
             places = self._all(param)
@@ -301,14 +332,14 @@ class CfArchive(_Reader):
                     yield param, time.astype(datetime), self._read(param, places[time], member)
 
     def accumulation(self, param: str, valid_time: datetime) -> timedelta | None:
-        """Return the length of the time, ending at a valid time, that the values are a sum of; None: they are no sums."""
+        """Return the length of the time that the values at a valid time are a sum of, or None."""
         places = self._all(param)
         found = places.get(np.datetime64(valid_time, "us")) or next(iter(places.values()))
         return self._sum_length(found)
 
 
 def _coordinate(arrays: Arrays, one: Field, role: str) -> tuple[Variable | None, bool]:
-    """Return the variable of a role, and whether it is along a dimension of the field; else it is a scalar."""
+    """Return the variable of a role, and whether it is along a dimension (else: a scalar)."""
     if role in one.axes:
         dim = one.axes[role]
         found = coordinate_of(arrays, dim, role)

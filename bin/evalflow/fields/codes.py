@@ -1,11 +1,13 @@
-"""ecCodes, as evalflow's own code uses it: with its own tables only, and beside other libraries. The one place that imports it.
+"""ecCodes with its own tables only, and beside other libraries: the one place that imports it.
 
-- Shells set ECCODES_DEFINITION_PATH and its sisters for other programs. Foreign tables give fields other names, and a
-  `boot.def` of another version ends the process with SIGABRT. They are taken out of this process's environment before
-  ecCodes looks at it, and stay out: a process that reads fields has no use for them, nor have those that it starts. What a
-  model is to see is decided where the model's environment is made.
-- findlibs loads the libraries below ecCodes for all to see (RTLD_GLOBAL), among them a PROJ of another version than
-  pyproj's, which then crashes in it. They are loaded for ecCodes alone here: `libeccodes.so` finds them by their names.
+- Shells set ECCODES_DEFINITION_PATH and its sisters for other programs. Foreign tables give fields
+  other names, and a `boot.def` of another version ends the process with SIGABRT. They are taken out
+  of this process's environment before ecCodes looks at it, and stay out: a process that reads
+  fields has no use for them, nor have those that it starts. What a model is to see is decided where
+  the model's environment is made.
+- findlibs loads the libraries below ecCodes for all to see (RTLD_GLOBAL), among them a PROJ of
+  another version than pyproj's, which then crashes in it. They are loaded for ecCodes alone here:
+  `libeccodes.so` finds them by their names.
 """
 
 import ctypes
@@ -22,7 +24,7 @@ _OF_OTHERS = (
     "ECCODES_DEBUG", "GRIB_API_DEBUG", "ECCODES_ECKIT_GEO", "ECCODES_GRIB_DATA_QUALITY_CHECKS",
     "ECCODES_GRIB_HOURLY_STEPS_WITH_UNITS", "ECCODES_GRIB_GEO_STRICT", "ECCODES_PYTHON_USE_FINDLIBS",
 )  # fmt: skip
-"""Variables that change which tables ecCodes reads, what it answers or whether it ends the process."""
+"""Variables that change ecCodes' tables or answers, or let it end the process."""
 
 for _name in _OF_OTHERS:
     os.environ.pop(_name, None)
@@ -50,7 +52,7 @@ def message(content: bytes, *, headers_only: bool = False) -> Iterator[int]:
 
 
 def integer(handle: int, key: str) -> int | None:
-    """Return a number from a message, or None where the message has no such key or its value is missing."""
+    """Return a number from a message, or None where it has no such key or a missing value."""
     try:
         value = eccodes.codes_get(handle, key, ktype=int)
     except eccodes.KeyValueNotFoundError:

@@ -1,24 +1,25 @@
-"""Params that files do not hold, made of those that they hold: speed and direction of winds, amounts of precipitation."""
+"""Params that are made of others: speed and direction of winds, amounts of precipitation."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from evalflow.errors import UserError
 from evalflow.fields.grids import Grid
 from evalflow.fields.params import find_param
-from evalflow.fields.reader import Archive, Forecast
+from evalflow.fields.reader import Archive, Forecast, Reader
 
 LOWEST_AMOUNT = -0.1
-"""kg m-2. What is below was not made by packing: the field is no accumulation of the kind that its file says."""
+"""kg m-2. Packing makes none below: the field is no sum of the kind that its file says."""
 _TIMES_AT_ONCE = 48
 """Of an archive: how many times are gone through together, so that memory stays small."""
 
-Time = timedelta | datetime
-Term = tuple[int, str, Time]
-"""Sign, param and time of a field in a sum."""
+Time = TypeVar("Time", timedelta, datetime)
+"""Lead times of a forecast, valid times of an archive."""
 
 
 def wind_speed(to_east: np.ndarray, to_north: np.ndarray) -> np.ndarray:
@@ -34,7 +35,7 @@ def wind_direction(to_east: np.ndarray, to_north: np.ndarray) -> np.ndarray:
 _OF_WINDS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {"SP": wind_speed, "DD": wind_direction}
 
 
-class _Derived:
+class _Derived(Generic[Time]):
     """What forecasts and archives share.
 
     Attributes
@@ -42,12 +43,13 @@ class _Derived:
     clipped : param → how many negative amounts within packing noise became 0
     """
 
-    def __init__(self, reader: Forecast | Archive) -> None:
+    def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._held = reader.params()
         self._amounts = sorted(
             (param for param in self._held if _is_amount(param)), key=lambda param: (len(param), param)
         )
+        self._used: dict[str, np.ndarray] = {}
         self.clipped: Counter[str] = Counter()
 
     @property
@@ -56,7 +58,10 @@ class _Derived:
         return self._reader.notes + [f"{param}: {n} negative amounts became 0" for param, n in self.clipped.items()]
 
     def params(self) -> set[str]:
-        """Return the params that are held, and speed and direction of the winds. Amounts of precipitation are not listed."""
+        """Return the params that are held, and speed and direction of the winds.
+
+        Amounts of precipitation are not listed.
+        """
         held = self._held
         levels = {name[2:] for name in held if name.startswith("U_")} & {
             name[2:] for name in held if name.startswith("V_")
@@ -71,9 +76,33 @@ class _Derived:
         """Return the points that values of a param belong to."""
         return self._reader.grid(self._source_of(param))
 
-    def describe(self, param: str) -> str:
-        """Return where a param comes from."""
-        return self._reader.describe(self._source_of(param))
+    def describe(self, param: str, time: Time | None = None) -> str:
+        """Return where a param (at a time) comes from."""
+        return self._reader.describe(self._source_of(param), time)
+
+    def files(self, params: Iterable[str], times: Iterable[Time]) -> list[Path]:
+        """Return the files that params at some times are made of."""
+        times = list(times)
+        needed: set[tuple[str, Time]] = set()
+        for param in params:
+            for time in times:
+                needed.update((one, at) for _, one, at in self._made_of(param, time) if one in self._held)
+        return sorted({file for one, at in needed for file in self._reader.files([one], [at])})
+
+    def _made_of(self, param: str, time: Time) -> list[tuple[int, str, Time]]:
+        """Return the fields that a param at a time is made of: itself where it is held."""
+        raise NotImplementedError
+
+    def use_only(self, param: str, points: np.ndarray) -> None:
+        """Say which points of a param's grid are used: amounts elsewhere are not checked.
+
+        A model may write its parts outside of the domain in another unit than its files say.
+
+        Parameters
+        ----------
+        points : bool [n]
+        """
+        self._used[self._source_of(param)] = points
 
     def _source_of(self, param: str) -> str:
         """Return a param that is held whose members and points a param has."""
@@ -91,25 +120,26 @@ class _Derived:
             return _OF_WINDS[kind](fields[0][1], fields[1][1])
         if [sign for sign, _ in fields] == [1]:
             return self._checked(param, fields[0][1])
-        total = sum(sign * field.astype(np.float64) for sign, field in fields)
+        total = np.sum([sign * field.astype(np.float64) for sign, field in fields], axis=0)
         return self._checked(param, total.astype(np.float32))
 
     def _checked(self, param: str, amounts: np.ndarray) -> np.ndarray:
         """Return amounts without negative ones."""
         negative = amounts < 0  # a comparison with NaN is false
-        if not negative.any():
-            return amounts
-        lowest = float(amounts[negative].min())
+        used = self._used.get(self._source_of(param))
+        counted = negative if used is None else negative & used
+        lowest = float(amounts[counted].min(initial=0))
         if lowest < LOWEST_AMOUNT:
             raise UserError(
                 f"{self.describe(param)}: {param} would be {lowest:.2f} kg m-2: the field is not a sum of the time that its "
                 "file says"
             )
-        self.clipped[param] += int(np.count_nonzero(negative))
+        if counted.any():
+            self.clipped[param] += int(np.count_nonzero(counted))
         return np.where(negative, np.float32(0), amounts)
 
     def _starts(self, end: Time, until: Time) -> dict[Time, list[tuple[str, Time]]]:
-        """Return from which times the sums that are held reach up to `end` without a gap, and by which fields.
+        """Return the times from which sums reach up to `end` without a gap, and by which fields.
 
         Times before `until` are where a sum that crosses it starts; nothing is looked up beyond.
         """
@@ -121,19 +151,20 @@ class _Derived:
             for param, length in self._sums_at(time):
                 start = time - length
                 if length > timedelta(0) and start not in found:
-                    found[start] = [*found[time], (param, time)]
+                    found[start] = found[time] + [(param, time)]
                     queue.append(start)
         return found
 
     def _sums_at(self, time: Time) -> list[tuple[str, timedelta]]:
-        """Return the amounts that are held at a time, each with the length of time that it is a sum of."""
+        """Return the amounts that are held at a time, and what length of time each is a sum of."""
         raise NotImplementedError
 
-    def terms_of_sum(self, start: Time, end: Time) -> list[Term] | None:
-        """Return the fields whose signed sum is the amount between two times, or None where there are none.
+    def terms_of_sum(self, start: Time, end: Time) -> list[tuple[int, str, Time]] | None:
+        """Return the fields whose signed sum is the amount between two times, or None.
 
-        Sums of any kind do: since the start (one minus another), of each interval (one after the other), running or starting
-        anew at times. From both ends a chain of sums goes back in time; where the two meet the rest cancels.
+        Sums of any kind do: since the start (one minus another), of each interval (one after the
+        other), running or starting anew at times. From both ends a chain of sums goes back in time;
+        where the two meet the rest cancels.
         """
         ahead = self._starts(end, start)
         behind: dict[Time, list[tuple[str, Time]]] = {start: []}
@@ -142,7 +173,8 @@ class _Derived:
         meeting = min(ahead.keys() & behind.keys(), key=lambda time: len(ahead[time]) + len(behind[time]), default=None)
         if meeting is None:
             return None
-        return [(1, *term) for term in ahead[meeting]] + [(-1, *term) for term in behind[meeting]]
+        added = [(1, param, time) for param, time in ahead[meeting]]
+        return added + [(-1, param, time) for param, time in behind[meeting]]
 
 
 def _winds_of(param: str) -> tuple[str, str] | None:
@@ -161,7 +193,7 @@ def _hours_of(param: str) -> timedelta | None:
     return timedelta(hours=found.hours) if found and found.hours else None
 
 
-class DerivedForecast(_Derived):
+class DerivedForecast(_Derived[timedelta]):
     """A forecast with params derived; see `reader.Forecast`.
 
     Parameters
@@ -172,23 +204,25 @@ class DerivedForecast(_Derived):
 
     def __init__(self, reader: Forecast, steps: Sequence[timedelta] = ()) -> None:
         super().__init__(reader)
+        self._forecast = reader
         self._steps = set(steps)
         self._times: dict[str, set[timedelta]] = {}
 
     def _held_at(self, param: str) -> set[timedelta]:
         if param not in self._times:
-            self._times[param] = set(self._reader.lead_times(param)) if param in self._held else set()
+            self._times[param] = set(self._forecast.lead_times(param)) if param in self._held else set()
         return self._times[param]
 
     def _sums_at(self, time: timedelta) -> list[tuple[str, timedelta]]:
         held = [param for param in self._amounts if time in self._held_at(param)]
-        lengths = {param: self._reader.accumulation(param, time) for param in held}
+        lengths = {param: self._forecast.accumulation(param, time) for param in held}
         return [(param, length) for param, length in lengths.items() if length is not None]
 
     def lead_times(self, param: str) -> list[timedelta]:
         """Return the wanted lead times at which a param can be had, sorted.
 
-        `TOT_PREC` is the amount since the start, `TOT_PREC<N>` that of the N hours before, which begins at N hours.
+        `TOT_PREC` is the amount since the start, `TOT_PREC<N>` that of the N hours before, which
+        begins at N hours.
         """
         winds = _winds_of(param)
         if _is_amount(param):
@@ -203,7 +237,7 @@ class DerivedForecast(_Derived):
     def _wanted(self, times: set[timedelta]) -> set[timedelta]:
         return times & self._steps if self._steps else times
 
-    def _terms(self, param: str, time: timedelta) -> list[Term] | None:
+    def _terms(self, param: str, time: timedelta) -> list[tuple[int, str, timedelta]] | None:
         if _is_amount(param):
             start = time - (_hours_of(param) or time)
             return self.terms_of_sum(start, time) if start >= timedelta(0) and time > timedelta(0) else None
@@ -211,6 +245,11 @@ class DerivedForecast(_Derived):
         if winds and time not in self._held_at(param):
             return [(1, wind, time) for wind in winds]
         return None
+
+    def _made_of(self, param: str, time: timedelta) -> list[tuple[int, str, timedelta]]:
+        if _is_amount(param):
+            return self._terms(param, time) or []
+        return self._terms(param, time) or ([(1, param, time)] if time in self._held_at(param) else [])
 
     def read(self, param: str, lead_time: timedelta, member: str | None = None) -> np.ndarray:
         """Return the values (float32 [points]) at a lead time.
@@ -222,25 +261,36 @@ class DerivedForecast(_Derived):
         """
         terms = self._terms(param, lead_time)
         if terms:
-            return self._combine(param, [(sign, self._reader.read(one, time, member)) for sign, one, time in terms])
+            return self._combine(param, [(sign, self._forecast.read(one, time, member)) for sign, one, time in terms])
         if _is_amount(param):
             raise UserError(f"{self.describe(param)}: no {param} can be made of it at lead time {lead_time}")
-        return self._reader.read(param, lead_time, member)
+        return self._forecast.read(param, lead_time, member)
 
     def accumulation(self, param: str, lead_time: timedelta) -> timedelta | None:
-        """Return the length of the time, ending at a lead time, that the values are a sum of; None: they are no sums."""
+        """Return the length of the time that the values at a lead time are a sum of, or None."""
         return (_hours_of(param) or lead_time) if _is_amount(param) else None
 
 
-class DerivedArchive(_Derived):
-    """An archive with params derived; see `reader.Archive`. `TOT_PREC` is not among them: it has no start here."""
+class DerivedArchive(_Derived[datetime]):
+    """An archive with params derived; see `reader.Archive`.
+
+    `TOT_PREC` is not among them: it has no start here.
+    """
+
+    def __init__(self, reader: Archive) -> None:
+        super().__init__(reader)
+        self._archive = reader
+
+    @property
+    def uuid(self) -> str | None:
+        """Return the archive's own id, where it has one that stays when it grows."""
+        return getattr(self._reader, "uuid", None)
 
     def _sums_at(self, time: datetime) -> list[tuple[str, timedelta]]:
-        lengths = {param: self._reader.accumulation(param, time) for param in self._amounts}
+        lengths = {param: self._archive.accumulation(param, time) for param in self._amounts}
         return [(param, length) for param, length in lengths.items() if length is not None]
 
-    def _terms(self, param: str, time: datetime) -> list[Term]:
-        """Return the fields that a param is made of: itself where it is held."""
+    def _made_of(self, param: str, time: datetime) -> list[tuple[int, str, datetime]]:
         hours = _hours_of(param)
         if hours is not None:
             return self.terms_of_sum(time - hours, time) or []
@@ -249,26 +299,32 @@ class DerivedArchive(_Derived):
             return [(1, wind, time) for wind in winds]
         return [(1, param, time)]
 
-    def valid_times(self, param: str) -> list[datetime]:
-        """Return the valid times of what a param is made of, sorted."""
-        return self._reader.valid_times(self._source_of(param))
+    def valid_times(self, param: str) -> list[datetime] | None:
+        """Return the valid times of what a param is made of, sorted; None: see `reader.Archive`."""
+        return self._archive.valid_times(self._source_of(param))
 
     def read(self, param: str, valid_time: datetime, member: str | None = None) -> np.ndarray:
-        """Return the values (float32 [points]) at a valid time: missing where the archive lacks what they are made of."""
+        """Return the values (float32 [points]) at a valid time: missing where a part is missing."""
         found = [values for _, _, values in self.read_many([param], [valid_time], member)]
         return found[0] if found else np.full(self.grid(param).size, np.nan, dtype=np.float32)
 
     def read_sum(self, start: datetime, end: datetime, member: str | None = None) -> np.ndarray:
-        """Return the precipitation (kg m-2, float32 [points]) between two times: missing where the archive lacks a part."""
+        """Return the precipitation between two times (kg m-2, float32 [points]).
+
+        It is missing where the archive lacks a part.
+        """
         param, terms = "TOT_PREC", self.terms_of_sum(start, end)
         if terms is None:
             return np.full(self.grid(param).size, np.nan, dtype=np.float32)
-        return self._combine(param, [(sign, self._reader.read(one, time, member)) for sign, one, time in terms])
+        return self._combine(param, [(sign, self._archive.read(one, time, member)) for sign, one, time in terms])
 
     def read_many(
         self, params: Iterable[str], valid_times: Iterable[datetime], member: str | None = None
     ) -> Iterator[tuple[str, datetime, np.ndarray]]:
-        """Yield (param, valid time, values) of what is there. The archive is gone through once for 48 times."""
+        """Yield (param, valid time, values) of what is there.
+
+        The archive is gone through once for 48 times.
+        """
         names, times = list(dict.fromkeys(params)), sorted(set(valid_times))
         for first in range(0, len(times), _TIMES_AT_ONCE):
             yield from self._read_some(names, times[first : first + _TIMES_AT_ONCE], member)
@@ -276,20 +332,20 @@ class DerivedArchive(_Derived):
     def _read_some(
         self, names: list[str], times: list[datetime], member: str | None
     ) -> Iterator[tuple[str, datetime, np.ndarray]]:
-        terms = {(name, time): self._terms(name, time) for name in names for time in times}
+        terms = {(name, time): self._made_of(name, time) for name in names for time in times}
         needed_by: dict[tuple[str, datetime], list[tuple[str, datetime]]] = {}
-        for target, fields in terms.items():
-            for _, one, time in fields:
+        for target, needed in terms.items():
+            for _, one, time in needed:
                 needed_by.setdefault((one, time), []).append(target)
         found: dict[tuple[str, datetime], dict[tuple[str, datetime], np.ndarray]] = {}
         held = [name for name in dict.fromkeys(name for name, _ in needed_by) if name in self._held]
-        for one, time, values in self._reader.read_many(held, {time for _, time in needed_by}, member):
+        for one, time, values in self._archive.read_many(held, {time for _, time in needed_by}, member):
             for target in needed_by.get((one, time), []):
                 parts = found.setdefault(target, {})
                 parts[(one, time)] = values
                 if len(parts) == len(terms[target]):
-                    fields = [(sign, parts[(name, at)]) for sign, name, at in terms[target]]
-                    yield *target, self._made(target[0], fields)
+                    made = self._made(target[0], [(sign, parts[(name, at)]) for sign, name, at in terms[target]])
+                    yield *target, made
                     del found[target]
 
     def _made(self, param: str, fields: list[tuple[int, np.ndarray]]) -> np.ndarray:
@@ -298,7 +354,7 @@ class DerivedArchive(_Derived):
         return self._combine(param, fields)
 
     def accumulation(self, param: str, valid_time: datetime) -> timedelta | None:
-        """Return the length of the time, ending at a valid time, that the values are a sum of; None: they are no sums."""
+        """Return the length of the time that the values at a valid time are a sum of, or None."""
         if not _is_amount(param):
             return None
-        return _hours_of(param) or self._reader.accumulation(param, valid_time)
+        return _hours_of(param) or self._archive.accumulation(param, valid_time)

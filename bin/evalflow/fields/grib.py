@@ -4,7 +4,8 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -18,45 +19,47 @@ from evalflow.fields.params import Param, convert, param_named
 from evalflow.fields.reader import member_index
 
 _CACHE_BYTES = 64 << 20
-"""Decoded fields that are kept: amounts of precipitation need a field again some hours later, winds at once."""
+"""Decoded fields that are kept: winds need one again at once, amounts of rain hours later."""
 _ECMWF = 98
 _SINCE_START = {(128, 228), (228, 228)}
-"""Fields of ECMWF's in GRIB1 that are sums since the start, although their time says one moment only."""
+"""Fields of ECMWF's in GRIB1 that are sums since the start, although their time is a moment."""
 
-Time = timedelta | datetime
+Time = TypeVar("Time", timedelta, datetime)
 Slot = dict[str, Message]
-"""The messages of one param, time and member by grid: a source may hold a field on several grids."""
+"""The messages of one param, time and member by grid: there may be several grids."""
 
 
-class Catalogue(Protocol):
+class Catalogue(Protocol[Time]):
     """The messages of a source by time, read when they are asked for.
 
     Attributes
     ----------
-    times : sorted
     notes : for the user to see
     where : names the source in messages
     """
 
-    times: list
     notes: list[str]
     where: str
+
+    @property
+    def times(self) -> list[Time]:
+        """Return all times, sorted."""
 
     def messages(self, time: Time) -> list[Message]:
         """Return the messages of a time."""
 
-    def sample(self) -> list:
-        """Return times that show which params, members and grids there are: all, where that costs nothing more."""
+    def sample(self) -> list[Time]:
+        """Return times that show what there is: all, where that costs nothing more."""
 
 
-class _GribReader:
+class _GribReader(Generic[Time]):
     """What forecasts and archives share: params, members, grids and values."""
 
     def __init__(
-        self, catalogue: Catalogue, *, units: Mapping[str, str] | None = None, find_grid: FindGrid | None = None
+        self, catalogue: Catalogue[Time], *, units: Mapping[str, str] | None = None, find_grid: FindGrid | None = None
     ) -> None:
         self.notes = catalogue.notes
-        self._catalogue = catalogue
+        self._catalogue: Catalogue[Time] = catalogue
         self._units = {param_named(name).name: unit for name, unit in (units or {}).items()}
         self._find_grid = find_grid
         self._values = Values()
@@ -81,7 +84,7 @@ class _GribReader:
         return self._params[field]
 
     def _look_into(self, times: Iterable[Time]) -> None:
-        """Take up the fields of some times: of several messages of one field the best, of equal ones the last."""
+        """Take up the fields of some times: of several messages the best, of equals the last."""
         for time in times:
             if time in self._looked_into:
                 continue
@@ -136,13 +139,18 @@ class _GribReader:
         self._known(param)
         return sorted(self._members.get(param, ()))
 
-    def describe(self, param: str) -> str:
-        """Return file, message and units of a param."""
-        message = self._first(param)
-        return f"{message.where} [{self._units.get(param) or self._param(message.field)[1]}]"
+    def files(self, params: Iterable[str], times: Iterable[Time]) -> list[Path]:
+        """Return the files that hold params at some times."""
+        slots = [slot for time in set(times) for param in set(params) for slot in self._at(param, time).values()]
+        return sorted({message.path for slot in slots for message in slot.values()})
+
+    def describe(self, param: str, time: Time | None = None) -> str:
+        """Return file, message and units of a param (at a time)."""
+        message = self._first(param) if time is None else self._one_of(param, time)
+        return f"{message.where} [{self._units.get(param) or self._known_param(message)[1]}]"
 
     def grid(self, param: str) -> Grid:
-        """Return the points of all grids of a param that are not missing by construction, together."""
+        """Return the points of all grids of a param that are not missing by construction."""
         if param not in self._grids:
             parts = []
             for digest, used in self._layout(param).items():
@@ -165,7 +173,7 @@ class _GribReader:
         return grid
 
     def _layout(self, param: str) -> dict[str, np.ndarray | None]:
-        """Return the grids of a param, and the points of each that are used (bool [n]; None: all)."""
+        """Return the grids of a param, and which points of each are used (bool [n]; None: all)."""
         if param not in self._layouts:
             first, slots = self._first(param), self._known_slots(param)
             full = max(slots, key=len)
@@ -176,7 +184,7 @@ class _GribReader:
         return self._layouts[param]
 
     def _used(self, digest: str, slots: list[Slot]) -> np.ndarray:
-        """Return which points of one of several grids a source uses: those that are not missing (bool [n]).
+        """Return which points of one of several grids are used: those that are not missing.
 
         Amounts may be missing everywhere at the start: the first field that has values decides.
         """
@@ -208,7 +216,7 @@ class _GribReader:
         return np.concatenate(parts)  # always a copy: decoded fields are kept
 
     def _to_east_and_north(self, param: str, time: Time, number: int, message: Message) -> np.ndarray:
-        """Return a message's values in the param's unit, parts of winds along a grid's axes turned."""
+        """Return a message's values in the param's unit, winds along a grid's axes turned."""
         values = self._in_own_unit(param, message)
         kind, _, rest = param.partition("_")
         if kind not in ("U", "V"):
@@ -225,8 +233,14 @@ class _GribReader:
         across = self._in_own_unit(partner, other)
         return turn_winds(values, across, angle)[0] if kind == "U" else turn_winds(across, values, angle)[1]
 
+    def _known_param(self, message: Message) -> tuple[Param, str]:
+        """Return the param of a message that is known to be of one."""
+        found = self._param(message.field)
+        assert found is not None
+        return found
+
     def _unit(self, message: Message) -> str:
-        param, units = self._param(message.field)
+        param, units = self._known_param(message)
         return self._units.get(param.name, units)
 
     def _in_own_unit(self, param: str, message: Message) -> np.ndarray:
@@ -251,7 +265,7 @@ class _GribReader:
         return next(iter(slots[0].values())) if slots else self._first(param)
 
     def _sum_length(self, message: Message, since_start: timedelta) -> timedelta | None:
-        param = self._param(message.field)[0]
+        param = self._known_param(message)[0]
         if not param.accumulated:
             return None
         if message.interval is not None:
@@ -266,21 +280,26 @@ def _check_grid(message: Message, grids: Collection[str], param: str, first: Mes
         raise UserError(f"{message.where}: {param} is on another grid than in {first.where}")
 
 
-class GribForecast(_GribReader):
+class GribForecast(_GribReader[timedelta]):
     """The forecast of one init time; see `reader.Forecast`."""
 
     def _rank(self, message: Message) -> tuple:
         # Sums since the start serve every amount; of extremes the shortest interval says most.
-        since_start = message.interval == message.lead_time and self._param(message.field)[0].accumulated
+        since_start = message.interval == message.lead_time and self._known_param(message)[0].accumulated
         return not since_start, message.interval or timedelta(0)
 
     def lead_times(self, param: str) -> list[timedelta]:
-        """Return the lead times of a param, sorted. Of files that were not looked into yet they are those of the files."""
+        """Return the lead times of a param, sorted.
+
+        Of files that were not looked into yet they are those of the files.
+        """
         held = self._known(param)
         return [time for time in self._catalogue.times if time in held or time not in self._looked_into]
 
     def read(self, param: str, lead_time: timedelta, member: str | None = None) -> np.ndarray:
-        """Return the values (float32 [points]) at a lead time: all missing where it turns out that the file has none.
+        """Return the values (float32 [points]) at a lead time.
+
+        They are missing where it turns out that the file of a lead time has none.
 
         Raises
         ------
@@ -292,12 +311,15 @@ class GribForecast(_GribReader):
         return self._read(param, lead_time, member)
 
     def accumulation(self, param: str, lead_time: timedelta) -> timedelta | None:
-        """Return the length of the time, ending at a lead time, that the values are a sum of; None: they are no sums."""
+        """Return the length of the time that the values at a lead time are a sum of, or None."""
         return self._sum_length(self._one_of(param, lead_time), lead_time)
 
 
-class GribArchive(_GribReader):
-    """Analyses by valid time; see `reader.Archive`. Forecasts serve too: of several the one with the shortest lead time."""
+class GribArchive(_GribReader[datetime]):
+    """Analyses by valid time; see `reader.Archive`.
+
+    Forecasts serve too: of several the one with the shortest lead time.
+    """
 
     def _rank(self, message: Message) -> tuple:
         return message.lead_time, message.interval or timedelta(0)
@@ -321,6 +343,6 @@ class GribArchive(_GribReader):
                     yield param, time, self._read(param, time, member)
 
     def accumulation(self, param: str, valid_time: datetime) -> timedelta | None:
-        """Return the length of the time, ending at a valid time, that the values are a sum of; None: they are no sums."""
+        """Return the length of the time that the values at a valid time are a sum of, or None."""
         message = self._one_of(param, valid_time)
         return self._sum_length(message, message.lead_time)

@@ -1,4 +1,4 @@
-"""Which messages a source of GRIB has at which time: the catalogues that `grib`'s readers look into."""
+"""Which messages a source of GRIB has at which time: what `grib`'s readers look into."""
 
 from collections import defaultdict
 from datetime import datetime, timedelta
@@ -25,7 +25,8 @@ class ForecastFiles:
         ----------
         files : GRIB among them; others are passed over
         init_time : fields of another one are left out
-        of_one_init_time : the files' names say that they belong to `init_time`; else there may be others in them
+        of_one_init_time : the files' names say that they belong to `init_time`; else there may be
+            others in them
 
         Raises
         ------

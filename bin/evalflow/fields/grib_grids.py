@@ -1,4 +1,4 @@
-"""Where the points of GRIB messages are, by ecCodes; kept once for each grid that a process meets."""
+"""Where the points of GRIB messages are, kept once for each grid that a process meets."""
 
 import importlib
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from evalflow.fields.grids import Grid, Kind, unit_vectors
 from evalflow.fields.scanning import EAST_AND_NORTH, Scanning, alternate
 
 FindGrid = Callable[[int, str | None], Grid | None]
-"""Returns the grid of so many points, or of a uuid, that the config's `grids` names; None where it names none."""
+"""Returns the grid of so many points, or of a uuid, that the config's `grids` names, or None."""
 
 _KINDS: dict[str, Kind] = {
     "regular_ll": "regular", "reduced_ll": "regular", "regular_gg": "gaussian", "reduced_gg": "gaussian",
@@ -27,7 +27,7 @@ _PROJECTED = ("lambert", "polar_stereographic", "mercator", "lambert_azimuthal_e
 _SCANNING = ("iScansNegatively", "jScansPositively", "jPointsAreConsecutive", "alternativeRowScanning")
 _NOT_POINTS = ("sh", "rotated_sh", "unknown", "unknown_PLPresent", "fourier", "bifourier")
 _ALONG_GRID = 8
-"""Among the flags of section 3 (table 3.3; table 7 of GRIB1): winds are along the grid's axes, not to the east and north."""
+"""A flag of section 3 (table 3.3; table 7 of GRIB1): winds are along the grid's axes."""
 
 
 class _UnknownScanning(Exception):
@@ -36,7 +36,7 @@ class _UnknownScanning(Exception):
 
 @dataclass(frozen=True)
 class _Known:
-    """A grid, and the angle from the east to its first axis (radians [n]) where winds are along its axes."""
+    """A grid, and the angle from east to its first axis (radians [n]) that winds are along."""
 
     grid: Grid
     angle: np.ndarray | None = None
@@ -65,8 +65,8 @@ def grid_of(message: Message, values: Values, find_grid: FindGrid | None = None)
 def angle_of_winds(message: Message, values: Values, find_grid: FindGrid | None = None) -> np.ndarray | None:
     """Return the angle from the east to the axis that the first part of a wind is along.
 
-    It is taken from the points before and after each point in its row, so that no projection needs to be known: it is right
-    to the square of the distance between points.
+    It is taken from the points before and after each point in its row, so that no projection needs
+    to be known: it is right to the square of the distance between points.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def angle_of_winds(message: Message, values: Values, find_grid: FindGrid | None 
 
 
 def turn_winds(first: np.ndarray, second: np.ndarray, angle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return winds to the east and north of winds along axes, of which the first is at `angle` from the east."""
+    """Return winds to the east and north, of winds along axes at `angle` from these."""
     cosine, sine = np.cos(angle).astype(first.dtype), np.sin(angle).astype(first.dtype)
     return first * cosine - second * sine, first * sine + second * cosine
 
@@ -110,7 +110,10 @@ def _by_eccodes(message: Message, handle: int) -> _Known:
         shape = (columns, rows) if scanning.by_column else (rows, columns)
     if shape and scanning.alternating and kind in _LATLON:
         latitudes, longitudes = (alternate(part.reshape(shape)).ravel() for part in (latitudes, longitudes))
-    grid = Grid(latitudes, longitudes, _KINDS.get(kind, "projected"), None if scanning.alternating else shape)
+    try:
+        grid = Grid(latitudes, longitudes, _KINDS.get(kind, "projected"), None if scanning.alternating else shape)
+    except ValueError as error:
+        raise UserError(f"{message.where}: {error}") from None
     if not (integer(handle, "resolutionAndComponentFlags") or 0) & _ALONG_GRID or grid.kind != "projected":
         return _Known(grid)
     if grid.shape is None:
@@ -121,9 +124,10 @@ def _by_eccodes(message: Message, handle: int) -> _Known:
 def _coordinates(handle: int, kind: str, scanning: Scanning) -> tuple[np.ndarray, np.ndarray]:
     """Return latitudes and longitudes in the order of the values.
 
-    ecCodes' own are right for grids of latitudes and longitudes. For those of a projection they are right where rows go to
-    the east and north: it takes no notice of another order (2.50; its iterator turns the values round, but from the wrong
-    corner). Of Gaussian grids it knows rows to the east only, of reduced ones from the north only.
+    ecCodes' own are right for grids of latitudes and longitudes. For those of a projection they are
+    right where rows go to the east and north: it takes no notice of another order (2.50; its
+    iterator turns the values round, but from the wrong corner). Of Gaussian grids it knows rows to
+    the east only, of reduced ones from the north only.
     """
     usual = kind in _LATLON or not any((scanning.westward, scanning.by_column, scanning.alternating))
     if kind.startswith("reduced_"):
@@ -137,13 +141,13 @@ def _coordinates(handle: int, kind: str, scanning: Scanning) -> tuple[np.ndarray
 
 
 def _angle_of_axis(grid: Grid, axis: int, sign: int) -> np.ndarray:
-    """Return the angle from the east to the axis of increasing x, of which `axis` and `sign` say how it is scanned."""
-    vectors = unit_vectors(grid.latitudes, grid.longitudes).reshape(*grid.shape, 3)
-    step = sign * np.gradient(vectors, axis=axis, edge_order=2).reshape(-1, 3)
+    """Return the angle from the east to the axis of increasing x: the array's `axis`, by `sign`."""
+    vectors = unit_vectors(grid.latitudes, grid.longitudes)
+    step = sign * np.gradient(vectors.reshape(*(grid.shape or ()), 3), axis=axis, edge_order=2).reshape(-1, 3)
     latitudes, longitudes = np.deg2rad(grid.latitudes), np.deg2rad(grid.longitudes)
     zero = np.zeros_like(latitudes)
     east = np.stack([-np.sin(longitudes), np.cos(longitudes), zero], axis=-1)
-    north = np.cross(vectors.reshape(-1, 3), east)
+    north = np.cross(vectors, east)
     return np.arctan2(np.sum(step * north, axis=-1), np.sum(step * east, axis=-1))
 
 

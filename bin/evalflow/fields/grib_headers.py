@@ -1,8 +1,9 @@
 """Keys of GRIB headers by ecCodes' names, fast where the layout is plain.
 
-ecCodes takes about 0.4 ms to open a header, because it builds all keys that there can be. A forecast has thousands. Nearly all
-of its messages in GRIB2 are of four templates (a moment or an interval, of an ensemble or not), whose layout is fixed
-(WMO Manual on Codes I.2, templates 4.0, 4.1, 4.8 and 4.11): their keys are unpacked here. Everything else is ecCodes' business.
+ecCodes takes about 0.4 ms to open a header, because it builds all keys that there can be. A
+forecast has thousands. Nearly all of its messages in GRIB2 are of four templates (a moment or an
+interval, of an ensemble or not), whose layout is fixed (WMO Manual on Codes I.2, templates 4.0,
+4.1, 4.8 and 4.11): their keys are unpacked here. Everything else is ecCodes' business.
 """
 
 import re
@@ -15,7 +16,7 @@ from evalflow.fields import codes
 from evalflow.fields.codes import eccodes
 
 Keys = Callable[[str], int | None]
-"""From a name of ecCodes to a number, or None where there is no such key, or its value is missing."""
+"""From a name of ecCodes to a number, or None where there is none, or a missing value."""
 
 STEPS = ("startStep", "endStep")
 """Keys that ecCodes computes from all that a message says of its time: here in seconds."""
@@ -54,6 +55,20 @@ def keys_of(header: bytes) -> Iterator[Keys]:
         yield partial(_key_of, handle)
 
 
+def required(keys: Keys, name: str) -> int:
+    """Return the value of a key.
+
+    Raises
+    ------
+    ValueError
+        Where there is none: the message is of a template that ecCodes does not know, or damaged.
+    """
+    value = keys(name)
+    if value is None:
+        raise ValueError(f"it has no {name}")
+    return value
+
+
 def _key_of(handle: int, key: str) -> int | None:
     if key in STEPS:
         # As text, because other ways fail where one of several time ranges has no unit.
@@ -76,9 +91,10 @@ def _plain_keys(header: bytes) -> dict[str, int | None] | None:
     coordinates = int.from_bytes(product[5:7], "big")  # of model levels, 4 bytes each, at the end
     if template not in _LENGTHS or _LENGTHS[template] + 4 * coordinates != len(product):
         return None
-    keys: dict[str, int | None] = dict(zip(_PRODUCT_KEYS, _PRODUCT.unpack_from(product, 7), strict=True))
+    unsigned: dict[str, int] = dict(zip(_PRODUCT_KEYS, _PRODUCT.unpack_from(product, 7), strict=True))
+    keys: dict[str, int | None] = dict(unsigned)
     for name, (size, can_be_missing) in _SIGNED.items():
-        keys[name] = _signed(keys[name], 8 * size, can_be_missing)
+        keys[name] = _signed(unsigned[name], 8 * size, can_be_missing)
     for name in _MISSING_IF_ALL_SET:
         if keys[name] == 0xFFFFFFFF:
             keys[name] = None

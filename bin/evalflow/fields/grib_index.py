@@ -1,7 +1,8 @@
 """What is in GRIB files: one description per field, from the headers alone.
 
-The proof that a forecast is whole and the readers use the same index. A field is told from others by its numbers, never by a
-short name (`10fg` becomes `10fg3` where steps get longer) nor by how its time is coded.
+The proof that a forecast is whole and the readers use the same index. A field is told from others
+by its numbers, never by a short name (`10fg` becomes `10fg3` where steps get longer) nor by how its
+time is coded.
 """
 
 import functools
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from evalflow.errors import UserError
 from evalflow.fields.codes import GribError
-from evalflow.fields.grib_headers import Keys, keys_of
+from evalflow.fields.grib_headers import Keys, keys_of, required
 from evalflow.fields.grib_scan import Part, is_grib, scan
 from evalflow.fields.grib_times import GRIB1_MOMENTS, grib1_times, grib2_times
 
@@ -22,7 +23,8 @@ _LOCAL = 192
 _LOCAL_TABLE = 128
 """Tables from here on are a centre's own (GRIB1)."""
 _ECMWF = 98
-# The same quantity over another time has another number in ECMWF's tables: (table, number) → that of the first.
+# The same quantity over another time has another number in ECMWF's tables: (table, number) → that
+# of the first.
 TWINS = {
     (128, 123): (128, 49), (228, 28): (128, 49),  # 10fg6, 10fg3 → 10fg
     (128, 121): (128, 201), (228, 26): (128, 201),  # mx2t6, mx2t3 → mx2t
@@ -58,7 +60,8 @@ class Field:
     numbers : (discipline, category, number) in GRIB2, (table, number) in GRIB1
     centre : that the numbers belong to, None where they are those of the WMO
     statistic : over time: `sum`, `mean`, `maximum`, …; None: of one moment
-    first, second : surfaces as (code, value): of GRIB2 in SI units; `second` is None where there is none
+    first, second : surfaces as (code, value): of GRIB2 in SI units; `second` is None where there is
+        none
     more : other keys that tell fields apart, as pairs
     """
 
@@ -110,7 +113,9 @@ class Message:
 
 
 def read_index(files: Iterable[Path], wanted: Callable[[bytes], bool] | None = None) -> list[Message]:
-    """Return what is in GRIB files, in the order of files and messages. Files that are no GRIB are passed over.
+    """Return what is in GRIB files, in the order of files and messages.
+
+    Files that are no GRIB are passed over.
 
     Parameters
     ----------
@@ -151,12 +156,12 @@ def _digest(section: bytes) -> str:
 
 def _field_of_grib1(keys: Keys) -> tuple[Field, int | None]:
     """Return what a field of GRIB1 is, and its member."""
-    table, number = keys("table2Version"), keys("indicatorOfParameter")
-    centre, indicator = keys("centre"), keys("timeRangeIndicator")
-    more = [(key, value) for key in _MORE_OF_GRIB1 if (value := keys(key))]
-    kind = keys("marsType") if centre == _ECMWF else None
-    if kind in _MARS_TYPES:
-        more.append(("type", _MARS_TYPES[kind]))
+    table, number = required(keys, "table2Version"), required(keys, "indicatorOfParameter")
+    centre, indicator = keys("centre"), required(keys, "timeRangeIndicator")
+    more: list[tuple[str, int | str]] = [(key, value) for key in _MORE_OF_GRIB1 if (value := keys(key))]
+    kind = _MARS_TYPES.get((centre == _ECMWF and keys("marsType")) or 0)
+    if kind:
+        more.append(("type", kind))
     numbers = (table, number)
     if centre == _ECMWF:
         numbers = TWINS.get(numbers, numbers)
@@ -167,7 +172,7 @@ def _field_of_grib1(keys: Keys) -> tuple[Field, int | None]:
         numbers=numbers,
         centre=centre if table >= _LOCAL_TABLE else None,
         statistic=None if indicator in GRIB1_MOMENTS else _GRIB1_STATISTICS.get(indicator, f"indicator {indicator}"),
-        first=(keys("indicatorOfTypeOfLevel"), float(level[0] or 0)),
+        first=(required(keys, "indicatorOfTypeOfLevel"), float(level[0] or 0)),
         second=None if level[0] == level[1] else (0, float(level[1] or 0)),
         more=tuple(more),
     )
@@ -176,7 +181,7 @@ def _field_of_grib1(keys: Keys) -> tuple[Field, int | None]:
 
 def _field_of_grib2(keys: Keys) -> tuple[Field, int | None]:
     """Return what a field of GRIB2 is, and its member."""
-    numbers = tuple(keys(key) for key in ("discipline", "parameterCategory", "parameterNumber"))
+    numbers = tuple(required(keys, key) for key in ("discipline", "parameterCategory", "parameterNumber"))
     more = []
     if keys("productDefinitionTemplateNumber") not in _PLAIN_TEMPLATES:
         more = [(key, value) for key in _MORE if (value := keys(key)) is not None]
@@ -199,7 +204,7 @@ def _surface(keys: Keys, which: str) -> tuple[int, float] | None:
         return None
     value = keys(f"scaledValueOf{which}FixedSurface")
     factor = keys(f"scaleFactorOf{which}FixedSurface")
-    # A surface without a value, such as the ground, is written with 0 or with a missing value. The division is exact
-    # enough that 20 with factor 1 and 2 with factor 0 are one height.
+    # A surface without a value, such as the ground, is written with 0 or with a missing value. The
+    # division is exact enough that 20 with factor 1 and 2 with factor 0 are one height.
     value, factor = value or 0, factor or 0
     return code, value / 10**factor if factor >= 0 else float(value * 10**-factor)

@@ -1,7 +1,8 @@
 """Which param a field of GRIB is, by its numbers, and the unit that the tables of GRIB give it.
 
-The numbers are those of the WMO's tables (Manual on Codes I.2: code table 4.2 of GRIB2, table 2 of GRIB1) and of ECMWF's own
-(GRIB1 table 128, GRIB2 with ECMWF as centre). So a field is known whatever tables ecCodes has and whatever its time is.
+The numbers are those of the WMO's tables (Manual on Codes I.2: code table 4.2 of GRIB2, table 2 of
+GRIB1) and of ECMWF's own (GRIB1 table 128, GRIB2 with ECMWF as centre). So a field is known
+whatever tables ecCodes has and whatever its time is.
 """
 
 from evalflow.fields.grib_headers import start_of_product
@@ -14,7 +15,7 @@ _ANY = None
 _2M, _10M = (_HEIGHT, 2.0), (_HEIGHT, 10.0)
 
 Places = dict[int | tuple[int, float] | None, str]
-"""Surface, as (code, value), as code alone or any → name of the param; of pressure levels its base."""
+"""Surface, as (code, value), as code alone or any → param; of pressure levels its base."""
 
 # (discipline, category, number) → unit, statistic, places. `_LOCAL2` has ECMWF's own.
 _GRIB2: dict[tuple[int, ...], list[tuple[str, str | None, Places]]] = {
@@ -56,8 +57,8 @@ _GRIB2_OF_ECMWF: dict[tuple[int, ...], list[tuple[str, str | None, Places]]] = {
     (0, 6, 194): [("1", None, {_ANY: "CLCM"})],
     (0, 6, 195): [("1", None, {_ANY: "CLCH"})],
 }
-# Number in the WMO's table 2 → unit, places. Levels: 1 ground, 100 pressure, 102 sea level, 103 height above it, 105 above
-# ground.
+# Number in the WMO's table 2 → unit, places. Levels: 1 ground, 100 pressure, 102 sea level, 103
+# height above it, 105 above ground.
 _GRIB1_2M, _GRIB1_10M, _GRIB1_SEA = (105, 2.0), (105, 10.0), 102
 _GRIB1: dict[int, tuple[str, Places]] = {
     1: ("Pa", {1: "PS", (105, 0.0): "PS", _GRIB1_SEA: "PMSL", (103, 0.0): "PMSL"}),
@@ -124,7 +125,7 @@ _ACCUMULATED, _EXTREME = {"TOT_PREC"}, {"VMAX_10M", "TMAX_2M", "TMIN_2M"}
 
 
 def param_of(field: Field) -> tuple[Param, str] | None:
-    """Return the param that a field is, and the unit of its values; None where it is none of those that are known.
+    """Return the param that a field is, and the unit of its values, or None.
 
     Statistics over an ensemble, probabilities and the like are none.
     """
@@ -176,7 +177,7 @@ def _of_statistic(field: Field, found: tuple[Param, str] | None) -> tuple[Param,
 
 
 def _placed(field: Field, places: Places, units: str, *, pascals: bool) -> tuple[Param, str] | None:
-    """Return the param of the place where a field is: `pascals` says how pressure levels are given, else in hPa."""
+    """Return the param of a field's place; pressure levels are in Pa (`pascals`) or hPa."""
     code, value = field.first
     name = places.get(field.first) or places.get(code) or places.get(_ANY)
     if name is None:
@@ -192,7 +193,7 @@ _LEVELS_OF_MODELS = {1: {107, 108, 109, 110, 119, 120}, 2: {104, 105, 111, 113, 
 
 
 def is_known(header: bytes) -> bool:
-    """Tell from a header (as `grib_scan.Part` has it), without decoding it, whether a field can be one of the params."""
+    """Tell from a header that is not decoded yet whether a field can be one of the params."""
     if header[7] == 1:
         return header[8 + 9] not in _LEVELS_OF_MODELS[1] and _has_number(header[8 + 3], header[8 + 8])
     start = start_of_product(header)

@@ -1,4 +1,7 @@
-"""Points of projected grids that are not scanned to the east and north. Apart, because pyproj takes long to import."""
+"""Points of projected grids that are not scanned to the east and north.
+
+Apart, because pyproj takes long to import.
+"""
 
 import numpy as np
 import pyproj
@@ -11,8 +14,9 @@ from evalflow.fields.scanning import Scanning, alternate
 def coordinates(handle: int, scanning: Scanning) -> tuple[np.ndarray, np.ndarray]:
     """Return latitudes and longitudes in the order of the values, degrees.
 
-    The point that the description calls the first one is that of the first value, as the WMO's templates 3.10, 3.20, 3.30 and
-    3.140 have it; from there x and y go as the flags of scanning say.
+    The point that the description calls the first one is that of the first value, as the WMO's
+    templates 3.10, 3.20, 3.30 and 3.140 have it; from there x and y go as the flags of scanning
+    say.
 
     Parameters
     ----------

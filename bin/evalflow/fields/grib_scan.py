@@ -1,8 +1,8 @@
-"""Where the messages of a GRIB file are, and the fields in them: by the lengths of their sections, without their values.
+"""Where the messages and fields of a GRIB file are, by the lengths of their sections.
 
-ecCodes' Python interface reads every message whole, whatever `headers_only` says. The sections say themselves how long they
-are (WMO Manual on Codes I.2, FM 92), so that only the headers of a file are read from the disk here; what they mean is
-ecCodes' business.
+ecCodes' Python interface reads every message whole, whatever `headers_only` says. The sections say
+themselves how long they are (WMO Manual on Codes I.2, FM 92), so that only the headers of a file
+are read from the disk here; what they mean is ecCodes' business.
 """
 
 import os
@@ -13,10 +13,13 @@ from pathlib import Path
 from evalflow.errors import UserError
 
 _WINDOW = 4096
-"""Bytes read at a time: the headers of most messages fit in. Text before the first message is no longer either."""
+"""Bytes read at a time: the headers of most messages fit in.
+
+Text before the first message is no longer either.
+"""
 _MARK, _END = b"GRIB", b"7777"
 _LARGE = 0x800000
-"""In the length of a GRIB1 message: it counts 120 bytes (an extension by ECMWF, for messages above 8 MB)."""
+"""In the length of a GRIB1 message: it counts 120 bytes (ECMWF's, where 24 bits are too few)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +29,10 @@ class Part:
     Attributes
     ----------
     number : of its message in the file, the first is 1
-    pieces : (offset, length) of the parts of the file that it is made of: of a whole message one, of a field among several
-        in a message of GRIB2 those of its sections
-    header : its message up to the description of the product (GRIB2) or the grid (GRIB1), as ecCodes reads it
+    pieces : (offset, length) of the parts of the file that it is made of: of a whole message one,
+        of a field among several in a message of GRIB2 those of its sections
+    header : its message up to the description of the product (GRIB2) or the grid (GRIB1), as
+        ecCodes reads it
     grid : the section that describes its grid
     """
 
@@ -60,7 +64,10 @@ class _Window:
 
 
 def _find(file: _Window, start: int, end: int) -> int | None:
-    """Return where the first message at or after `start` begins, or None. Text that says GRIB begins none."""
+    """Return where the first message at or after `start` begins, or None.
+
+    Text that says GRIB begins none.
+    """
     while start < end:
         chunk = file.read(start, _WINDOW)
         at = chunk.find(_MARK)
@@ -74,7 +81,7 @@ def _find(file: _Window, start: int, end: int) -> int | None:
 
 
 def is_grib(path: Path) -> bool:
-    """Tell whether a file begins with a GRIB message, after at most a few lines of something else (WMO bulletins)."""
+    """Tell whether a file begins with a GRIB message, after at most a few lines of bulletins."""
     with open(path, "rb", buffering=0) as raw:
         return _find(_Window(path, raw.fileno()), 0, _WINDOW) is not None
 

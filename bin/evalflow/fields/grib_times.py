@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from evalflow.fields.grib_headers import STEPS, Keys
+from evalflow.fields.grib_headers import STEPS, Keys, required
 
 _FIXED = {0: 60, 1: 3600, 2: 86400, 10: 3 * 3600, 11: 6 * 3600, 12: 12 * 3600}
 """Code of a unit → seconds, in both editions (table 4 of GRIB1, table 4.4 of GRIB2)."""
@@ -28,7 +28,7 @@ def _after(start: datetime, amount: int, unit: int, units: dict[int, int]) -> da
 
 
 def _reference_time(keys: Keys) -> datetime:
-    date, clock = keys("dataDate"), keys("dataTime")
+    date, clock = required(keys, "dataDate"), required(keys, "dataTime")
     seconds = keys("second") or 0
     return datetime(date // 10000, date // 100 % 100, date % 100, clock // 100, clock % 100, seconds)
 
@@ -36,11 +36,12 @@ def _reference_time(keys: Keys) -> datetime:
 def grib1_times(keys: Keys) -> Times:
     """Return reference time, lead time and interval of a GRIB1 message.
 
-    The time range indicators (table 5): 0 a forecast, 1 an initialized analysis, 10 a forecast whose time takes both octets,
-    2–5 an interval from P1 to P2. What else there is, ecCodes' own keys of steps say.
+    The time range indicators (table 5): 0 a forecast, 1 an initialized analysis, 10 a forecast
+    whose time takes both octets, 2–5 an interval from P1 to P2. What else there is, ecCodes' own
+    keys of steps say.
     """
     reference = _reference_time(keys)
-    indicator, unit = keys("timeRangeIndicator"), keys("indicatorOfUnitOfTimeRange")
+    indicator, unit = required(keys, "timeRangeIndicator"), required(keys, "indicatorOfUnitOfTimeRange")
     first, second = keys("P1") or 0, keys("P2") or 0
     if indicator in GRIB1_MOMENTS:
         steps = first << 8 | second if indicator == 10 else first
@@ -54,24 +55,24 @@ def grib1_times(keys: Keys) -> Times:
 def grib2_times(keys: Keys) -> Times:
     """Return reference time, lead time and interval of a GRIB2 message.
 
-    An interval begins at the forecast time and is as long as its one time range says; of several nested ones ecCodes' own
-    keys of steps say it.
+    An interval begins at the forecast time and is as long as its one time range says; of several
+    nested ones ecCodes' own keys of steps say it.
     """
     reference = _reference_time(keys)
     unit = keys("indicatorOfUnitForForecastTime")
-    unit = keys("indicatorOfUnitOfTimeRange") if unit is None else unit
+    unit = required(keys, "indicatorOfUnitOfTimeRange") if unit is None else unit
     ranges = keys("numberOfTimeRanges")
     if ranges not in (None, 1):
         return reference, *_steps(keys)
-    begin = _after(reference, keys("forecastTime") or 0, unit, _GRIB2_UNITS)
+    begin = _after(reference, required(keys, "forecastTime"), unit, _GRIB2_UNITS)
     if ranges is None:
         return reference, begin - reference, None
-    unit = keys("indicatorOfUnitForTimeRange")
+    unit = required(keys, "indicatorOfUnitForTimeRange")
     end = _after(begin, keys("lengthOfTimeRange") or 0, unit, _GRIB2_UNITS)
     return reference, end - reference, end - begin
 
 
 def _steps(keys: Keys) -> tuple[timedelta, timedelta | None]:
     """Return lead time and interval by ecCodes' own keys."""
-    start, end = (timedelta(seconds=keys(key)) for key in STEPS)
+    start, end = (timedelta(seconds=required(keys, key)) for key in STEPS)
     return end, end - start if end > start else None

@@ -1,4 +1,4 @@
-"""Coordinates, elevation and cell areas of grids whose messages carry none: from the files that `grids:` names."""
+"""Coordinates, elevation and areas of grids whose messages carry none, from `grids:`."""
 
 import importlib
 from collections.abc import Sequence
@@ -9,7 +9,8 @@ from evalflow.errors import UserError
 from evalflow.fields.grids import Grid
 from evalflow.fields.specs import GridFile
 
-# What reads a file that begins like this; loaded where one is read, because the libraries below take long to import.
+# What reads a file that begins like this; loaded where one is read, because the libraries below
+# take long to import.
 _READERS = (
     ((b"GRIB",), "evalflow.fields.grid_files_grib"),
     ((b"CDF", b"\x89HDF"), "evalflow.fields.grid_files_netcdf"),
@@ -54,7 +55,10 @@ def _read(path: Path, points: int) -> Grid:
     module = next((module for marks, module in _READERS if start.startswith(marks)), None)
     if module is None:
         raise UserError(f"{path}: named in `grids`, but neither GRIB nor NetCDF")
-    grid = importlib.import_module(module).read_grid(path, points)
+    try:
+        grid = importlib.import_module(module).read_grid(path, points)
+    except ValueError as error:
+        raise UserError(f"{path}: named in `grids`, but {error}") from None
     if grid is None:
         raise UserError(f"{path}: named in `grids`, but has no coordinates of {points} points")
     return grid

@@ -1,4 +1,4 @@
-"""Grids from GRIB files of constants, as weather services publish them for ICON: CLAT, CLON, HSURF."""
+"""Grids from GRIB files of constants, as services publish them for ICON: CLAT, CLON, HSURF."""
 
 from pathlib import Path
 
@@ -15,16 +15,18 @@ _LATITUDE, _LONGITUDE = (0, 191, 1), (0, 191, 2)
 
 
 def read_grid(path: Path, points: int) -> Grid | None:
-    """Return the grid of so many points in a file, or None where it has no coordinates of so many."""
-    values, found = Values(), {}
+    """Return the grid of so many points in a file, or None."""
+    values = Values()
+    found: dict[str | tuple[int, ...], np.ndarray] = {}
     for message in read_index([path]):
         known = param_of(message.field)
-        name = known[0].name if known and known[0].name in ("HSURF", "FIS") else None
-        if name is None and message.field.numbers not in (_LATITUDE, _LONGITUDE):
+        of_elevation = known if known and known[0].name in ("HSURF", "FIS") else None
+        if of_elevation is None and message.field.numbers not in (_LATITUDE, _LONGITUDE):
             continue
         field = values.read(message)
         if field.size == points:
-            found[name or message.field.numbers] = convert(field, known[1], param_named("HSURF")) if name else field
+            key = of_elevation[0].name if of_elevation else message.field.numbers
+            found[key] = convert(field, of_elevation[1], param_named("HSURF")) if of_elevation else field
     if _LATITUDE not in found or _LONGITUDE not in found:
         return None
     latitudes, longitudes = (found[numbers].astype(np.float64) for numbers in (_LATITUDE, _LONGITUDE))

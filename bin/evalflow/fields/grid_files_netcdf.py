@@ -1,4 +1,4 @@
-"""Grids from NetCDF files, as the ICON grid generator writes them: clat, clon, cell_area, and the elevation."""
+"""Grids from NetCDF files, as ICON's grid generator writes them: clat, clon, cell_area."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ _ELEVATIONS = ("hsurf", "topography_c", "surface_altitude", "altitude", "elevati
 
 
 def read_grid(path: Path, points: int) -> Grid | None:
-    """Return the grid of so many points in a file, or None where it has no coordinates of so many."""
+    """Return the grid of so many points in a file, or None."""
     arrays = open_netcdf(path)
     latitude, longitude = _find(arrays, _LATITUDES, points), _find(arrays, _LONGITUDES, points)
     if latitude is None or longitude is None:
@@ -31,7 +31,7 @@ def read_grid(path: Path, points: int) -> Grid | None:
 
 
 def _find(arrays: Arrays, names: tuple[str, ...], points: int) -> Variable | None:
-    """Return the variable of so many values with one of the names, or the standard name, the first name first."""
+    """Return the variable of so many values with one of the names, the first name first."""
     fitting = [one for one in arrays.variables.values() if int(np.prod(one.shape)) == points]
     for name in names:
         for one in fitting:

@@ -42,10 +42,10 @@ class Grid:
         size = latitudes.size
         if not np.all(np.abs(latitudes) <= 90.0 + 1e-6) or not np.all(np.isfinite(longitudes)):
             raise ValueError("a grid has coordinates that are no latitudes and longitudes")
-        # The second step catches -1e-20, of which the remainder is 360.0.
+        # The second step catches what is next below -180, of which the remainder is 360.
         longitudes = (longitudes + 180.0) % 360.0 - 180.0
         longitudes[longitudes >= 180.0] -= 360.0
-        parts = {"latitudes": latitudes, "longitudes": longitudes}
+        parts: dict[str, np.ndarray] = {"latitudes": latitudes, "longitudes": longitudes}
         if self.elevation is not None:
             parts["elevation"] = np.asarray(self.elevation, dtype=np.float32).ravel()
         if self.area is not None:
@@ -64,7 +64,10 @@ class Grid:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of what the grid is: coordinates to 1e-5 degrees, kind, names and areas. Elevation does not count."""
+        """SHA-256 of what the grid is: coordinates to 1e-5 degrees, kind, names and areas.
+
+        Elevation does not count.
+        """
         found = hashlib.sha256(self.kind.encode())
         found.update(np.rint(self.latitudes * 1e5).astype("<i4").tobytes())
         # 179.999999 and -180 are one place.
@@ -78,8 +81,8 @@ class Grid:
     def weights(self) -> np.ndarray:
         """Return the weight of each point in a mean over the area.
 
-        Areas where they are known, cos φ on latitude–longitude and Gaussian grids, else ones: projected and unstructured
-        grids are near to equal areas.
+        Areas where they are known, cos φ on latitude–longitude and Gaussian grids, else ones:
+        projected and unstructured grids are near to equal areas.
 
         Returns
         -------
@@ -115,17 +118,17 @@ def join(grids: list[Grid]) -> Grid:
     """Return the points of several grids, one grid after the other. One alone stays what it is."""
     if len(grids) == 1:
         return grids[0]
-    elevations = [grid.elevation for grid in grids]
+    elevations = [grid.elevation for grid in grids if grid.elevation is not None]
     return Grid(
         np.concatenate([grid.latitudes for grid in grids]),
         np.concatenate([grid.longitudes for grid in grids]),
         "unstructured",
-        elevation=None if any(part is None for part in elevations) else np.concatenate(elevations),
+        elevation=np.concatenate(elevations) if len(elevations) == len(grids) else None,
     )
 
 
 def unit_vectors(latitudes: np.ndarray, longitudes: np.ndarray) -> np.ndarray:
-    """Return the points on the unit sphere, float64 [n, 3]: on it neighbours are found across seam and poles."""
+    """Return the points on the unit sphere (float64 [n, 3]), which has no seam and no poles."""
     latitudes, longitudes = np.deg2rad(latitudes), np.deg2rad(longitudes)
     across = np.cos(latitudes)
     return np.stack([across * np.cos(longitudes), across * np.sin(longitudes), np.sin(latitudes)], axis=-1)

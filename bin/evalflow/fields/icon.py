@@ -1,4 +1,4 @@
-"""Archives of ICON's forecasts, as MeteoSwiss keeps them: one GRIB file per lead time and member."""
+"""Archives of ICON's forecasts: one GRIB file per lead time and member."""
 
 import re
 from collections import defaultdict
@@ -19,16 +19,20 @@ _SHOWN = 3
 
 
 def forecast(source: SourceSpec, init_time: datetime, files: list[Path]) -> GribForecast:
-    """Return the forecast of an init time. The archive's layout says which files it is in; `files` does not count."""
+    """Return the forecast of an init time.
+
+    The archive's layout says which files it is in; `files` does not count.
+    """
     catalogue = IconFiles(source.root, init_time, source.member)
     return GribForecast(catalogue, units=source.units, find_grid=GridFiles(source.grids).find)
 
 
 class IconFiles:
-    """One forecast of an ICON archive: `FCST{yy}/{yymmddHH}_*/grib/i{1|2}eff{DD}{HH}{MM}{SS}_{member}`.
+    """One forecast of an ICON archive.
 
-    A file has all fields of a lead time and member, a thousand of them. So each is looked into when its lead time is first
-    asked for, and of the archive's members only those that are wanted.
+    Its files are `FCST{yy}/{yymmddHH}_*/grib/i{1|2}eff{DD}{HH}{MM}{SS}_{member}`.
+    A file has all fields of a lead time and member, a thousand of them. So each is looked into when
+    its lead time is first asked for, and of the archive's members only those that are wanted.
     """
 
     _NAME = re.compile(r"i([12])eff(\d\d)(\d\d)(\d\d)(\d\d)_(\w+)")

@@ -1,10 +1,12 @@
-"""Archives of INCA, MeteoSwiss's nowcasting: NetCDF per variable, `{root}/{YYYY}/{MM}/{VAR}_INCA_{YYYYmmddHHMM}.nc`.
+"""Archives of INCA, MeteoSwiss's nowcasting, in NetCDF.
 
-Two things of the source are known and undone here. Temperature and dew point of runs at full hours are wrong from 1 h on: the
-run of ten minutes before is read instead. Precipitation says "mm/h" and is the amount of the ten minutes before.
+A file has one variable: `{root}/{YYYY}/{MM}/{VAR}_INCA_{YYYYmmddHHMM}.nc`. Two things of the source
+are known and undone here. Temperature and dew point of runs at full hours are wrong from 1 h on:
+the run of ten minutes before is read instead. Precipitation says "mm/h" and is the amount of the
+ten minutes before.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -44,12 +46,18 @@ Place = tuple[Arrays, int]
 
 
 def forecast(source: SourceSpec, init_time: datetime, files: list[Path]) -> "IncaForecast":
-    """Return the forecast of an init time. The archive's layout says which files it is in; `files` does not count."""
+    """Return the forecast of an init time.
+
+    The archive's layout says which files it is in: `files` does not count.
+    """
     return IncaForecast(source.root, init_time, Told(units=source.units))
 
 
 class IncaForecast:
-    """One forecast of an INCA archive; see `reader.Forecast`. A file that is missing is missing values."""
+    """One forecast of an INCA archive; see `reader.Forecast`.
+
+    A file that is missing is missing values.
+    """
 
     def __init__(self, root: Path, init_time: datetime, told: Told) -> None:
         """Look for the files.
@@ -86,7 +94,7 @@ class IncaForecast:
         return self._files[path]
 
     def params(self) -> set[str]:
-        """Return the params that the month of the init time has files of, and the parts of the wind."""
+        """Return the params that the init time's month has files of, and the parts of the wind."""
         return self._params
 
     @cached_property
@@ -103,7 +111,7 @@ class IncaForecast:
         """Return no members."""
         return []
 
-    def describe(self, param: str) -> str:
+    def describe(self, param: str, time: timedelta | None = None) -> str:
         """Return the file and the units of a param."""
         held = "SP_10M" if param in _WIND_PARTS else param
         if held not in self.params():
@@ -117,7 +125,8 @@ class IncaForecast:
             found = self._of_run(param, self._init_time)
             if param in _WRONG_AT_FULL_HOURS and self._init_time.minute == 0:
                 before = self._of_run(param, self._init_time - _TEN_MINUTES)
-                # A run's steps are hours after its own start, ten minutes off, unless it has the full hours themselves.
+                # A run's steps are hours after its own start, ten minutes off, unless it has the
+                # full hours themselves.
                 shifted = {lead + _TEN_MINUTES: place for lead, place in before.items()} | before
                 found = {lead: place for lead, place in found.items() if lead < _HOUR}
                 found |= {
@@ -141,16 +150,22 @@ class IncaForecast:
 
     def lead_times(self, param: str) -> list[timedelta]:
         """Return the lead times of a param, sorted."""
-        held = ("SP_10M", "DD_10M") if param in _WIND_PARTS else (param,)
-        found = set.intersection(*(set(self._places(one)) for one in held))
+        found = set.intersection(*(set(self._places(one)) for one in _parts_of(param)))
         return sorted(lead for lead in found if lead >= timedelta(0))
 
     def accumulation(self, param: str, lead_time: timedelta) -> timedelta | None:
-        """Return ten minutes for precipitation: the amounts follow each other at the file's times."""
+        """Return ten minutes for precipitation: the amounts follow each other."""
         if param != "TOT_PREC":
             return None
         times = sorted(self._places(param))
         return times[1] - times[0] if len(times) > 1 else _TEN_MINUTES
+
+    def files(self, params: Iterable[str], lead_times: Iterable[timedelta]) -> list[Path]:
+        """Return the files that hold some params at lead times."""
+        times = list(lead_times)
+        held = {one for param in params for one in _parts_of(param)}
+        found = {Path(place[0].path) for one in held for time, place in self._places(one).items() if time in times}
+        return sorted(found)
 
     def read(self, param: str, lead_time: timedelta, member: str | None = None) -> np.ndarray:
         """Return the values (float32 [points]) at a lead time.
@@ -173,7 +188,7 @@ class IncaForecast:
         values = np.transpose(values, [variable.dims[1:].index(dim) for dim in ("chy", "chx")]).ravel()
         kind = param_named(param)
         said = units_of(variable) or ""
-        own = said if param != "TOT_PREC" and conversion(said, kind.quantity) else usual
+        own = said if conversion(said, kind.quantity) else usual
         return convert(values, self._told.units_for(name, kind) or own, kind, f"{arrays.path}: {name}")
 
     def grid(self, param: str) -> Grid:
@@ -193,7 +208,7 @@ class IncaForecast:
         return self._open(param, self._init_time) if self._path(param, self._init_time).exists() else None
 
     def _elevation(self, east: np.ndarray, north: np.ndarray) -> np.ndarray | None:
-        """Return the archive's topography at the points, bilinear (m), or None where it has none."""
+        """Return the archive's topography at the points (m, bilinear), or None."""
         path = self._root / _TOPOGRAPHY
         if not path.exists():
             self.notes.append(f"{path}: no such file: the elevation is not known")
@@ -206,6 +221,10 @@ class IncaForecast:
             name: np.asarray(self._variable(arrays, name).read(), dtype=np.float64).ravel() for name in ("y", "x")
         }
         return _bilinear(values, axes, north, east).astype(np.float32)
+
+
+def _parts_of(param: str) -> tuple[str, ...]:
+    return ("SP_10M", "DD_10M") if param in _WIND_PARTS else (param,)
 
 
 def _bilinear(values: np.ndarray, axes: Mapping[str, np.ndarray], north: np.ndarray, east: np.ndarray) -> np.ndarray:

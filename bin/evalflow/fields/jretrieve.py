@@ -1,6 +1,7 @@
 """`jretrievedwh:` as truth: MeteoSwiss's observations, by the service's own program.
 
-What it brings is kept: one request per calendar month and set of params, however many init times and tasks need it.
+What it brings is kept: one request per calendar month and set of params, however many init times
+and tasks need it.
 """
 
 import fcntl
@@ -88,15 +89,30 @@ class JretrieveSource:
         return [(month[0], month[-1]) for month in months]
 
     def around(self, time: datetime) -> tuple[datetime, datetime]:
-        """Return first and last instant of a time's month; of one that is not long over, what is before the time."""
+        """Return first and last instant of a time's month.
+
+        Of a month that is not long over, the last is the time itself.
+        """
         self.spans([time])
         first, last = month_of(time)
         return first, last if last + _SETTLED <= _now() else time
 
+    def files(self, params: Collection[str], times: Sequence[datetime]) -> list[Path]:
+        """Return the files in which observations of some params and times are kept so far."""
+        names = {_PARAMS[param][0] for param in params}
+        kept = [self._kept(self._month(first), names, min(last, _now())) for first, last in self.spans(times)]
+        return sorted({path for month in kept for path, _ in month})
+
+    def _month(self, time: datetime) -> Path:
+        return self._folder / f"{time:%Y%m}-{self._minutes}min"
+
     def load(self, params: Collection[str], first: datetime, last: datetime) -> Iterator[tuple[str, Rows]]:
-        """Yield the rows of some params; first and last are of one month, which is asked for as a whole."""
+        """Yield the rows of some params.
+
+        `first` and `last` are of one month, which is asked for as a whole.
+        """
         names = {_PARAMS[param][0]: param for param in params}
-        month = self._folder / f"{first:%Y%m}-{self._minutes}min"
+        month = self._month(first)
         month.mkdir(parents=True, exist_ok=True)
         with _alone(month):
             kept = self._kept(month, set(names), min(last, _now()))
@@ -122,7 +138,7 @@ class JretrieveSource:
         return path
 
     def _kept(self, folder: Path, names: set[str], last: datetime) -> list[tuple[Path, set[str]]]:
-        """Return the files that hold some of the names for times up to `last`, and which of the names each is used for."""
+        """Return files that hold some of the names up to `last`, and the names each is used for."""
         found: list[tuple[Path, set[str]]] = []
         for path in sorted(folder.glob("*.csv"), key=lambda path: path.name.split(".")[1], reverse=True):
             held, asked = path.name.split(".")[:2]
@@ -134,7 +150,10 @@ class JretrieveSource:
         return found
 
     def stations(self) -> tuple[Grid, list[str]]:
-        """Return the stations, and their ids: asked for once, so that which there are does not change between launches."""
+        """Return the stations, and their ids.
+
+        They are asked for once: which there are must not change between launches.
+        """
         path, where = self._folder / "stations.csv", f"{self.where}: stations"
         self._folder.mkdir(parents=True, exist_ok=True)
         with _alone(self._folder):
@@ -182,7 +201,7 @@ class JretrieveSource:
         except OSError as error:
             return f"{self._service.program}: {error.strerror}", b""
         head = done.stdout.strip().split(b"\n", 1)[0]
-        # It also ends with status 0 and an error in place of the table. No output at all: there is nothing.
+        # It also ends with status 0 and an error in place of a table. No output: there is nothing.
         if done.returncode != 0 or (head and b"station" not in head.lower()):
             said = last_line(done.stderr) or last_line(done.stdout) or "it says nothing"
             return f"status {done.returncode}: {said}", b""
@@ -245,7 +264,7 @@ def open_jretrieve(root: str, folders: Sequence[Path], cache: Path) -> StationAr
 
 
 def _as_grid(content: bytes, where: str) -> tuple[Grid, list[str]]:
-    """Return the stations as a grid, named by their abbreviations, and the ids that observations have.
+    """Return the stations as a grid, named by their abbreviations, and their ids in observations.
 
     The service has a row for each station, param and period; a station is where it was last.
     """

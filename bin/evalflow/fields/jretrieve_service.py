@@ -1,4 +1,4 @@
-"""What `jretrievedwh:` asks for, and whether it can be asked: a launch checks this before it spends any GPU hour."""
+"""What `jretrievedwh:` asks for, and what is needed for it: checked before any GPU hour."""
 
 import base64
 import os
@@ -44,8 +44,8 @@ def parse_selection(root: str) -> Selection:
 
     Parameters
     ----------
-    root : `jretrievedwh:1,2`, `…:group=1,2`, `…:locations=ARO,KLO`, `…:bbox=45.8,47.8,5.9,10.5`, with `;stage=prod` and
-        `;seq_type=surface`
+    root : `jretrievedwh:1,2`, `…:group=1,2`, `…:locations=ARO,KLO`, `…:bbox=45.8,47.8,5.9,10.5`,
+        with `;stage=prod` and `;seq_type=surface`
 
     Raises
     ------
@@ -83,7 +83,7 @@ def _is_box(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Service:
-    """What is needed to ask: the program, its configuration and the credentials, which are never shown."""
+    """What is needed to ask: program, configuration, and the credentials, which are never shown."""
 
     program: str
     conf: Path
@@ -108,12 +108,15 @@ class Service:
 
 
 def find_service(selection: Selection, folders: Sequence[Path]) -> Service:
-    """Return what is needed to ask for observations. A launch calls this before it spends any GPU hour.
+    """Return what is needed to ask for observations.
+
+    A launch calls this before it spends any GPU hour.
 
     Parameters
     ----------
     selection : its stage tells the name of the configuration
-    folders : where `.jretrievedwh-conf.<stage>.py` and `.env` may be, besides `$JRETRIEVE_CONF_DIR`: the launch folder …
+    folders : where `.jretrievedwh-conf.<stage>.py` and `.env` may be, besides
+        `$JRETRIEVE_CONF_DIR`: the launch folder …
 
     Raises
     ------

@@ -53,6 +53,14 @@ class Mapping:
         """Which target points the source fills where it has no missing value, bool [n]."""
         return np.isfinite(self.apply(np.zeros(self.source_size, np.float32)))
 
+    @cached_property
+    def used(self) -> np.ndarray:
+        """Which points of the source fill any target point, bool [source_size]."""
+        used = np.zeros(self.source_size + 1, bool)
+        used[self.points.ravel()] = True
+        used[self.box_points] = True
+        return used[:-1]
+
     @property
     def averaged(self) -> np.ndarray:
         """Which target points are filled by box averages, bool [n]."""

@@ -12,12 +12,14 @@ MEAN = "mean"
 class OneMember:
     """A forecast without members: one member of an ensemble, or the mean over all.
 
-    The mean of a derived param is the mean of the members' own: the speed of the mean wind would be too low.
+    The mean of a derived param is the mean of the members' own: the speed of the mean wind would be
+    too low.
 
     Parameters
     ----------
     reader : derives params per member
-    member : `000` or `control`, other digits, or `mean`; anything else must be what the files are of
+    member : `000` or `control`, other digits, or `mean`; anything else must be what the files are
+        of
     """
 
     def __init__(self, reader: DerivedForecast, member: str | None = None) -> None:
@@ -25,6 +27,7 @@ class OneMember:
         self._own_notes: dict[str, int] = {}
         self.params, self.lead_times = reader.params, reader.lead_times
         self.grid, self.describe, self.accumulation = reader.grid, reader.describe, reader.accumulation
+        self.use_only, self.files = reader.use_only, reader.files
 
     @property
     def notes(self) -> list[str]:
@@ -42,7 +45,8 @@ class OneMember:
     def read(self, param: str, lead_time: timedelta, member: str | None = None) -> np.ndarray:
         """Return the values (float32 [points]) at a lead time.
 
-        A member whose field is missing everywhere takes no part in a mean; a point that any other lacks is missing.
+        A member whose field is missing everywhere takes no part in a mean; a point that any other
+        lacks is missing.
 
         Raises
         ------
@@ -51,7 +55,7 @@ class OneMember:
         """
         if self._member != MEAN:
             return self._reader.read(param, lead_time, self._member)
-        members = self._reader.members(param) or [None]
+        members: list[str | None] = [*self._reader.members(param)] or [None]
         total, count = None, 0
         for one in members:
             values = self._reader.read(param, lead_time, one)

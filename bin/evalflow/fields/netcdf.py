@@ -27,7 +27,7 @@ class NetcdfVariable:
     def chunk(self, dim: str) -> int:
         """Return how many places along a dimension are stored together."""
         chunks = self.source.chunking()
-        # A variable that is not chunked is stored row by row: nothing more comes with a place of its first dimension.
+        # What is not chunked is stored row by row: nothing more comes with a place of a row.
         return 1 if chunks == "contiguous" or chunks is None else chunks[self.dims.index(dim)]
 
     def read(self, index: Mapping[str, Index] | None = None) -> np.ndarray:
@@ -43,6 +43,10 @@ class NetcdfVariable:
             kind = values.dtype if values.dtype.kind == "f" else np.float64
             return np.ma.filled(values.astype(kind), np.nan)
         return np.asarray(values)
+
+    def files(self, index: Mapping[str, Index]) -> list[Path]:
+        """Return the file."""
+        return [Path(self.path)]
 
 
 def open_netcdf(path: Path | str) -> Arrays:

@@ -1,8 +1,9 @@
 """Opens what the config names as forecasts or truth: one table says which module reads what.
 
-A module of the table has `forecast(source, init_time, files)`, `archive(truth)` or both, which return a reader of what the
-files hold (`reader.Forecast`, `reader.Archive`). Derived params and the choice of a member are added here, once for all. A
-module is imported when it is needed: the libraries below are heavy.
+A module of the table has `forecast(source, init_time, files)`, `archive(truth)` or both, which
+return a reader of what the files hold (`reader.Forecast`, `reader.Archive`). Derived params and the
+choice of a member are added here, once for all. A module is imported when it is needed: the
+libraries below are heavy.
 """
 
 import importlib
@@ -11,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from evalflow.errors import UserError
-from evalflow.fields.archives import files_at, files_by_time, format_of, is_icon_archive, is_zarr
+from evalflow.fields.archives import check_pattern, files_at, files_by_time, format_of, is_icon_archive, is_zarr
 from evalflow.fields.derived import DerivedArchive, DerivedForecast
 from evalflow.fields.members import MEAN, OneMember
 from evalflow.fields.reader import NotThere
@@ -86,6 +87,8 @@ def kind_of_truth(truth: TruthSpec) -> str:
     path = _existing(Path(root))
     if is_zarr(path):
         return "zarr"
+    if truth.pattern is not None:
+        check_pattern(truth.pattern, root)
     formats = (format_of(file) for files in files_by_time(path, truth.pattern) for file in files)
     kind = next((found for found in formats if found), None)
     if kind is None:
@@ -101,6 +104,8 @@ def _look_for(source: SourceSpec, init_time: datetime) -> tuple[str, list[Path]]
         return "icon", []
     if "INCA" in root.parts:
         return "inca", []
+    if source.pattern is not None:
+        check_pattern(source.pattern, str(root))
     files = files_at(root, source.pattern, init_time)
     if not files and source.pattern is not None:
         raise NotThere(f"{root / init_time.strftime(source.pattern)}: no such file")

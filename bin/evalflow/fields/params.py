@@ -1,7 +1,7 @@
 """The table of params: canonical names, aliases, units, plausible ranges.
 
-Canonical names are those of configs (COSMO and ICON). Params on pressure levels are made from a base and a level in hPa
-(`T_850`), amounts of precipitation from a number of hours (`TOT_PREC6`).
+Canonical names are those of configs (COSMO and ICON). Params on pressure levels are made from a
+base and a level in hPa (`T_850`), amounts of precipitation from a number of hours (`TOT_PREC6`).
 """
 
 import difflib
@@ -26,7 +26,8 @@ class Param:
     quantity : what kind of quantity it is, by which units are converted (`units.known_units`)
     long_name : for titles
     valid_min, valid_max : plausible range; what lies outside is taken for an error of the file
-    aliases : other names: IFS short names, WeatherBench names, CF standard names that can mean nothing else
+    aliases : other names: IFS short names, WeatherBench names, CF standard names that can mean
+        nothing else
     standard_name : CF standard name, which may need `height` or `level` to mean this param
     height : metres above ground that it belongs to, or None
     level : pressure level in hPa, or None
@@ -126,8 +127,8 @@ _ON_LEVEL = re.compile(r"([a-z][a-z_]*?)_([1-9]\d{0,3})", re.IGNORECASE)
 def amount(hours: int) -> Param:
     """Return the param `TOT_PREC<hours>`: the amount of precipitation of so many hours.
 
-    The largest amounts ever measured in D hours follow 422 mm × D^0.475 (Jennings 1950, Mon. Wea. Rev. 78, 4–5); the range
-    ends a little above.
+    The largest amounts ever measured in D hours follow 422 mm × D^0.475 (Jennings 1950, Mon. Wea.
+    Rev. 78, 4–5); the range ends a little above.
     """
     return replace(
         _SURFACE_NAMES["tot_prec"],
@@ -181,7 +182,7 @@ def param_named(text: str) -> Param:
 def param_of_standard_name(
     standard_name: str, *, height: float | None = None, level: float | None = None
 ) -> Param | None:
-    """Return the param that a CF standard name means at a height above ground (m) or pressure level (hPa), or None."""
+    """Return the param that a CF standard name means at a height (m) or level (hPa), or None."""
     if level is not None:
         bases = [param for param in _LEVEL if param.standard_name == standard_name]
         return on_level(bases[0].name, int(level)) if bases and level == int(level) else None

@@ -8,7 +8,8 @@ from evalflow.fields.params import Param
 def problem_with_field(values: np.ndarray, param: Param) -> str | None:
     """Return what is wrong with a field, or None.
 
-    It is to see the points that are used, in the param's own unit: what a file has elsewhere is nobody's concern.
+    It is to see the points that are used, in the param's own unit: what a file has elsewhere is
+    nobody's concern.
 
     Parameters
     ----------

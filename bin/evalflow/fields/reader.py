@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -11,15 +12,16 @@ from evalflow.fields.grids import Grid
 
 
 class NotThere(UserError):
-    """The archive has nothing of an init time: missing values, to be counted, and no mistake of the user's."""
+    """The archive has nothing of an init time: missing values to count, no user's mistake."""
 
 
 class Reader(Protocol):
-    """A source of fields. Values are float32 arrays of one dimension, the points of `grid(param)`; missing is NaN.
+    """A source of fields.
 
-    Names of params are canonical (`params.param_named`), values are in the param's own unit. Times are naive and in UTC.
-    Precipitation whose name in the file says the hours is `TOT_PREC<N>`, any other `TOT_PREC`; of both `accumulation` says
-    what time they are sums of.
+    Values are float32 arrays of one dimension, the points of `grid(param)`; missing is NaN. Names
+    of params are canonical (`params.param_named`), values are in the param's own unit. Times are
+    naive and in UTC. Precipitation whose name in the file says the hours is `TOT_PREC<N>`, any
+    other `TOT_PREC`; of both `accumulation` says what time they are sums of.
 
     Attributes
     ----------
@@ -32,13 +34,20 @@ class Reader(Protocol):
         """Return the params that are held directly: what is derived from them is not among them."""
 
     def members(self, param: str) -> list[str]:
-        """Return the ensemble members (`000`, …) of a param; none where the source is no ensemble."""
+        """Return the ensemble members (`000`, …) of a param; none: it is no ensemble."""
 
     def grid(self, param: str) -> Grid:
         """Return the points that values of a param belong to."""
 
-    def describe(self, param: str) -> str:
-        """Return where a param comes from, for messages: file, variable or message, units."""
+    def files(self, params: Iterable[str], times: Iterable[Any]) -> list[Path]:
+        """Return the files that hold values of some params and times: of a Zarr store its chunks.
+
+        Where one of them has another size or mtime, values may have been replaced. What comes from
+        no file (a command) has none.
+        """
+
+    def describe(self, param: str, time: Any = None) -> str:
+        """Return where a param (at a time) comes from, for messages: file, variable, units."""
 
 
 class Forecast(Reader, Protocol):
@@ -53,7 +62,8 @@ class Forecast(Reader, Protocol):
     def accumulation(self, param: str, lead_time: timedelta) -> timedelta | None:
         """Return the length of the time, ending at a lead time, that the values are a sum of.
 
-        It is the lead time itself where they are sums since the start, and None where they are no sums.
+        It ends at the lead time. It is the lead time itself where they are sums since the start,
+        and None where they are no sums.
 
         Raises
         ------
@@ -65,8 +75,8 @@ class Forecast(Reader, Protocol):
 class Archive(Reader, Protocol):
     """Analyses or observations, by valid time."""
 
-    def valid_times(self, param: str) -> list[datetime]:
-        """Return the valid times of a param, sorted."""
+    def valid_times(self, param: str) -> list[datetime] | None:
+        """Return the valid times of a param, sorted; None: a service or command is to be asked."""
 
     def read(self, param: str, valid_time: datetime, member: str | None = None) -> np.ndarray:
         """Return the values at a valid time: all missing where the archive has no such time."""
@@ -74,13 +84,14 @@ class Archive(Reader, Protocol):
     def read_many(
         self, params: Iterable[str], valid_times: Iterable[datetime], member: str | None = None
     ) -> Iterator[tuple[str, datetime, np.ndarray]]:
-        """Yield (param, valid time, values), each once, in the order that reads each chunk or file of the archive once.
+        """Yield (param, valid time, values), each once.
 
-        What the archive has not is not yielded.
+        The order is the one that reads each chunk or file of the archive once. What the archive has
+        not is not yielded.
         """
 
     def accumulation(self, param: str, valid_time: datetime) -> timedelta | None:
-        """Return the length of the time, ending at a valid time, that the values are a sum of; None: they are no sums."""
+        """Return the length of the time that the values at a valid time are a sum of, or None."""
 
 
 def member_index(members: list[str], member: str | None, where: str) -> int:

@@ -1,4 +1,4 @@
-"""The order in which a grid of two dimensions is scanned (GRIB2 flag table 3.4; table 8 of GRIB1)."""
+"""The order in which grids are scanned (GRIB2 flag table 3.4; table 8 of GRIB1)."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,7 @@
-"""How far the points of a grid are apart. Apart from grids.py because scipy takes long to import."""
+"""How far the points of a grid are apart.
+
+Apart from grids.py because scipy takes long to import.
+"""
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -9,10 +12,10 @@ _NEIGHBOURS = 4
 
 
 def spacing(grid: Grid, points: np.ndarray | None = None) -> np.ndarray:
-    """Return the distance between each point and its surroundings: the median of those to its four neighbours.
+    """Return how far each point is from others: the median distance to its four neighbours.
 
-    On a grid of two dimensions the neighbours are those before and after in its row and column (at an edge the one that is
-    there counts twice), elsewhere the four nearest points.
+    On a grid of two dimensions the neighbours are those before and after in its row and column (at
+    an edge the one that is there counts twice), elsewhere the four nearest points.
 
     Parameters
     ----------

@@ -29,7 +29,8 @@ class SourceSpec:
     Attributes
     ----------
     root : folder or file
-    pattern : files of one init time below `root`, with strftime directives; None: told by the path and what is there
+    pattern : files of one init time below `root`, with strftime directives; None: told by the path
+        and what is there
     steps : the lead times that are wanted
     member : `000` or `control`, other digits, `mean` or `median`
     units : param → unit, where files do not say it or say it wrongly
@@ -57,7 +58,8 @@ class TruthSpec:
     units : name in the files, or param → unit
     command : a program and its arguments that prints a table of observations
     grids : coordinates of grids that messages carry none of
-    folders : where `jretrievedwh:` finds its configuration and `.env`: the folder of the launch, the checkout
+    folders : where `jretrievedwh:` finds its configuration and `.env`: the folder of the launch,
+        the checkout
     cache : folder in which what a service brings is kept; None: evalflow's own
     """
 

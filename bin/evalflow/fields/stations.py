@@ -1,8 +1,9 @@
-"""Observations at stations: their table, and a reader by valid time over whatever brings rows of them."""
+"""Observations at stations: the stations, and a reader over whatever brings rows."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +18,7 @@ from evalflow.fields.tables import Rows, open_table, read_places
 from evalflow.fields.winds import wind_to_east, wind_to_north
 
 _MOVED_DEGREES = 0.05
-"""Observations further from their station's place than this (about 5 km) are not its own: ships, ids given twice."""
+"""Rows further from their station's place (about 5 km) are not its own: ships, ids given twice."""
 
 
 _WIND_PARTS = {"U_10M": wind_to_east, "V_10M": wind_to_north}
@@ -33,13 +34,19 @@ class Source(Protocol):
         """Return the params that there may be."""
 
     def valid_times(self, param: str) -> list[datetime] | None:
-        """Return the times that there are, or None where they are known only once they are asked for."""
+        """Return the times that there are, or None where only asking for them tells."""
 
     def spans(self, times: Sequence[datetime]) -> list[tuple[datetime, datetime]]:
-        """Return first and last time of each part of `times`, which are sorted, that is best loaded at once."""
+        """Return first and last of each part of the (sorted) times that is best loaded at once."""
 
     def around(self, time: datetime) -> tuple[datetime, datetime]:
-        """Return first and last time of what is best loaded with a time, where others near it may be wanted next."""
+        """Return first and last time of what is best loaded with one time.
+
+        Others near it may be wanted next.
+        """
+
+    def files(self, params: Collection[str], times: Sequence[datetime]) -> list[Path]:
+        """Return the files that rows of some params and times are in."""
 
     def load(self, params: Collection[str], first: datetime, last: datetime) -> Iterable[tuple[str, Rows]]:
         """Return tables of rows of some params and times, and where each is from."""
@@ -144,7 +151,10 @@ def first_places(rows: Rows, known: dict[str, np.ndarray]) -> None:
 
 
 class StationArchive:
-    """Observations by valid time; see `reader.Archive`. What was read last is kept: times in order cost one reading."""
+    """Observations by valid time; see `reader.Archive`.
+
+    What was read last is kept: times in order cost one reading.
+    """
 
     def __init__(
         self, source: Source, grid: Grid, *, ids: Sequence[str] | None = None, fixed_places: bool = True
@@ -166,7 +176,7 @@ class StationArchive:
         self._loaded: _Loaded | None = None
 
     def params(self) -> set[str]:
-        """Return the params that are observed, and the parts of the wind where its speed and direction are."""
+        """Return the params observed, and the parts of the wind if its speed and direction are."""
         observed = self._source.params()
         return observed | (set(_WIND_PARTS) if {"SP_10M", "DD_10M"} <= observed else set())
 
@@ -178,17 +188,21 @@ class StationArchive:
         """Return the stations, which all params share."""
         return self._grid
 
-    def describe(self, param: str) -> str:
+    def files(self, params: Iterable[str], valid_times: Iterable[datetime]) -> list[Path]:
+        """Return the files that hold observations of some params and times."""
+        return self._source.files(self._observed(params), sorted(set(valid_times)))
+
+    def describe(self, param: str, time: datetime | None = None) -> str:
         """Return where a param comes from."""
         return f"{self._source.where}: {param}"
 
     def valid_times(self, param: str) -> list[datetime] | None:
-        """Return the valid times of a param, sorted; None where a service knows them once it is asked."""
+        """Return the valid times of a param, sorted; None: a service knows them once asked."""
         self._check(param)
         return self._source.valid_times(param)
 
     def accumulation(self, param: str, valid_time: datetime) -> timedelta | None:
-        """Return the length of the time, ending at a valid time, that the values are a sum of; None: they are no sums."""
+        """Return the length of the time that the values at a valid time are a sum of, or None."""
         self._check(param)
         found = param_named(param)
         if found.accumulated and found.hours is None:
@@ -203,7 +217,7 @@ class StationArchive:
             raise UserError(f"{self._source.where}: no {param}; there are {there}")
 
     def read(self, param: str, valid_time: datetime, member: str | None = None) -> np.ndarray:
-        """Return the values (float32 [stations]) at a valid time; all missing where there are none."""
+        """Return the values (float32 [stations]) at a valid time, missing where there are none."""
         self._check(param)
         for _, _, values in self.read_many([param], [valid_time], member):
             return values
@@ -212,7 +226,10 @@ class StationArchive:
     def read_many(
         self, params: Iterable[str], valid_times: Iterable[datetime], member: str | None = None
     ) -> Iterator[tuple[str, datetime, np.ndarray]]:
-        """Yield (param, valid time, values) of what there is, in order of time: each file is read once."""
+        """Yield (param, valid time, values) of what there is, in order of time.
+
+        Each file is read once.
+        """
         names = list(dict.fromkeys(params))
         for param in names:
             self._check(param)
@@ -229,9 +246,15 @@ class StationArchive:
                     for param in names:
                         yield param, time, loaded.values[param][row].copy()
 
+    def _observed(self, params: Iterable[str]) -> list[str]:
+        """Return what is observed of params: of parts of the wind its speed and direction."""
+        made = set(_WIND_PARTS) - self._source.params()
+        parts = (("SP_10M", "DD_10M") if param in made else (param,) for param in params)
+        return list(dict.fromkeys(chain.from_iterable(parts)))
+
     def _load(self, params: Sequence[str], first: datetime, last: datetime) -> _Loaded:
-        made = [name for name in params if name in _WIND_PARTS and name not in self._source.params()]
-        names = list(dict.fromkeys([*(set(params) - set(made)), *(("SP_10M", "DD_10M") if made else ())]))
+        names = self._observed(params)
+        made = [name for name in params if name not in names]
         tables = list(self._source.load(names, first, last))
         times = np.unique(np.concatenate([rows.times for _, rows in tables] or [np.array([], "datetime64[us]")]))
         values = {name: np.full((times.size, self._grid.size), np.nan, dtype=np.float32) for name in names}
@@ -273,7 +296,10 @@ class StationArchive:
         return station
 
     def _within_range(self, name: str, values: np.ndarray, where: str) -> np.ndarray:
-        """Return values of which those outside the plausible range are missing: observations have errors one by one."""
+        """Return values of which those outside the plausible range are missing.
+
+        Observations have errors one by one.
+        """
         param = param_named(name)
         wrong = ~((values >= param.valid_min) & (values <= param.valid_max))
         if not wrong.any():

@@ -1,4 +1,4 @@
-"""Station observations that a command prints: a table as CSV, for a span of time that it is given."""
+"""Station observations that a command prints: CSV, for the span of time that it is given."""
 
 import subprocess
 from collections.abc import Collection, Sequence
@@ -21,15 +21,18 @@ _OBSERVED = (
 
 
 class TableCommand:
-    """A command that prints a table of observations; see `stations.Source`. It is called once a calendar month."""
+    """A command that prints a table of observations; see `stations.Source`.
+
+    It is called once a calendar month.
+    """
 
     def __init__(self, command: Sequence[str], told: Told) -> None:
         """Make a source.
 
         Parameters
         ----------
-        command : program and arguments, in which {start} and {end} stand for the first and last valid time, such as
-            2020-01-31T23:00 (UTC, both included)
+        command : program and arguments, in which {start} and {end} stand for the first and last
+            valid time, such as 2020-01-31T23:00 (UTC, both included)
         told : what the config says of columns and units
         """
         self.where = command[0]
@@ -54,6 +57,10 @@ class TableCommand:
         """Return first and last minute of a time's month."""
         first, last = month_of(time)
         return first, last.replace(second=0, microsecond=0)
+
+    def files(self, params: Collection[str], times: Sequence[datetime]) -> list[Path]:
+        """Return no files: what a command prints comes from none that is known."""
+        return []
 
     def load(self, params: Collection[str], first: datetime, last: datetime) -> list[tuple[str, Rows]]:
         """Return the rows that the command prints.
@@ -100,7 +107,7 @@ def open_command(command: Sequence[str], told: Told, stations: Path | None) -> S
     Raises
     ------
     UserError
-        Where there is no table of stations: which there are must not depend on the time that is asked for.
+        Where there is no table of stations: which there are must not depend on the time asked for.
     """
     if stations is None:
         raise UserError(

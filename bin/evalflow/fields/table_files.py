@@ -35,7 +35,8 @@ class TableFiles:
         Parameters
         ----------
         root : a file, or the folder of the files
-        pattern : of their names, with directives of strftime for the valid time; None: all tables below `root`
+        pattern : of their names, with directives of strftime for the valid time; None: all tables
+            below `root`
         told : what the config says of columns and units
         stations : table of the stations, which may be among them
 
@@ -84,7 +85,7 @@ class TableFiles:
         return [(part[0], part[-1]) for part in parts]
 
     def around(self, time: datetime) -> tuple[datetime, datetime]:
-        """Return the month or the day of a time, if all of it is in the same files, else the time alone."""
+        """Return the month or the day of a time if it is in the same files, else the time alone."""
         for first, last in (month_of(time), _day_of(time)):
             if self._files(first) == self._files(last):
                 return first, last
@@ -92,6 +93,10 @@ class TableFiles:
 
     def _files(self, time: datetime) -> list[Path]:
         return self._tables(files_at(self._root, self._pattern, time))
+
+    def files(self, params: Collection[str], times: Sequence[datetime]) -> list[Path]:
+        """Return the files of some times."""
+        return sorted({file for time in times for file in self._files(time)})
 
     def load(self, params: Collection[str], first: datetime, last: datetime) -> Iterator[tuple[str, Rows]]:
         """Yield the rows of a span of time."""
@@ -106,8 +111,8 @@ def open_tables(root: Path, pattern: str | None, told: Told, stations: Path | No
     Parameters
     ----------
     root, pattern, told : as of `TableFiles`
-    stations : table of the stations, or None where the tables have lat and lon themselves. Name one where the archive
-        grows: a new station makes another set of stations
+    stations : table of the stations, or None where the tables have lat and lon themselves. Name
+        one where the archive grows: a new station makes another set of stations
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Tables of observations (Parquet, CSV) as rows: which station, when, which param, what value.
 
-A table is tidy (`station, time, param, value[, units]`) or has a column per param. Times are UTC. Values without units are in
-the param's own unit.
+A table is tidy (`station, time, param, value[, units]`) or has a column per param. Times are UTC.
+Values without units are in the param's own unit.
 """
 
 import gzip
@@ -207,13 +207,13 @@ def read_rows(
 def _read(
     table: pa.Table | pq.ParquetFile, used: list[str], time: str, period: tuple[datetime, datetime] | None
 ) -> pa.Table:
-    """Return columns of a table; of a Parquet file the row groups alone that may have times of the period."""
+    """Return columns of a table, of a Parquet file only row groups that may be of the period."""
     if not isinstance(table, pq.ParquetFile):
         return table.select(used)
     place = table.schema_arrow.get_field_index(time)
     groups = list(range(table.num_row_groups))
     kind = table.schema_arrow.field(place).type
-    # Where a column is a list or a struct, columns of the file and of the schema are not the same; here none is.
+    # With lists or structs the columns of the file and of the schema are not the same.
     if period is not None and pa.types.is_timestamp(kind) and table.metadata.num_columns == len(table.schema_arrow):
         spans = [table.metadata.row_group(group).column(place).statistics for group in groups]
         first, last = (time.replace(tzinfo=UTC) for time in period)

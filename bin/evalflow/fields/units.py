@@ -88,7 +88,7 @@ def known_units(quantity: str) -> list[str]:
 
 
 def conversion(from_units: str, quantity: str) -> tuple[float, float] | None:
-    """Return (factor, offset) with which values in `from_units` become values in the quantity's own unit.
+    """Return (factor, offset) that make values in `from_units` values in the quantity's own.
 
     Parameters
     ----------

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,17 @@ class ZarrVariable:
             raise UserError(f"{self.path}: {self.name} cannot be read: {error}") from None
         return self._unpacked(values)
 
+    def files(self, index: Mapping[str, Index]) -> list[Path]:
+        """Return the chunks (shards) that hold the values at an index and have been written."""
+        sizes = self.source.shards or self.source.chunks
+        places = [
+            np.unique(np.atleast_1d(np.arange(length)[index.get(dim, slice(None))]) // size)
+            for dim, length, size in zip(self.dims, self.shape, sizes, strict=True)
+        ]
+        keys = (self.source.metadata.encode_chunk_key(tuple(map(int, one))) for one in product(*places))
+        found = [Path(self.path) / self.source.path / key for key in keys]
+        return [path for path in found if path.exists()]
+
     def _unpacked(self, values: np.ndarray) -> np.ndarray:
         if values.dtype.kind not in "iuf":
             return values
@@ -54,8 +66,9 @@ class ZarrVariable:
     def _fillings(self) -> list[Any]:
         """Return the values that stand for missing ones, NaN excepted.
 
-        xarray writes `_FillValue` as an attribute in version 3 (floats as base64), and as the array's fill value in version 2.
-        There a fill value of 0 is what arrays have whose writer thought of none: dry or freezing places are not missing.
+        xarray writes `_FillValue` as an attribute in version 3 (floats as base64), and as the
+        array's fill value in version 2. There a fill value of 0 is what arrays have whose writer
+        thought of none: dry or freezing places are not missing.
         """
         found = [self.attrs[key] for key in ("_FillValue", "missing_value") if self.attrs.get(key) is not None]
         found = [np.frombuffer(base64.b64decode(one), self.dtype)[0] if isinstance(one, str) else one for one in found]

@@ -9,17 +9,14 @@ import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from evalflow.config_fields import show
 from evalflow.errors import UserError
-
-if TYPE_CHECKING:
-    from evalflow.runners import Job
+from evalflow.runners.base import ForecastRequest, Runner, common_settings
+from evalflow.texts import show
 
 PINNED = (
     "anemoi-datasets",
@@ -31,12 +28,10 @@ PINNED = (
     "torch-geometric",
 )
 """Packages to install as they were in training: loading a model needs the code that it was made with."""
-
 ADDED = ("anemoi-inference",)
 ECCODES = "eccodes"
 LOCAL_ECCODES = ("eccodes>=2.44.0,<2.48.0", "eccodes-cosmo-resources-python==2.44.0.1")
 """ecCodes with the COSMO definitions, in versions that go together."""
-
 _MONOREPO = "anemoi-core"
 _IN_MONOREPO = {"anemoi-graphs", "anemoi-models", "anemoi-training"}
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
@@ -227,7 +222,7 @@ def warnings(metadata: dict) -> list[tuple[str, str]]:
     return [(re.split(r"[ =@]", text, maxsplit=1)[0], warning) for text, warning in pins if warning]
 
 
-def command(job: "Job") -> list[str]:
+def command(job: ForecastRequest) -> list[str]:
     """Return the command line of a forecast."""
     return ["anemoi-inference", "run", str(job.config)]
 
@@ -266,3 +261,19 @@ def parallel(config: dict, task: str | None, gpus: int, output: str) -> dict:
         options = {"base_runner": base, **(options if isinstance(options, dict) else {})}
     port = 20000 + zlib.crc32(output.encode()) % 10000
     return {**config, "runner": {"parallel": {"cluster": {"manual": {"world_size": gpus, "port": port}}, **options}}}
+
+
+RUNNER = Runner(
+    "anemoi",
+    version=1,
+    requirements=requirements,
+    imports=("anemoi.inference", "eccodes", "torch"),
+    settings=common_settings,
+    overrides=frozenset({"checkpoint", "date", "lead_time"}),
+    command=command,
+    python=python_version,
+    warnings=warnings,
+    parallel=parallel,
+    rewrites=True,
+    same_fields=same_fields,
+)

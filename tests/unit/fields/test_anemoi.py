@@ -19,7 +19,10 @@ IFS = ("2t", "10u", "z", "tp", "t_850", "tcc", "cos_latitude")
 
 
 def write_dataset(path, names, *, version=2, chunks=(1, 7, 1, 4), shape=(2, 2), members=1, **attrs):
-    """Write a dataset key by key as anemoi-datasets does; values are 100·date + 10·variable + member/2 + point/8."""
+    """Write a dataset key by key as anemoi-datasets does.
+
+    Values are 100·date + 10·variable + member/2 + point/8.
+    """
     date, variable, member, point = np.meshgrid(
         np.arange(5), np.arange(len(names)), np.arange(members), np.arange(4), indexing="ij"
     )
@@ -99,6 +102,14 @@ def test_what_a_dataset_records_counts_more_than_its_names(tmp_path):
     np.testing.assert_allclose(told.read("T_2M", DATES[0]), data[0, 0, 0] + 273.15, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("period", "wanted"), [(["6h", "12h"], 6 * H), ([0, 3], 3 * H), (["0h", "30m"], H / 2), (["0", "1d"], 24 * H)]
+)
+def test_periods_as_they_are_recorded(tmp_path, period, wanted):
+    write_dataset(tmp_path / "an.zarr", IFS, variables_metadata={"tp": {"period": period}})
+    assert AnemoiArchive(open_zarr(tmp_path / "an.zarr")).accumulation("TOT_PREC", DATES[0]) == wanted
+
+
 @pytest.mark.parametrize("edge", ["6 hours", "PT6H", None])
 def test_a_period_that_is_none(tmp_path, edge):
     write_dataset(tmp_path / "an.zarr", IFS, variables_metadata={"tp": {"period": [0, edge]}})
@@ -127,6 +138,14 @@ def test_each_chunk_is_read_once(tmp_path, monkeypatch, chunks, reads):
         np.testing.assert_array_equal(values, data[DATES.index(time), COSMO.index(name), 0])
 
 
+def test_chunks_that_hold_some_dates(tmp_path):
+    write_dataset(tmp_path / "an.zarr", COSMO, chunks=(2, 4, 1, 2))
+    archive = AnemoiArchive(open_zarr(tmp_path / "an.zarr"))
+    found = [path.name for path in archive.files(["T_2M", "T_850"], [DATES[4], DATES[3], datetime(2030, 1, 1)])]
+    assert found == ["1.0.0.0", "1.0.0.1", "1.1.0.0", "1.1.0.1", "2.0.0.0", "2.0.0.1", "2.1.0.0", "2.1.0.1"]
+    assert [path.name for path in archive.files(["T_2M"], [DATES[0]])] == ["0.0.0.0", "0.0.0.1"]
+
+
 def test_members(tmp_path):
     data = write_dataset(tmp_path / "an.zarr", COSMO, members=2, chunks=(1, 7, 2, 4))
     archive = AnemoiArchive(open_zarr(tmp_path / "an.zarr"))
@@ -153,7 +172,10 @@ def test_what_is_no_dataset_of_analyses(tmp_path):
 
 
 def inference_output(how, names):
-    """Return what anemoi-inference writes, key by key: its NetCDF has the init time, its Zarr has not; neither has units."""
+    """Return what anemoi-inference writes, key by key.
+
+    Its NetCDF has the init time, its Zarr has not; neither has units.
+    """
     steps = np.array([0, 6 * 3600, 12 * 3600])
     start = int((datetime(2025, 1, 31, 18) - datetime(1970, 1, 1)).total_seconds())
     since = "seconds since 1970-01-01 00:00:00+00:00"

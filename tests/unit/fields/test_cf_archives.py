@@ -12,7 +12,7 @@ from evalflow.fields.cfreaders import CfArchive, CfForecast
 from evalflow.fields.grids import Grid
 from evalflow.fields.netcdf import open_netcdf
 from evalflow.fields.zarrs import open_zarr
-from support.field_files import FORMATS, write_fields, write_netcdf
+from support.field_files import FORMATS, write_fields, write_netcdf, write_zarr
 
 H = timedelta(hours=1)
 DAY = datetime(2020, 1, 1)
@@ -62,6 +62,31 @@ def test_each_chunk_is_read_once(tmp_path, how, monkeypatch):
     assert (calls.count("msl"), calls.count("2m_temperature")) == (1, 3)
 
 
+@pytest.mark.parametrize(("version", "shards"), [(2, None), (3, None), (3, (4, 2, 3))])
+def test_chunks_that_hold_some_times(tmp_path, version, shards):
+    """What is replaced in an archive has another size or mtime: readers say which files to look at."""
+    store = write_zarr(tmp_path / "an.zarr", on_grid("2m_temperature", "K"), version=version)
+    group = zarr.open_group(store, mode="a")
+    for name in ("2m_temperature", "msl"):
+        if name in group:
+            del group[name]
+        options = {"dimension_names": ["time", "latitude", "longitude"], "shards": shards} if version == 3 else {}
+        array = group.create_array(name, shape=(5, 2, 3), chunks=(2, 2, 3), dtype="f4", fill_value=np.nan, **options)
+        array.attrs.update(
+            {"units": "K" if name[0] == "2" else "Pa", "_ARRAY_DIMENSIONS": ["time", "latitude", "longitude"]}
+        )
+        array[:3] = 1 + np.arange(18).reshape(3, 2, 3)
+    archive = CfArchive([open_zarr(store)])
+    np.testing.assert_array_equal(archive.read("T_2M", DAY + 2 * H), np.arange(13, 19))
+    found = [
+        str(path.relative_to(store)) for path in archive.files(["T_2M", "PMSL"], [DAY + hour * H for hour in (2, 4)])
+    ]
+    # Chunks of two hours, of which that of 4 h was never written; shards of four.
+    chunk = {2: "1.0.0", 3: "c/0/0/0" if shards else "c/1/0/0"}[version]
+    assert found == [f"2m_temperature/{chunk}", f"msl/{chunk}"]
+    assert archive.files(["T_2M"], [datetime(2021, 1, 1)]) == []
+
+
 def test_many_files_are_one_archive(tmp_path, how):
     files = []
     for day in (1, 2):
@@ -70,6 +95,8 @@ def test_many_files_are_one_archive(tmp_path, how):
         fields["t2m"] = (*fields["t2m"][:1], np.full((2, 2, 3), 200 + day, "f4"), {"units": "K"})
         files.append(write_fields(tmp_path / str(day), fields, how))
     archive = CfArchive(files)
+    if how == "nc":
+        assert archive.files(["T_2M"], [datetime(2020, 1, 2, 12)]) == [tmp_path / "2.nc"]
     assert len(archive.valid_times("T_2M")) == 4
     assert archive.read("T_2M", datetime(2020, 1, 2, 12))[0] == 202
 
@@ -101,6 +128,30 @@ def test_names_and_units_that_the_config_tells(tmp_path, how):
         CfArchive([write_fields(tmp_path / "an2", fields, how)], told=Told(columns={"TT": "T_2N"}))
 
 
+def test_a_name_says_more_than_a_standard_name(tmp_path, how):
+    """Means of an hour have the standard name as well, and may come first or last."""
+    mean = on_grid("a_mean", "K", np.full((5, 2, 3), 1, "f4"), standard_name="air_temperature", coordinates="height")
+    height = {"height": ((), np.array(2.0), {"units": "m"})}
+    last = {"z_mean": mean["a_mean"]}
+    fields = mean | height | on_grid("t2m", "K") | last
+    assert CfArchive([write_fields(tmp_path / "an", fields, how)]).read("T_2M", DAY)[0] == 200
+    assert CfArchive([write_fields(tmp_path / "mean", mean | height, how)]).read("T_2M", DAY)[0] == 1
+
+
+@pytest.mark.parametrize(("units", "wanted"), [({}, {"T_500"}), ({"units": "1"}, set()), ({"units": "hPa"}, {"T_500"})])
+def test_levels_of_the_model_are_no_pressures(tmp_path, how, units, wanted):
+    fields = on_grid("t", "K", np.zeros((5, 2, 3), "f4"))
+    fields["level"] = (("level",), np.array([500]), units)
+    fields["t"] = (("time", "level", "latitude", "longitude"), np.zeros((5, 1, 2, 3), "f4"), {"units": "K"})
+    assert CfArchive([write_fields(tmp_path / "an", fields, how)]).params() == wanted
+
+
+def test_levels_in_names(tmp_path):
+    """`u100` is the wind at 100 m in ERA5's NetCDF, and at 100 hPa elsewhere: it is neither here."""
+    fields = on_grid("u100", "m/s") | on_grid("u10", "m/s") | on_grid("u850", "m/s") | on_grid("z500", "gpm")
+    assert CfArchive([write_fields(tmp_path / "an", fields, "nc")]).params() == {"U_10M", "U_850", "Z_500"}
+
+
 def test_units_that_are_not_known(tmp_path, how):
     archive = CfArchive([write_fields(tmp_path / "an", on_grid("tp", "kg m-2 s-1", units_of="x"), how)])
     with pytest.raises(UserError, match='tp: TOT_PREC has units "kg m-2 s-1"'):
@@ -108,7 +159,7 @@ def test_units_that_are_not_known(tmp_path, how):
 
 
 def test_what_stands_for_missing(tmp_path):
-    """Zarr's fill value of 0 is what arrays have whose writer thought of none: dry places are not missing."""
+    """Zarr's fill value of 0 is what arrays have whose writer thought of none."""
     group = zarr.open_group(tmp_path / "x.zarr", mode="w", zarr_format=2)
     for name, dtype, filling, attrs, dims in (
         ("time", "i8", 0, {"units": "hours since 2020-01-01"}, ["time"]),
@@ -190,6 +241,23 @@ def test_icons_own_output(tmp_path, how):
     np.testing.assert_array_equal(archive.read("T_2M", DAY + 2 * H), [4, 5])
 
 
+def test_a_field_names_its_coordinates(tmp_path, how):
+    """Points of two kinds may have dimensions of one length, such as those of winds between grid points."""
+    north, east = {"standard_name": "latitude"}, {"standard_name": "longitude"}
+    fields = {
+        "time": TIME,
+        "lat": (("y", "x"), np.full((2, 2), 46.0), north),
+        "lon": (("y", "x"), np.full((2, 2), 7.0), east),
+        "slat": (("y", "x"), np.full((2, 2), 46.5), north),
+        "slon": (("y", "x"), np.full((2, 2), 7.5), east),
+        "u10": (("time", "y", "x"), np.zeros((5, 2, 2), "f4"), {"units": "m/s", "coordinates": "slon slat"}),
+    }
+    fields["t2m"] = (*fields["u10"][:2], {"units": "K", "coordinates": "lon lat"})
+    archive = CfArchive([write_fields(tmp_path / "an", fields, how)])
+    for param, place in (("T_2M", (46, 7)), ("U_10M", (46.5, 7.5))):
+        assert (archive.grid(param).latitudes[0], archive.grid(param).longitudes[0]) == place
+
+
 def test_coordinates_in_another_file(tmp_path, how):
     fields = {"time": TIME, "t2m": (("time", "ncells"), np.zeros((5, 2), "f4"), {"units": "K"})}
     arrays = write_fields(tmp_path / "bare", fields, how, attrs={"uuidOfHGrid": "17643da2"})
@@ -204,7 +272,7 @@ def test_coordinates_in_another_file(tmp_path, how):
 
 
 def test_stations_that_measure(tmp_path, how):
-    """Standard names without heights are those of 2 m and 10 m there, and the axis of time may come last."""
+    """Standard names without heights are those of 2 m and 10 m; the axis of time may be last."""
     fields = {
         "obs_time": (("obs",), np.arange(3), {"units": "hours since 2020-01-01", "standard_name": "time"}),
         "lat": (("station",), np.array([46.0, 47.0]), {"standard_name": "latitude"}),

@@ -1,8 +1,6 @@
 """NetCDF, Zarr and tables opened as the config names them, with what is derived of them."""
 
-import os
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
@@ -15,13 +13,13 @@ from evalflow.fields.open import open_forecast, open_truth
 from evalflow.fields.reader import NotThere
 from evalflow.fields.specs import GridFile, SourceSpec, TruthSpec
 from support.field_files import write_netcdf, write_zarr
+from support.trial_data import FOLDER, needs_trial_data
 
 H = timedelta(hours=1)
 DAY = datetime(2020, 1, 1)
 LAT = (("latitude",), np.array([50.0, 40.0]), {"standard_name": "latitude", "units": "degrees_north"})
 LON = (("longitude",), np.array([0.0, 120.0, 240.0]), {"standard_name": "longitude", "units": "degrees_east"})
 STEPS = tuple(hour * H for hour in range(0, 13, 3))
-TRIAL_DATA = Path(os.environ.get("EVALFLOW_TRIAL_DATA") or Path(__file__).resolve().parents[4] / "shared" / "data")
 
 
 def field(dims, start, units, **attrs):
@@ -30,7 +28,7 @@ def field(dims, start, units, **attrs):
 
 
 def store(path):
-    """Write a WeatherBench store of two init times with winds, and precipitation since the start."""
+    """Write a store of two init times with winds, and precipitation since the start."""
     dims = ("time", "step", "latitude", "longitude")
     rain = np.cumsum(np.arange(60.0).reshape(2, 5, 2, 3) / 1000, axis=1).astype("f4")
     bounds = np.stack([np.zeros(5), 3 * np.arange(5)], axis=-1)
@@ -141,6 +139,7 @@ def test_analyses_in_daily_files(tmp_path, monkeypatch):
     )
     times = [datetime(2020, 1, 2, hour) for hour in (0, 6, 23)] + [datetime(2020, 1, 4, 3), datetime(2020, 1, 9)]
     found = {time: values for _, time, values in archive.read_many(["T_2M"], times)}
+    assert [path.name for path in archive._reader.files(["T_2M"], times)] == ["an_20200102.nc", "an_20200104.nc"]
     assert list(found) == times[:4] and opened[-2:] == ["02", "04"] and len(opened) <= 3
     np.testing.assert_array_equal(found[times[2]], [243, 197])
     np.testing.assert_array_equal(found[times[3]], [243, 237])
@@ -242,10 +241,10 @@ def test_tables_and_commands(tmp_path):
         assert archive.grid("T_2M").names == ("KLO",)
 
 
-@pytest.mark.skipif(not (TRIAL_DATA / "vobs_201902.parquet").exists(), reason="the trial data are not on this machine")
+@needs_trial_data
 def test_the_station_observations_of_february_2019():
     """As harp's table has them: without quality control, some ids at several places."""
-    path = TRIAL_DATA / "vobs_201902.parquet"
+    path = FOLDER / "vobs_201902.parquet"
     columns = {"TT": "T_2M", "TD": "TD_2M", "FF": "SP_10M", "DD": "DD_10M", "PE6": "TOT_PREC6"}
     archive = open_truth(TruthSpec(str(path), columns=columns, units={"PE6": "mm"}))
     grid = archive.grid("T_2M")

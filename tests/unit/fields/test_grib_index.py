@@ -3,6 +3,7 @@
 import struct
 from datetime import datetime, timedelta
 
+import numpy as np
 import pytest
 from evalflow.errors import UserError
 from evalflow.fields.codes import eccodes
@@ -11,7 +12,7 @@ from evalflow.fields.grib_values import Values
 from hypothesis import given
 from hypothesis import strategies as st
 from support.grib_files import T_2M, grib, join_fields, member, on_level, sections, sum_of, write
-from support.trial_data import trial_file
+from support.trial_files import trial_file
 
 H, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
@@ -395,11 +396,11 @@ def test_a_day_that_does_not_exist(index):
         index(bytes(whole))
 
 
-def test_messages_of_grib1_above_8_megabytes(index):
+def test_messages_of_grib1_that_are_longer_than_24_bits_can_say(index):
     """ECMWF counts their length in units of 120 bytes."""
-    keys = {"Ni": 2000, "Nj": 1500, "bitsPerValue": 24}
-    content = grib(range(3_000_000), edition=1, **keys, **T_2M)
-    assert len(content) > 1 << 23
+    values = np.arange(2400 * 2400.0)
+    content = grib(values, edition=1, Ni=2400, Nj=2400, bitsPerValue=24, **T_2M)
+    assert len(content) > 1 << 24
     messages = index(content, grib(edition=1, shortName="2d"))
     assert len(messages) == 2
-    assert Values().read(messages[0])[-1] == pytest.approx(2_999_999, rel=1e-6)
+    assert Values().read(messages[0])[-1] == pytest.approx(values[-1], rel=1e-6)

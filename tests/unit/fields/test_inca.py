@@ -52,7 +52,8 @@ def root(tmp_path):
     before = INIT - 10 * M
     for name in ("TT", "TD"):
         write(folder, name, before, [before + hour * H for hour in range(7)])
-    east, north = np.array([599_000.0, 603_000.0]), np.array([202_000.0, 199_000.0])  # north to south
+    # From north to south.
+    east, north = np.array([599_000.0, 603_000.0]), np.array([202_000.0, 199_000.0])
     write_netcdf(
         folder / "INCA1km_topography_parameters.nc",
         {
@@ -80,7 +81,7 @@ def test_params_units_and_times(root):
 
 @pytest.mark.parametrize(("param", "name"), [("T_2M", "TT"), ("TD_2M", "TD")])
 def test_temperatures_at_full_hours_are_those_of_ten_minutes_before(root, param, name):
-    """The run of 11:50 has 12:50, 13:50 …: its step of s hours is the one that is read at s hours."""
+    """The run of 11:50 has 12:50, 13:50 …: its step of s hours is read at s hours."""
     reader = forecast(SourceSpec(root), INIT, [])
     assert reader.lead_times(param) == [hour * H for hour in range(7)]
     before = INIT - 10 * M
@@ -104,6 +105,12 @@ def test_runs_between_hours_are_as_they_are(root):
     np.testing.assert_allclose(reader.read("T_2M", 2 * H)[0], value("TT", run + 2 * H, run) + 273.15, rtol=1e-6)
 
 
+def test_times_before_the_run_are_not_of_the_forecast(root):
+    run = INIT + 30 * M
+    write(root, "FF", run, [run - H, run, run + H])
+    assert forecast(SourceSpec(root), run, []).lead_times("SP_10M") == [0 * H, H]
+
+
 def test_precipitation_is_summed_from_ten_minutes(root):
     reader = forecast(SourceSpec(root), INIT, [])
     assert reader.accumulation("TOT_PREC", H) == 10 * M and reader.accumulation("T_2M", H) is None
@@ -118,7 +125,8 @@ def test_precipitation_is_summed_from_ten_minutes(root):
 def test_the_swiss_grid_and_its_elevation(root):
     grid = forecast(SourceSpec(root), INIT, []).grid("T_2M")
     assert (grid.kind, grid.shape) == ("projected", (2, 3))
-    # The old observatory of Bern, 600 km east and 200 km north: 46°57'03.90" N 7°26'19.08" E in WGS84 (swisstopo).
+    # The old observatory of Bern, 600 km east and 200 km north, is in WGS84 at 46°57'03.90" N
+    # 7°26'19.08" E (swisstopo).
     np.testing.assert_allclose((grid.latitudes[0], grid.longitudes[0]), (46.951083, 7.438632), atol=2e-5)
     # Between 199 km (0 m) and 202 km (3000 m), 100 m more each km to the east from 599 km.
     np.testing.assert_allclose(grid.elevation, [1100, 1200, 1300, 2100, 2200, 2300])
@@ -138,6 +146,8 @@ def test_missing_files_are_missing_values(root):
         "2024/12/TT_INCA_202412011200.nc: no such file: its values are missing",
         "INCA1km_topography_parameters.nc: no such file: the elevation is not known",
     ]
+    files = [path.name for path in reader.files(["U_10M", "T_2M"], [H])]
+    assert files == ["DD_INCA_202412011200.nc", "FF_INCA_202412011200.nc", "TT_INCA_202412011150.nc"]
     with pytest.raises(NotThere, match="no forecast of 2024-12-02 12:00 UTC"):
         forecast(SourceSpec(root), INIT + timedelta(days=1), [])
     for path in root.glob("2024/12/CT*"):
@@ -160,5 +170,5 @@ def test_the_config_says_units_and_files_say_known_ones(root):
 
 def test_a_file_that_is_none_of_inca(root):
     write_netcdf(root / "2024/12/CT_INCA_202412011200.nc", {"x": (("x",), np.zeros(2), {})})
-    with pytest.raises(UserError, match="CT_INCA_202412011200.nc: has no variable time; allowed: a file of INCA"):
+    with pytest.raises(UserError, match=r"CT_INCA_202412011200.nc: has no variable time; allowed: a file of INCA"):
         forecast(SourceSpec(root), INIT, []).lead_times("CLCT")

@@ -1,4 +1,4 @@
-"""`jretrievedwh:` with a stand-in for the service's program: what is asked for, kept, tried again, and never shown."""
+"""`jretrievedwh:` with a stand-in for the service's program."""
 
 import json
 import sys
@@ -119,13 +119,15 @@ def test_selections_that_are_none(root, message):
 
 
 def test_a_month_is_asked_for_once(site):
-    """Other tasks, other init times and other launches find what is kept; one more param asks for that param alone."""
+    """Other tasks and launches find what is kept; one more param asks for that alone."""
     times = [datetime(2025, 1, day, hour) for day in (3, 14, 29) for hour in (0, 6)]
     for time in times:
         archive = site.open()
         assert len(list(archive.read_many(["T_2M", "SP_10M"], [time, time + H]))) == 4
         archive.read("T_2M", time)
     assert [call.get("-n") for call in site.calls()][1:] == ["fkl010z0,tre200s0"]
+    assert [path.name.split(".")[0] for path in site.open().files(["T_2M", "PS"], times)] == ["fkl010z0+tre200s0"]
+    site.calls()
     found = {name: values for name, _, values in site.open().read_many(["PS", "T_2M"], [times[0]])}
     np.testing.assert_allclose(found["T_2M"], [283.65, 283.65], rtol=1e-6)
     np.testing.assert_allclose(found["PS"], [np.nan, 96_000])
@@ -183,7 +185,7 @@ def test_three_tries(site, monkeypatch, how):
 def test_no_answer_in_time(site, monkeypatch):
     archive = site.open()
     monkeypatch.setattr(jretrieve, "_TIMEOUT", 0.01)
-    with pytest.raises(UserError, match="no observations of 2025-01 after 3 tries: no answer within 0.01 s"):
+    with pytest.raises(UserError, match=r"no observations of 2025-01 after 3 tries: no answer within 0.01 s"):
         archive.read("T_2M", datetime(2025, 1, 3))
 
 

@@ -73,5 +73,5 @@ def test_a_command_that_fails(stations, command, message):
 
 
 def test_stations_are_needed():
-    with pytest.raises(UserError, match="obs.py: observations of a command need the key `stations`"):
+    with pytest.raises(UserError, match=r"obs.py: observations of a command need the key `stations`"):
         open_command(["obs.py"], Told(), None)

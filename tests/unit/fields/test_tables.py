@@ -1,5 +1,6 @@
-"""Station tables: tidy or a column per param, Parquet or CSV; what is wrong with one is one line."""
+"""Station tables: tidy or a column per param, Parquet or CSV; what is wrong is one line."""
 
+import gzip
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -90,7 +91,7 @@ def test_both_forms_say_the_same(tmp_path, stations, how, text):
 
 
 def test_names_and_units_of_others(tmp_path, stations):
-    """As in the manual: columns of harp's tables; a unit by the name in the file or by the param."""
+    """Columns of harp's tables; a unit by the name in the file or by the param."""
     text = "SID,validdate,TT,FF,PE6\nKLO,2020-01-31T23:00,1.5,20,0.001\n"
     told = Told(
         columns={"SID": "station", "validdate": "time", "TT": "T_2M", "FF": "SP_10M", "PE6": "TOT_PREC6"},
@@ -112,7 +113,7 @@ def test_the_config_says_units_of_tidy_params_that_the_table_says_wrongly(tmp_pa
 
 @pytest.mark.parametrize("how", ["csv", "parquet"])
 def test_a_table_that_has_the_places_itself(tmp_path, how):
-    """A station is where its first row in time is; rows elsewhere are not its own; elevations may be missing."""
+    """A station is where its first row in time is; rows elsewhere are not its own."""
     text = """station,time,lat,lon,elevation,T_2M
 ship,2020-02-01T00:00,55.0,7.5,,281
 ship,2020-01-31T23:00,54.0,7.0,,280
@@ -143,6 +144,7 @@ def test_files_by_valid_time_are_read_once(tmp_path, stations, how, pattern, mon
         write(tmp_path / "2020", how, f"station,time,T_2M,TD_2M\nKLO,{time},{value},{value - 5}\n", month)
     archive = open_tables(tmp_path, pattern, Told(), stations)
     assert archive.valid_times("T_2M") == [T0, T0 + H]
+    assert archive.files(["T_2M"], [T0 + H, T0, datetime(2022, 1, 1)]) == sorted((tmp_path / "2020").iterdir())
     opened = []
     read = table_files.open_table
     monkeypatch.setattr(
@@ -198,7 +200,7 @@ def test_times_that_are_not_utc(tmp_path, stations, time):
 def test_times_of_parquet_that_are_not_utc(tmp_path, stations):
     time = pa.array([T0], pa.timestamp("s", tz="Europe/Zurich"))
     pq.write_table(pa.table({"station": ["KLO"], "time": time, "T_2M": [270.0]}), tmp_path / "obs.parquet")
-    with pytest.raises(UserError, match="obs.parquet: times are in Europe/Zurich; allowed: UTC"):
+    with pytest.raises(UserError, match=r"obs.parquet: times are in Europe/Zurich; allowed: UTC"):
         open_tables(tmp_path / "obs.parquet", None, Told(), stations).read("T_2M", T0)
 
 
@@ -234,7 +236,8 @@ def test_rows_that_repeat_others(tmp_path, stations, how):
     assert [note.split(": ", 1)[1] for note in archive.notes] == ["T_2M: 1 rows repeat others and count once"]
     text += "KLO,2020-01-31T23:00,270.5,260\nKLO,2020-02-01T00:00,270,\n"
     archive = open_tables(write(tmp_path, how, text), None, Told(), stations)
-    np.testing.assert_array_equal(archive.read("TD_2M", T0), [265, 260])  # the other row says nothing of it
+    # The other row says nothing of it.
+    np.testing.assert_array_equal(archive.read("TD_2M", T0), [265, 260])
     with pytest.raises(UserError, match=r"T_2M: \d rows? repeat.* station KLO, 2020-01-31 23:00 \(.*\); keep one"):
         archive.read("T_2M", T0)
 
@@ -251,6 +254,41 @@ def test_single_errors_of_observers(tmp_path, stations):
     archive = open_tables(write(tmp_path, "csv", text), None, Told(), stations)
     np.testing.assert_array_equal(archive.read("T_2M", T0), [270, np.nan])
     assert [note.split(": ", 1)[1] for note in archive.notes] == ["1 values of T_2M outside 150 to 350 K are left out"]
+
+
+def test_winds_from_speed_and_direction(tmp_path, stations):
+    """From the west (270°) u is positive, from the north v negative; a calm has no direction."""
+    text = "station,time,FF_10M,DD_10M\nKLO,{0},4,270\n06610,{0},2,0\nKLO,{1},0,\n06610,{1},3,\n".format(
+        "2020-01-31T23:00", "2020-02-01T00:00"
+    )
+    archive = open_tables(write(tmp_path, "csv", text), None, Told(), stations)
+    assert archive.params() == {"SP_10M", "DD_10M", "U_10M", "V_10M"}
+    np.testing.assert_allclose(archive.read("U_10M", T0), [0, 4], atol=1e-6)
+    np.testing.assert_allclose(archive.read("V_10M", T0), [-2, 0], atol=1e-6)
+    for param in ("U_10M", "V_10M"):
+        np.testing.assert_array_equal(archive.read(param, T0 + H), [np.nan, 0])
+
+
+def test_rows_without_a_time_or_a_station(tmp_path, stations):
+    text = "station,time,T_2M\nKLO,2020-01-31T23:00,270\n,2020-01-31T23:00,271\nKLO,,272\n"
+    archive = open_tables(write(tmp_path, "csv", text), None, Told(), stations)
+    assert archive.valid_times("T_2M") == [T0]
+    np.testing.assert_array_equal(archive.read("T_2M", T0), [np.nan, 270])
+
+
+def test_compressed_csv(tmp_path, stations):
+    path = tmp_path / "obs.csv.gz"
+    path.write_bytes(gzip.compress(b"station,time,T_2M\nKLO,2020-01-31T23:00,270\n"))
+    assert open_tables(path, None, Told(), stations).read("T_2M", T0)[1] == 270
+    path.write_bytes(path.read_bytes()[:-12])
+    with pytest.raises(UserError, match=r"obs.csv.gz: is no table"):
+        open_tables(path, None, Told(), stations).read("T_2M", T0)
+
+
+def test_what_is_read_is_the_callers(tmp_path, stations):
+    archive = open_tables(write(tmp_path, "csv", WIDE), None, Told(), stations)
+    archive.read("T_2M", T0)[:] = 0
+    np.testing.assert_allclose(archive.read("T_2M", T0), [274.65, 272.15], rtol=1e-6)
 
 
 def test_stations_that_are_not_in_their_table(tmp_path, stations):
@@ -293,16 +331,16 @@ def test_stations_in_any_order_are_the_same(tmp_path):
 
 def test_what_is_not_there(tmp_path, stations):
     obs = write(tmp_path, "csv", WIDE)
-    with pytest.raises(UserError, match="none.csv: no such file"):
+    with pytest.raises(UserError, match=r"none.csv: no such file"):
         open_tables(tmp_path / "none.csv", None, Told(), stations)
-    with pytest.raises(UserError, match="%Y.csv: no such file"):
+    with pytest.raises(UserError, match=r"%Y.csv: no such file"):
         open_tables(tmp_path, "%Y.csv", Told(), stations)
-    with pytest.raises(UserError, match="none.csv: No such file or directory"):
+    with pytest.raises(UserError, match=r"none.csv: No such file or directory"):
         open_tables(obs, None, Told(), tmp_path / "none.csv")
     with pytest.raises(UserError, match="no columns lat and lon; the key `stations` names a table that has them"):
         open_tables(obs, None, Told(), None)
     archive = open_tables(obs, None, Told(), stations)
-    with pytest.raises(UserError, match="obs.csv: no PMSL; there are SP_10M, TOT_PREC6, T_2M"):
+    with pytest.raises(UserError, match=r"obs.csv: no PMSL; there are SP_10M, TOT_PREC6, T_2M"):
         archive.read("PMSL", T0)
     with pytest.raises(UserError, match="no member 003; it is no ensemble"):
         archive.read("T_2M", T0, "003")

@@ -1,0 +1,38 @@
+#!/usr/bin/env python3
+"""Make the tables of scores of an experiment."""
+
+from pathlib import Path
+
+import evalflow  # noqa: F401 - finds the project's Python first
+import click
+
+from evalflow.cli import command
+from evalflow.store.files import write_over
+from evalflow.verification.aggregate import aggregate_experiment
+from evalflow.verification.domain import DomainFound
+from evalflow.verification.aggregated import describe_headline
+from evalflow.verification.samples import Samples
+from evalflow.verification.spec import VerificationSpec
+from evalflow.yamlio import read_text
+
+
+@command
+@click.option("--spec", required=True, type=click.Path(path_type=Path), help="What the plan says of verification.")
+@click.option("--domain", "domains", multiple=True, type=click.Path(path_type=Path), help="A truth's domain.json.")
+@click.option("--samples", multiple=True, type=click.Path(path_type=Path), help="Its samples.json, in the same order.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="JSON file that says what was made.")
+def main(spec, domains, samples, output):
+    """Aggregate the statistics in the store to scores and differences, in the results of the experiment."""
+    known = VerificationSpec.from_json(read_text(spec), str(spec))
+    found = [
+        (DomainFound.from_json(read_text(one), str(one)), Samples.from_json(read_text(other), str(other)))
+        for one, other in zip(domains, samples, strict=True)
+    ]
+    done = aggregate_experiment(known, found)
+    write_over(output, done.to_json(indent=1) + "\n")
+    for line in describe_headline(done.headline):
+        click.echo(line)
+
+
+if __name__ == "__main__":
+    main()

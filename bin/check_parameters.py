@@ -1,0 +1,32 @@
+#!/usr/bin/env python3
+"""Check the parameters of a launch."""
+
+import json
+
+import evalflow  # noqa: F401 - finds the project's Python first
+import click
+
+from evalflow.cli import command
+from evalflow.errors import UserError
+from evalflow.launch.parameters import check_parameters, usage
+
+
+@command
+@click.option("--given", default="{}", help="JSON: parameter → value, as Nextflow has them.")
+@click.option(
+    "--usage", "show_usage", is_flag=True, help="Print what `nextflow run . --help` shows, and check nothing."
+)
+def main(given, show_usage):
+    """Print the parameters of a launch as JSON, each of its type, or say which do not exist or do not fit."""
+    if show_usage:
+        click.echo(usage(), nl=False)
+        return
+    try:
+        values = json.loads(given)
+    except ValueError as error:
+        raise UserError(f"--given: not valid JSON: {error}") from None
+    click.echo(json.dumps(check_parameters(values)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""Run uv, the program that resolves and installs packages."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from evalflow.environment.spec import EnvironmentSpec
+from evalflow.errors import UserError
+from evalflow.host import scratch_folder
+
+
+def run_uv(arguments: list[str], cwd: Path, what: str) -> str:
+    """Run uv and return its output; its own explanation becomes the error text."""
+    uv = Path(sys.executable).parent / "uv"
+    environment = {
+        name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"}
+    }
+    environment.setdefault("UV_SYSTEM_CERTS", "true")  # sites with certificates of their own have them there
+    environment.setdefault("UV_CACHE_DIR", str(scratch_folder() / "uv-cache"))
+    # Settings of some project around the launch folder must not leak into an environment.
+    command = [str(uv), "--no-config", "--no-progress", "--color", "never", *arguments]
+    result = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if result.returncode != 0:
+        lines = [line.strip(" ×╰─▶│├") for line in result.stderr.splitlines()]
+        lines = [re.sub("^(error|cause): ", "", line) for line in lines]
+        lines = [
+            line for line in lines if line and not line.startswith(("Using ", "Resolved ", "Prepared ", "Creating "))
+        ]
+        raise UserError(f"{what}: {' '.join(lines) or f'uv ended with status {result.returncode}'}")
+    return result.stdout
+
+
+def backend_options(spec: EnvironmentSpec) -> list[str]:
+    """Return uv's options for the builds of PyTorch that a run asks for; it takes them from PyTorch's own index."""
+    backend = spec.torch_backend
+    # uv's own `auto` looks for a GPU on the host that resolves, which may be another one than the model runs on.
+    return [] if backend == "auto" else ["--torch-backend", backend]

@@ -1,0 +1,73 @@
+"""What archives' files look like from outside, so that one that was replaced is seen: names, sizes and times, no content.
+
+A Zarr store, or a pattern with a file for each time or month, counts for the times that are asked for alone. A file that grows
+with time (one NetCDF for years) counts as a whole: with each new day all of it is another file.
+"""
+
+import importlib
+import os
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+from evalflow.digests import digest
+from evalflow.fields.archives import files_at, is_icon_archive, is_zarr
+from evalflow.fields.specs import SourceSpec, TruthSpec
+
+
+def _describe(paths: Iterable[Path]) -> list:
+    found = []
+    for path in sorted(set(paths)):
+        try:
+            stat = os.stat(path)
+        except OSError:
+            continue
+        found.append([path.name, stat.st_size, stat.st_mtime_ns])
+    return found
+
+
+def _of_zarr(root: Path, times: Iterable[datetime]) -> list:
+    # Heavy, and of Zarr stores alone.
+    return _describe(importlib.import_module("evalflow.fields.zarr_chunks").chunk_files(root, times))
+
+
+def forecast_fingerprint(source: SourceSpec, init_time: datetime) -> str:
+    """Return a digest of what the files of one forecast look like; where there are none, that of nothing.
+
+    Raises
+    ------
+    UserError
+        Where a Zarr store cannot be read.
+    """
+    root = source.root
+    if is_zarr(root):
+        return digest(_of_zarr(root, [init_time]))
+    if source.pattern is not None or not root.is_dir():
+        return digest(_describe(files_at(root, source.pattern, init_time)))
+    # ICON's archive and INCA: the init time is in the names of folders or files.
+    name = f"{init_time:%y%m%d%H}" if is_icon_archive(root) else f"{init_time:%Y%m%d%H%M}"
+    return digest(_describe(file for path in root.rglob(f"*{name}*") for file in _files_of(path)))
+
+
+def _files_of(path: Path) -> list[Path]:
+    return [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+
+
+def truth_fingerprint(truth: TruthSpec, valid_times: Iterable[datetime]) -> str:
+    """Return a digest of what the files of a truth that hold some valid times look like.
+
+    Observations that are asked for, of a program or of a service, have no files: theirs is that of nothing.
+
+    Raises
+    ------
+    UserError
+        Where a Zarr store cannot be read.
+    """
+    root = Path(truth.root or "")
+    if truth.command or not root.exists():
+        return digest([])
+    if is_zarr(root):
+        return digest(_of_zarr(root, valid_times))
+    if truth.pattern is None:
+        return digest(_describe(_files_of(root)))
+    return digest(_describe(path for time in valid_times for path in files_at(root, truth.pattern, time)))

@@ -1,0 +1,189 @@
+"""What a launch has done: the plan it began with, compared with the store as it is now."""
+
+from pathlib import Path
+
+from evalflow import __version__
+from evalflow.errors import UserError, describe_os_error
+from evalflow.inference.publish import StoredRun
+from evalflow.plan.model import ExternalEntry, Plan, RunEntry
+from evalflow.store.files import read_json, to_json, write_over
+from evalflow.store.forecasts import list_made
+from evalflow.store.layout import (
+    CHECKPOINT,
+    ENVIRONMENT_SEAL,
+    FORECAST_SEAL,
+    LOCK,
+    SANDBOX,
+    environment_folder,
+    images_folder,
+    is_init_time,
+    results_folder,
+    run_folder,
+)
+
+
+def _state(before: bool, now: bool, needed: bool, verb: str) -> str:
+    if before and now:
+        return "reused"
+    if now:
+        return verb
+    return "MISSING" if needed else "not needed"
+
+
+def _give_name(stored: StoredRun, init_time: str, whole: Path) -> list[str]:
+    """Give a whole forecast that has no name its name. Return a line where that cannot be."""
+    try:
+        stored.free_name(init_time)
+        stored.give_name(init_time, whole)
+    except (OSError, UserError) as error:
+        why = describe_os_error(error) if isinstance(error, OSError) else error
+        return [f"{whole}: is whole, but cannot be given its name: {why}"]
+    return []
+
+
+def _count_forecasts(plan: Plan, run: RunEntry | ExternalEntry) -> dict:
+    """Return what there is now of a run's forecasts."""
+    counted = {"made": 0, "reused": 0, "missing": [], "unnamed": [], "seconds": 0.0, "bytes": 0}
+    entries = [entry for entry in plan.forecasts if entry.run_id == run.run_id]
+    counted["reused"] = sum(entry.complete for entry in entries)
+    if isinstance(run, ExternalEntry):
+        return counted
+    stored = StoredRun(run.spec.folder, run.spec.sha256)
+    wanted = {time for task in plan.tasks if task.run_id == run.run_id for time in task.init_times}
+    made = list_made(stored.folder)
+    for init_time in [entry.init_time for entry in entries if not entry.complete]:
+        problem = stored.problem(init_time)
+        if problem and (whole := stored.first_whole(made.get(init_time, []))):
+            counted["unnamed"] += _give_name(stored, init_time, whole)
+            problem = stored.problem(init_time)
+        if problem is None:
+            counted["made"] += 1
+            proof = read_json(stored.folder / init_time / FORECAST_SEAL)
+            counted["seconds"] += proof["seconds"]
+            counted["bytes"] += sum(file["size"] for file in proof["files"].values())
+        elif init_time in wanted:
+            counted["missing"].append(init_time)
+    return counted
+
+
+def make_summary(plan: Plan, cost: dict | None = None, made_twice: dict | None = None) -> dict:
+    """Return what was built, made, reused and what is missing. Whole forecasts without a name get it.
+
+    Parameters
+    ----------
+    plan : the plan that the launch began with
+    cost : what the launch has cost (`cost.read_cost`), where that is known
+    made_twice : what another launch made as well (`cost.read_made_twice`)
+    """
+    environments = []
+    for env in plan.envs:
+        sealed = read_json(environment_folder(plan.store, env.env_id) / ENVIRONMENT_SEAL)
+        state = _state(env.complete, sealed is not None, env.needed, "built")
+        known = {"image_id": (sealed or {}).get("image_id"), "warnings": (sealed or {}).get("warnings", [])}
+        environments.append({"env_id": env.env_id, "state": state, **known})
+    runs = [
+        {"run_id": run.run_id, "label": run.label, **_count_forecasts(plan, run)}
+        for run in (*plan.runs, *plan.external)
+    ]
+    return {
+        "evalflow": __version__,
+        "experiment_id": plan.experiment_id,
+        "environments": environments,
+        "runs": runs,
+        "cost": cost,
+        "made_twice": made_twice,
+        "warnings": plan.warnings,
+    }
+
+
+def is_lacking(plan: Plan, summary: dict) -> bool:
+    """Return whether a forecast that the launch was to make cannot be found by its name."""
+    return not plan.stub and any(run["missing"] for run in summary["runs"])
+
+
+def _describe_cost(summary: dict) -> list[str]:
+    lines = []
+    cost, twice = summary["cost"], summary["made_twice"]
+    if cost:
+        made = sum(run["bytes"] for run in summary["runs"])
+        size = f", {made / 1e6:,.1f} MB of forecasts" if made else ""
+        gpu = f"{cost['gpu_hours']:.2f} GPU hours, " if cost["gpu_hours"] else ""
+        failed = max(cost["failed_cpu_hours"] / cost["cpu_hours"], 0) if cost["cpu_hours"] else 0
+        lost = f" ({failed:.0%} in attempts that failed)" if failed else ""
+        lines.append(f"  cost         {gpu}{cost['cpu_hours']:.2f} CPU hours{lost}{size}")
+    if twice and twice["forecasts"]:
+        lines.append(
+            f"  made twice   {twice['forecasts']} forecasts, by another launch at the same time "
+            f"({twice['gpu_hours']:.2f} GPU hours); its are kept"
+        )
+    return lines
+
+
+def describe_summary(plan: Plan, summary: dict) -> str:
+    """Return the summary as text for people, with a picture of where the results are."""
+    lines = ["", f"experiment {summary['experiment_id']}", ""]
+    if plan.stub:
+        return "\n".join(
+            [*lines, f"stub run: every step was passed through, nothing was made; empty files in {plan.outdir}"]
+        )
+    for env in summary["environments"]:
+        image = f"  image {env['image_id']}" if env["image_id"] else ""
+        lines.append(f"  environment  {env['env_id']:<36} {env['state']}{image}")
+    if plan.makes_forecasts:
+        for run in summary["runs"]:
+            counts = f"{run['made']} made, {run['reused']} reused, {len(run['missing'])} missing"
+            lines.append(f"  forecasts    {run['run_id']:<36} {counts}  ({run['label']})")
+    if plan.target == "sandbox":
+        for run in plan.runs:
+            zipped = run_folder(plan.store, run.run_id) / SANDBOX
+            if run.needed:
+                lines.append(f"  sandbox      {zipped if zipped.exists() else run.run_id + '  MISSING'}  ({run.label})")
+    lines += _describe_cost(summary)
+    lines += ["", f"results in {plan.outdir}"]
+    lines += _tree(plan)
+    missing = [f"{run['run_id']}/{init_time}" for run in summary["runs"] for init_time in run["missing"]]
+    if missing and plan.makes_forecasts:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        lines += ["", f"missing: {', '.join(missing[:3])}{more}; launch again to make what is missing"]
+        lines += [line for run in summary["runs"] for line in run["unnamed"]]
+    lines += [f"warning: {warning}" for warning in summary["warnings"]]
+    for env in summary["environments"]:
+        lines += [f"warning: {env['env_id']}: {warning}" for warning in env["warnings"] if env["state"] == "built"]
+    return "\n".join(lines)
+
+
+def _tree(plan: Plan) -> list[str]:
+    data = plan.store
+    lines = ["└── data"]
+    images = sorted(path.name for path in images_folder(data).glob("*") if not path.name.startswith("."))
+    if images:
+        lines += ["    ├── images", f"    │   └── {', '.join(name for name in images if not name.endswith('.json'))}"]
+    lines.append("    └── runs")
+    for index, env in enumerate(plan.envs):
+        last = index == len(plan.envs) - 1
+        bar = "        " + ("    " if last else "│   ")
+        lines.append(f"        {'└──' if last else '├──'} {env.env_id}")
+        folder = environment_folder(data, env.env_id)
+        files = [name for name in (CHECKPOINT, LOCK, ENVIRONMENT_SEAL) if (folder / name).exists()]
+        runs = [run for run in plan.runs if run.env_id == env.env_id]
+        entries = [", ".join(files)] if files else []
+        for run in runs:
+            sealed = run_folder(data, run.run_id).glob(f"[0-9]*/{FORECAST_SEAL}")
+            done = sorted(path.parent.name for path in sealed if is_init_time(path.parent.name))
+            if done:
+                shown = done[0] if len(done) == 1 else f"{done[0]} … {done[-1]}"
+                entries.append(
+                    f"{run.run_id.rsplit('/', 1)[1]}/{{{shown}}}  {len(done)} forecast{'s' if len(done) > 1 else ''}"
+                )
+        for number, entry in enumerate(entries):
+            lines.append(f"{bar}{'└──' if number == len(entries) - 1 else '├──'} {entry}")
+    return lines
+
+
+def write_summary(plan_file: Path, plan: Plan, summary: dict) -> Path:
+    """Write plan and summary to `{outdir}/results/{experiment_id}` and return that folder."""
+    folder = results_folder(plan.outdir, plan.experiment_id)
+    write_over(folder / "summary.json", to_json(summary))
+    write_over(folder / "plan.json", plan_file.read_text(encoding="utf-8"))
+    write_over(folder / "config.yaml", plan.config_text)
+    return folder

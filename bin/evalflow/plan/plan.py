@@ -1,0 +1,196 @@
+"""The plan: what an experiment consists of, what of it is in the store already, and what is left to do.
+
+An experiment is read and named (`experiment`), the store is looked into (`stored`), and what is left is decided here.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from evalflow import __version__
+from evalflow.digests import digest
+from evalflow.lookup import PROJECT
+from evalflow.plan.entries import (
+    environment_spec,
+    find_external,
+    run_spec,
+)
+from evalflow.plan.experiment import Experiment, read_experiment
+from evalflow.plan.model import EnvironmentEntry, ForecastEntry, InputEntry, Plan, RunEntry, Task
+from evalflow.plan.options import MAKES_FORECASTS, Options
+from evalflow.plan.resources import build_resources, describe_unused, run_resources
+from evalflow.plan.stored import FoundEnvironment, Stored
+from evalflow.plan.tasks import plan_tasks, with_resources
+from evalflow.plan.verification import verification_spec
+from evalflow.store.files import write_over
+from evalflow.store.layout import forecast_folder
+from evalflow.verification.spec import SourceEntry, VerificationSpec
+
+
+def code_digest() -> str:
+    """Return a digest of the package's code: results of a task must not outlive the code that made them."""
+    package = Path(__file__).resolve().parents[1]
+    files = sorted(path for path in package.rglob("*.py"))
+    return digest({str(path.relative_to(package)): path.read_text(encoding="utf-8") for path in files})[:16]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What is there of an experiment.
+
+    Attributes
+    ----------
+    envs : env_id → what the store has of the environment
+    forecasts : run_id → init_time → whether the forecast is complete, of runs
+    external : run_id → init_time → whether there are files, of forecasts made elsewhere
+    warnings : what was found damaged or missing
+    """
+
+    envs: dict[str, FoundEnvironment]
+    forecasts: dict[str, dict[str, bool]]
+    external: dict[str, dict[str, bool]]
+    warnings: list[str]
+
+
+def _look(experiment: Experiment, external: list[SourceEntry], options: Options) -> _Found:
+    stored, init_times = Stored(experiment.data, options), experiment.init_times
+    forecasts = {
+        run_id: dict(zip(init_times, stored.check_forecasts(run, init_times), strict=True))
+        for run_id, run in experiment.runs.items()
+    }
+    envs = {
+        env_id: stored.check_environment(env_id, sharing[0], all(run.config.squash_venv for run in sharing))
+        for env_id, sharing in experiment.envs.items()
+    }
+    elsewhere = {source.source_id: find_external(source, init_times) for source in external}
+    for source in external:
+        lacking = [init_time for init_time, there in elsewhere[source.source_id].items() if not there]
+        if lacking:
+            where = f"{source.root}/{source.pattern}" if source.pattern else source.root
+            stored.warnings.append(
+                f"{source.source_id} ({source.label}): no file {where} for {len(lacking)} init times, the first {lacking[0]}"
+            )
+    return _Found(envs, forecasts, elsewhere, stored.warnings)
+
+
+def _decide_tasks(experiment: Experiment, found: _Found, options: Options) -> list[Task]:
+    if options.target not in MAKES_FORECASTS:
+        return []
+    profile = experiment.config.profile
+    resources = {run_id: run_resources(run.config, profile, options.gpus) for run_id, run in experiment.runs.items()}
+    max_gpus = options.max_gpus or (profile.global_resources.gpus if profile else None)
+    tasks = plan_tasks(experiment.runs, found.forecasts, options)
+    return with_resources(tasks, resources, max_gpus, options.inits_at_once)
+
+
+def _environment_entries(
+    experiment: Experiment, found: _Found, busy: set[str], options: Options
+) -> list[EnvironmentEntry]:
+    return [
+        EnvironmentEntry(
+            env_id=env_id,
+            model_type=sharing[0].model_type,
+            store=experiment.data,
+            needed=options.target == "environments" or any(run.run_id in busy for run in sharing),
+            complete=found.envs[env_id].complete,
+            image_id=found.envs[env_id].image_id,
+            resources=build_resources(experiment.config.profile),
+            spec=environment_spec(sharing, experiment.data),
+        )
+        for env_id, sharing in experiment.envs.items()
+    ]
+
+
+def _run_entries(experiment: Experiment, busy: set[str], options: Options) -> list[RunEntry]:
+    code = code_digest()
+    return [
+        RunEntry(
+            run_id=run.run_id,
+            env_id=run.env_id,
+            model_type=run.model_type,
+            label=run.config.label or run.run_id,
+            candidate=run.candidate,
+            store=experiment.data,
+            forecaster=run.forecaster.run_id if run.forecaster else None,
+            needed=run.run_id in busy,
+            resources=run_resources(run.config, experiment.config.profile, options.gpus),
+            spec=run_spec(run, experiment.data, code),
+        )
+        for run in experiment.runs.values()
+    ]
+
+
+def _input_entries(experiment: Experiment, found: _Found, tasks: list[Task]) -> list[InputEntry]:
+    wanted = sorted({(task.forecaster, time) for task in tasks if task.forecaster for time in task.init_times})
+    return [
+        InputEntry(run_id=run_id, init_time=time, folder=forecast_folder(experiment.data, run_id, time))
+        for run_id, time in wanted
+        if found.forecasts[run_id][time]
+    ]
+
+
+def _awaiting(verification: VerificationSpec, found: _Found, tasks: list[Task]) -> VerificationSpec:
+    """Say which forecasts this launch is to make: what verifies them waits for them."""
+    awaited: dict[str, list[str]] = {}
+    for task in tasks:
+        awaited.setdefault(task.run_id, []).extend(task.init_times)
+    unseen = [run_id for run_id in awaited if not any(found.forecasts[run_id].values())]
+    return verification.model_copy(update={"awaited": awaited, "unseen": unseen})
+
+
+def _warnings(experiment: Experiment, found: _Found, options: Options) -> list[str]:
+    warnings = list(found.warnings)
+    if options.inits_at_once > options.inits_per_task:
+        warnings.append(
+            f"--inits_at_once {options.inits_at_once}: no task has more than --inits_per_task {options.inits_per_task}"
+        )
+    return warnings + experiment.config.warnings() + describe_unused(experiment.config)
+
+
+def make_plan(config_path: Path, options: Options) -> Plan:
+    """Return the plan of the experiment in `config_path`.
+
+    Raises
+    ------
+    UserError
+        Where the config is wrong, something that it points at is missing, or two things would share an id.
+    """
+    experiment = read_experiment(config_path, options)
+    verification = verification_spec(experiment, options)
+    external = [source for source in verification.sources if source.kind == "forecasts"]
+    found = _look(experiment, external, options)
+    tasks = _decide_tasks(experiment, found, options)
+    if options.target == "sandbox":
+        busy = {run_id for run_id, run in experiment.runs.items() if run.candidate}
+    else:
+        busy = {task.run_id for task in tasks}
+    return Plan(
+        evalflow=__version__,
+        experiment_id=experiment.experiment_id,
+        config=experiment.path,
+        config_text=experiment.text,
+        target=options.target,
+        stub=options.stub,
+        outdir=experiment.outdir,
+        store=experiment.data,
+        project=PROJECT,
+        envs=_environment_entries(experiment, found, busy, options),
+        runs=_run_entries(experiment, busy, options),
+        init_times=experiment.init_times,
+        inits_at_once=options.inits_at_once,
+        forecasts=[
+            ForecastEntry(run_id=run_id, init_time=init_time, complete=done)
+            for run_id, times in [*found.forecasts.items(), *found.external.items()]
+            for init_time, done in times.items()
+        ],
+        tasks=tasks,
+        inputs=_input_entries(experiment, found, tasks),
+        verification=_awaiting(verification, found, tasks),
+        warnings=_warnings(experiment, found, options),
+    )
+
+
+def write_plan(plan: Plan, path: Path) -> None:
+    """Write the plan, whole or not at all, and beside it, where something is to be verified, `verification.json`."""
+    write_over(path, plan.to_json(indent=1) + "\n")
+    if plan.verifies:
+        write_over(path.with_name("verification.json"), plan.verification.to_json(indent=1) + "\n")

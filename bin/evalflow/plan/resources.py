@@ -1,0 +1,92 @@
+"""What jobs ask for: a run's own resources, the defaults of the config's profile, and the most GPUs at a time.
+
+Slurm has no cap on the GPUs of one launch that a user could set. What any user can have is `--dependency=singleton`: of
+the jobs with one name, one runs at a time. So each GPU job gets one of a few names, its lane. A lane is as wide as its
+widest job, and all lanes together are no wider than the cap: whichever jobs run, their GPUs are within it.
+"""
+
+from collections import Counter
+
+from evalflow.config.fields import parse_runtime
+from evalflow.config.model import ConfigModel
+from evalflow.config.resources import Profile
+from evalflow.config.runs import RunConfig
+from evalflow.plan.model import JobResources
+
+
+def build_resources(profile: Profile | None) -> JobResources:
+    """Return what the config's profile says for jobs that build environments: where they run, not how big they are."""
+    if profile is None:
+        return JobResources()
+    defaults = profile.default_resources
+    return JobResources(slurm_partition=defaults.slurm_partition, slurm_account=defaults.slurm_account)
+
+
+def run_resources(run: RunConfig, profile: Profile | None, gpus: int = 0) -> JobResources:
+    """Return what the forecast jobs of a run ask for: what the run says, else the profile, else `gpus`.
+
+    `runtime_seconds` is the `runtime` in seconds. What nobody says is left out.
+    """
+    defaults = profile.default_resources.model_dump(exclude_none=True) if profile else {}
+    own = run.inference_resources.model_dump(exclude_none=True) if run.inference_resources else {}
+    gpus = defaults.pop("gpus", gpus)
+    resources = ({"gpu": gpus} if gpus else {}) | defaults | own
+    if "runtime" in resources:
+        resources["runtime_seconds"] = parse_runtime(resources["runtime"])
+    return JobResources(**resources)
+
+
+def describe_unused(config: ConfigModel) -> list[str]:
+    """Return a warning that names what of the config's profile has no meaning here, if anything has not."""
+    profile = config.profile
+    if profile is None:
+        return []
+    unused = ["executor (say -profile)", f"jobs (say -queue-size {profile.jobs})"]
+    unused += ["batch_rules (say --inits_per_task)"] if profile.batch_rules else []
+    return [f"profile: these have no meaning here: {', '.join(unused)}"]
+
+
+def lane_widths(demand: Counter, cap: int) -> list[int]:
+    """Return how many GPUs each lane is for, widest first; together they are no more than the cap.
+
+    Parameters
+    ----------
+    demand : GPUs of a job → how long all such jobs together run, in any unit
+    cap : GPUs in use at a time; a job that needs more runs in a lane of its own, while no other runs
+    """
+    widths = [min(max(demand), cap)]
+    sizes = sorted(demand, reverse=True)
+    while True:
+        lanes = Counter(widths)
+        # The jobs that have to wait longest for each other get the next lane; those without one share the wider ones.
+        waits = {size: demand[size] / (lanes[size] or 0.5) for size in sizes if size <= cap - sum(widths)}
+        if not waits:
+            return sorted(widths, reverse=True)
+        widths.append(max(waits, key=lambda size: (waits[size], size)))
+
+
+def assign_lanes(jobs: list[tuple[int, float]], cap: int | None) -> list[int | None]:
+    """Return the lane of each job: a number from 1 on, or None where it needs none.
+
+    Parameters
+    ----------
+    jobs : GPUs and expected duration of each job; durations are in any unit
+    cap : GPUs in use at a time; None: any number
+    """
+    with_gpus = [index for index, (gpus, _) in enumerate(jobs) if gpus > 0]
+    lanes: list[int | None] = [None] * len(jobs)
+    if cap is None or sum(jobs[index][0] for index in with_gpus) <= cap:
+        return lanes
+    demand: Counter = Counter()
+    for index in with_gpus:
+        demand[jobs[index][0]] += jobs[index][1]
+    widths = lane_widths(demand, cap)
+    busy = [0.0] * len(widths)
+    # Widest jobs first: they have the least choice. Each goes to the lane that is free first, rather to a narrow one.
+    for index in sorted(with_gpus, key=lambda index: (-jobs[index][0], -jobs[index][1], index)):
+        gpus, duration = jobs[index]
+        fitting = [lane for lane, width in enumerate(widths) if width >= min(gpus, cap)]
+        lane = min(fitting, key=lambda lane: (busy[lane], widths[lane], lane))
+        busy[lane] += duration
+        lanes[index] = lane + 1
+    return lanes

@@ -1,0 +1,97 @@
+"""Processes that end with us: commands, the groups that they lead, and the signals that end us."""
+
+import ctypes
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG = 1
+_END_SECONDS = 10
+_GUARD = 'read -r group && { read -r line; kill -s KILL -- "-$group"; }'
+"""Kill a process group, whose number is on standard input, when the other end of standard input is closed."""
+
+
+def die_with_parent(number: int) -> None:
+    """Ask the kernel to send this process signal `number` when its parent ends, however it ends."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, number)
+
+
+def ask_to_end(process: subprocess.Popen) -> None:
+    """Send SIGTERM to a process that still runs and to the group that it leads."""
+    if process.poll() is None:
+        try:
+            os.killpg(process.pid, signal.SIGTERM)
+        except PermissionError:  # a setuid program that has not started its command yet
+            pass
+
+
+def end_process(process: subprocess.Popen) -> None:
+    """End a process and the group that it leads: first politely, where it still runs, then by force."""
+    ask_to_end(process)
+    try:
+        process.wait(timeout=_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        pass
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+    process.wait()
+
+
+def _dismiss(guard: subprocess.Popen) -> None:
+    guard.kill()
+    guard.wait()
+    guard.stdin.close()
+
+
+@contextmanager
+def _held_signals() -> Iterator[None]:
+    """Let signals that would end us wait until this block is left: between two steps that belong together."""
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+
+
+def _begin_command() -> None:
+    """Prepare the child process that becomes a command."""
+    die_with_parent(signal.SIGKILL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+
+
+@contextmanager
+def running(command: list[str], **options) -> Iterator[subprocess.Popen]:
+    """Start a command that ends, with all that it started in its process group, with this block and with us."""
+    with ExitStack() as stack:
+        with _held_signals():
+            # The kernel ends only the command with us, and not even that where a setuid program started it.
+            guard = subprocess.Popen(
+                ["sh", "-c", _GUARD],
+                cwd="/",
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            stack.callback(_dismiss, guard)
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_begin_command, **options
+            )
+            stack.callback(end_process, process)
+            guard.stdin.write(b"%d\n" % process.pid)
+            guard.stdin.flush()
+        yield process
+
+
+def exit_status(status: int) -> int:
+    """Return the status that a shell would show: 128 + number for a process that was ended by a signal."""
+    return status if status >= 0 else 128 - status
+
+
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Signals that end a script like an exit does: a time limit, Ctrl-C, a terminal that is closed."""

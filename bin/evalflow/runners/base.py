@@ -1,0 +1,74 @@
+"""What a runner is: it says what its environment needs and which command makes one forecast."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ForecastRequest:
+    """One forecast to make.
+
+    Attributes
+    ----------
+    python : name of the model environment's interpreter, found on the PATH that the environment sets
+    checkpoint, config : absolute paths of the checkpoint and of the prepared inference config
+    output : folder to write to, which is also the working folder
+    init_time : ISO-8601 text, UTC
+    lead_times : lead times in hours
+    step : hours between lead times
+    command : the run's own command, for the runner that is called so
+    forecaster : for a temporal downscaler, the name of the folder (in `output`) with the fields to refine
+    gpus : GPUs that the forecast has
+    """
+
+    checkpoint: Path
+    config: Path
+    output: Path
+    init_time: str
+    lead_times: list[int | float]
+    step: int | float
+    command: list[str] = field(default_factory=list)
+    python: str = "python"
+    forecaster: str = ""
+    gpus: int = 0
+
+
+@dataclass(frozen=True)
+class Runner:
+    """One way to run models.
+
+    Attributes
+    ----------
+    name : the value of `runner:` in a run entry
+    version : raise it when the same config would give another forecast; it is part of the run_id from 2 on
+    requirements : what the model's environment needs, from the checkpoint's metadata and from whether ecCodes gets
+        local definitions; the run's own requirements win
+    imports : modules that must import before an environment is sealed
+    settings : what evalflow sets in the inference config of one forecast
+    overrides : the keys of `settings`; what a config says of them has no effect, so it is no identity
+    command : the command line of one forecast
+    python : the version of Python that the model was trained with, from the checkpoint's metadata, where that is known
+    warnings : in what the environment differs from that of the training: pairs of package and text
+    parallel : the inference config for several GPUs, from the config, the checkpoint's task, the number, and the output
+    rewrites : whether a model looks for all names in its working folder, also for those in YAML files that are named
+    same_fields : whether, with an inference config, a field of one lead time after the start is there at all later ones
+    """
+
+    name: str
+    version: int
+    requirements: Callable[[dict, bool], list[str]]
+    imports: tuple[str, ...]
+    settings: Callable[[ForecastRequest], dict]
+    overrides: frozenset[str]
+    command: Callable[[ForecastRequest], list[str]]
+    python: Callable[[dict], str | None] = lambda _metadata: None
+    warnings: Callable[[dict], list[tuple[str, str]]] = lambda _metadata: []
+    parallel: Callable[[dict, str | None, int, str], dict] | None = None
+    rewrites: bool = False
+    same_fields: Callable[[dict], bool] = lambda _config: True
+
+
+def common_settings(job: ForecastRequest) -> dict:
+    """Return what evalflow sets in the inference config of one forecast, for most runners."""
+    return {"checkpoint": str(job.checkpoint), "date": job.init_time, "lead_time": f"{job.lead_times[-1]}h"}

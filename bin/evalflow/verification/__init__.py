@@ -1,0 +1,1 @@
+"""Verification: every source against the truth, as sums that are stored and as scores."""

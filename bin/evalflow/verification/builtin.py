@@ -1,0 +1,51 @@
+"""Forecasts that are made of the truth: persistence, persistence of the day before, climatology."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from evalflow.verification.climatology import Climatology
+from evalflow.verification.spec import SourceEntry
+from evalflow.verification.truth import SINCE_START, TruthCopy, last_day_before
+
+
+class AtPoints(Protocol):
+    """A forecast at the points of the domain."""
+
+    def read(self, param: str, lead_time: timedelta) -> np.ndarray | None:
+        """Return a field (float32 [points]), or None where the forecast has none at this lead time."""
+
+
+class Persistence:
+    """What the truth was at the init time, or at the last time not after it that is whole days before the valid time."""
+
+    def __init__(self, truth: TruthCopy, init_time: datetime, daily: bool) -> None:
+        self._truth, self._init_time, self._daily = truth, init_time, daily
+
+    def read(self, param: str, lead_time: timedelta) -> np.ndarray | None:
+        """Return the truth of another time; a sum since the start has no such time."""
+        if param == SINCE_START:
+            return None
+        valid = self._init_time + lead_time
+        return self._truth.read(param, last_day_before(self._init_time, valid) if self._daily else self._init_time)
+
+
+class FromClimatology:
+    """The mean of a reference period at the valid time's hour and time of the year."""
+
+    def __init__(self, climatology: Climatology, init_time: datetime) -> None:
+        self._climatology, self._init_time = climatology, init_time
+
+    def read(self, param: str, lead_time: timedelta) -> np.ndarray | None:
+        """Return the climatology of the valid time."""
+        return self._climatology.read(param, self._init_time + lead_time)
+
+
+def built_in(source: SourceEntry, truth: TruthCopy, init_time: datetime, climatology: Path | None) -> AtPoints:
+    """Return a forecast of a source that is built in."""
+    if source.builtin == "climatology":
+        assert climatology is not None, "a climatology is made before it is verified"
+        return FromClimatology(Climatology(climatology), init_time)
+    return Persistence(truth, init_time, daily=source.builtin == "persistence_24h")

@@ -1,0 +1,27 @@
+"""How the points are filled from a grid that was not known when the domain was defined."""
+
+import numpy as np
+
+from evalflow.fields.grids import Grid
+from evalflow.fields.mapping import Mapping
+from evalflow.fields.neighbours import find_mapping
+from evalflow.fields.npz import read_arrays
+from evalflow.store.layout import comparison_folder
+from evalflow.verification.domain import TARGET, TARGET_ARRAYS, TARGET_VERSION, DomainFound, mapping_options
+from evalflow.verification.spec import VerificationSpec
+
+
+def compute_mapping(spec: VerificationSpec, found: DomainFound, grid: Grid) -> Mapping:
+    """Return how the points of a domain are filled from a grid.
+
+    Raises
+    ------
+    UserError
+        Where the config asks for a way that this grid does not allow, or a file of the domain is damaged.
+    """
+    path = comparison_folder(spec.store, found.verif_id) / TARGET
+    stored = read_arrays(path, "file of points", TARGET_VERSION, TARGET_ARRAYS)
+    shape = tuple(int(size) for size in stored["shape"]) or None
+    # The whole grid: how far points are apart says where averages are taken, also at the edge of the domain.
+    target = Grid(stored["latitudes"], stored["longitudes"], str(stored["kind"]), shape)
+    return find_mapping(grid, target, **mapping_options(spec.comparing)).at(np.asarray(stored["points"]))

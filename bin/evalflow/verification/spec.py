@@ -1,0 +1,132 @@
+"""What the plan says of verification: all that its steps, and the pages made of its scores, work from.
+
+The steps get it as one file. It names sources, truths and settings; how far each step has come, it finds in the store.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from evalflow.documents import Document
+
+Kind = Literal["run", "forecasts", "baseline"]
+Builtin = Literal["persistence", "persistence_24h", "climatology"]
+
+
+class GridFileEntry(Document):
+    """A file with the coordinates of a grid whose messages carry none."""
+
+    file: Path = Field(description="GRIB or NetCDF with the coordinates.")
+    points: int | None = Field(None, description="Number of points of the grid, where uuid is not given.")
+    uuid: str | None = Field(None, description="The grid's UUID.")
+
+
+class ReferenceSpec(Document):
+    """The past that a climatology is the mean of."""
+
+    start: str = Field(description="First time, ISO-8601, UTC.")
+    end: str = Field(description="Last time, ISO-8601, UTC.")
+    window: int = Field(description="Days of the year before and after a day that count for it.")
+
+
+class SourceEntry(Document):
+    """A source: what is scored."""
+
+    source_id: str = Field(description="run_id, `forecasts-{hash}` or `baseline-{hash}`.")
+    label: str = Field(description="Name for people.")
+    kind: Kind = Field(description="run, forecasts (made elsewhere) or baseline.")
+    sha256: str = Field(description="Full digest of what source_id was hashed from.")
+    lead_times: list[float] = Field(description="Lead times in hours.")
+    root: str | None = Field(None, description="Folder or store of the forecasts; a run's folder in the store.")
+    pattern: str | None = Field(None, description="Files of one forecast below root, with strftime directives.")
+    member: str = Field("000", description="Ensemble member.")
+    units: dict[str, str] = Field({}, description="Param → unit, where files do not say it or say it wrongly.")
+    builtin: Builtin | None = Field(None, description="A forecast that is made of the truth, in place of root.")
+    reference: ReferenceSpec | None = Field(None, description="Of a climatology.")
+
+
+class TruthEntry(Document):
+    """A truth: what sources are verified against."""
+
+    label: str = Field(description="Name for people.")
+    root: str | None = Field(None, description="Path, or a request such as `jretrievedwh:…`.")
+    pattern: str | None = Field(None, description="Files below root, with strftime directives for the valid time.")
+    command: list[str] = Field([], description="In place of root, a program that prints a table of observations.")
+    stations: str | None = Field(None, description="Table of the stations.")
+    columns: dict[str, str] = Field({}, description="Name in the files → param.")
+    units: dict[str, str] = Field({}, description="Param, or name in the files → unit.")
+    identity: dict[str, Any] = Field(
+        description="What of a verif_id is known before anything is read: `truth` (what the config says of it), `told` "
+        "(columns and units, which count beside an archive's own UUID) and `comparing` (settings)."
+    )
+
+
+class RegionEntry(Document):
+    """A region: a box, or the polygons of a file."""
+
+    name: str = Field(description="Name in tables.")
+    box: list[float] | None = Field(None, description="west, east, south, north in degrees.")
+    file: Path | None = Field(None, description="GeoJSON or shapefile.")
+
+
+class CaseEntry(Document):
+    """An event: the pairs whose valid time lies in it, over its region."""
+
+    name: str = Field(description="Name in tables.")
+    start: str = Field(description="First valid time, ISO-8601, UTC.")
+    end: str = Field(description="Last valid time, ISO-8601, UTC.")
+    region: str = Field(description="Name of its region, among the regions; `all` is the whole domain.")
+
+
+class ComparingSpec(Document):
+    """How a source meets a truth."""
+
+    domain: str | RegionEntry = Field(description="common, truth, or the area whose points are verified.")
+    verification_grid: float | None = Field(
+        None, description="Degrees of a regular grid; left out: the truth's points."
+    )
+    mapping: Literal["nearest", "bilinear"] = Field(description="How a source gets to the points.")
+    max_distance: float | Literal["auto", "none"] = Field(description="km beyond which a point is missing.")
+    weights: Literal["area", "none"] = Field(description="Weights of points in means.")
+    scales: list[float] = Field(description="Sizes in km of boxes whose means are scored too.")
+    lapse_rate: Literal["auto", "true", "false"] = Field(description="Whether T_2M is corrected for elevation.")
+    common_sample: Literal["intersect", "strict"] = Field(description="What happens where a source lacks values.")
+    min_coverage: float = Field(description="Part of the init times below which a source takes none from the others.")
+
+
+class SignificanceSpec(Document):
+    """When a difference counts for more than chance."""
+
+    level: float = Field(description="Chance of a false alarm of one comparison.")
+    false_discovery_rate: float = Field(description="Part of the marked differences that may be chance.")
+    min_days: int = Field(description="Days from which there are intervals.")
+
+
+class VerificationSpec(Document):
+    """The verification of an experiment."""
+
+    experiment_id: str = Field(description="`{label}_{hash}`.")
+    store: Path = Field(description="The store, `{outdir}/data`.")
+    results: Path = Field(description="Folder of the experiment's results.")
+    stub: bool = Field(False, description="Whether this is a stub run.")
+    verify_store: bool = Field(False, description="Whether digests of everything stored are compared.")
+    init_times: list[str] = Field(description="`YYYYmmddHHMM`, UTC.")
+    sources: list[SourceEntry] = Field(description="What is scored, in the order of the config.")
+    truths: list[TruthEntry] = Field(description="What it is verified against; none: nothing is verified.")
+    grids: list[GridFileEntry] = Field(description="Coordinates of grids whose messages carry none.")
+    params: list[str] = Field(description="Params to verify.")
+    named_params: list[str] = Field(
+        description="Those that the config names: where one cannot be had, that is an error."
+    )
+    thresholds: dict[str, list[str]] = Field(description="Param → events such as `> 273.15`.")
+    regions: list[RegionEntry] = Field(description="Regions besides the whole domain.")
+    cases: list[CaseEntry] = Field(description="Events that are scored on their own.")
+    comparing: ComparingSpec = Field(description="How a source meets a truth.")
+    crossed: list[list[str]] = Field(description="Dimensions of which every combination is a stratum.")
+    references: list[str] = Field(description="source_id of what differences are taken to, the first one first.")
+    significance: SignificanceSpec = Field(description="When a difference counts.")
+    unseen: list[str] = Field(
+        [], description="run_ids of which the store has no forecast, and which this launch makes."
+    )
+    awaited: dict[str, list[str]] = Field({}, description="run_id → init times that this launch is to make.")

@@ -1,0 +1,73 @@
+/*
+ * How a launch begins and ends. Nothing in here is a task: scripts of bin/ run inside the launch.
+ */
+
+// Check the parameters, and end what an earlier launch has left in the work folder. Return the
+// parameters as a map, each of its type: some versions of Nextflow give every value as text.
+def begin_launch(given) {
+    def checked = new StringBuilder()
+    if (run_script(['check_parameters.py', '--given', groovy.json.JsonOutput.toJson(given)], checked)) {
+        exit(1)
+    }
+    def options = new groovy.json.JsonSlurperClassic().parseText(checked.toString())
+    if (options.help) {
+        exit(run_script(['check_parameters.py', '--usage'], System.out))
+    }
+    def words = ['recover.py', '--work_dir', workflow.workDir, '--session', workflow.sessionId]
+    if (run_script(words, System.out)) {
+        exit(1)
+    }
+    return options
+}
+
+// When the launch ends, say what there is now, from the store itself, and release the work folder. A
+// launch whose tasks all ended well, and that lacks forecasts all the same, does not end with 0.
+def end_launch(plan, made_twice, aggregated) {
+    def plans = [] // one file, or none where planning failed
+    def lists = [] // of forecasts that another launch has made as well
+    plan.subscribe { file -> plans << file }
+    made_twice.subscribe { file -> lists << file }
+    def scores = [] // what came of verification, one file or none
+    aggregated.subscribe { file -> scores << file }
+    def is_over = false // after an error, Nextflow calls this once more
+    workflow.onComplete {
+        if (!is_over) {
+            is_over = true
+            def lacking = plans.any { file ->
+                run_script(['summarize.py', '--plan', file] + known_costs(lists) +
+                    scores.collectMany { score -> ['--aggregated', score] }, System.out)
+            }
+            release_work_folder()
+            if (lacking && has_succeeded()) {
+                error('forecasts are missing, or cannot be found by their names: the summary above says which')
+            }
+        }
+    }
+}
+
+def has_succeeded() {
+    return workflow.success
+}
+
+// After a signal, Nextflow cancels jobs only when it ends, and some may outlive that. The work folder
+// then stays marked as in use: the next launch ends what is left.
+def release_work_folder() {
+    if (!(workflow.errorMessage ==~ /SIG[A-Z]+/)) {
+        file("${workflow.workDir}/launches/${workflow.sessionId}.json", glob: false).delete()
+    }
+}
+
+// What summarize.py is told of the cost: the trace, unless an earlier launch wrote it, and the
+// lists of what was made twice.
+def known_costs(lists) {
+    def trace = file("${launchDir}/.nextflow/evalflow-trace.txt", glob: false)
+    def is_ours = trace.exists() && trace.lastModified() >= workflow.start.toInstant().toEpochMilli()
+    return (is_ours ? ['--trace', trace] : []) + lists.collectMany { list -> ['--made_twice', list] }
+}
+
+// Run a script of bin/; what it prints goes to `output`. Return its exit status.
+def run_script(words, output) {
+    def script = (["${projectDir}/bin/${words.head()}"] + words.tail())*.toString().execute()
+    script.waitForProcessOutput(output, System.err)
+    return script.exitValue()
+}

@@ -1,0 +1,25 @@
+/*
+ * From the experiment's YAML to the plan: ids, what is stored already, what is left to do.
+ */
+
+process MAKE_PLAN {
+    label 'launch'
+    cache false // the store may have changed since
+
+    input:
+    stdin // arguments of plan.py, each ended by a NUL: a user's text never meets a shell
+
+    output:
+    path 'plan.json', emit: plan
+    path 'verification.json', emit: verification, optional: true
+
+    script:
+    """
+    xargs -0 plan.py --output plan.json --repair
+    """
+
+    stub:
+    """
+    xargs -0 plan.py --output plan.json --stub
+    """
+}

@@ -1,0 +1,75 @@
+/*
+ * Verify every source against every truth: statistics go to the store, scores to the results.
+ *
+ * The scripts decide by the store what there is to compute, and write there themselves, as forecasts do.
+ */
+
+include { DEFINE_DOMAIN                     } from './define_domain'
+include { MAKE_CLIMATOLOGY                  } from './make_climatology'
+include { VERIFY_PACKS                      } from './verify_packs'
+include { VERIFY_PACKS as VERIFY_AGAIN      } from './verify_packs'
+include { COMPARE_SAMPLES                   } from './compare_samples'
+include { AGGREGATE                         } from './aggregate'
+
+workflow VERIFICATION {
+    take:
+    specs     // what to verify, or nothing: [ verification.json, map of what it says ]
+    forecasts // forecast that this launch has made: [ run_id, init_time, folder ]
+
+    main:
+    made = forecasts.map { run_id, init_time, _folder -> tuple(run_id, init_time) }
+    ended = made.count() // one item, when INFERENCE has ended
+
+    // The domain needs a forecast of each run, to know its points. It waits for the first one of those
+    // runs of which the store has none, and for nothing more.
+    seen = specs
+        .flatMap { file, spec -> spec.unseen.collect { run_id -> tuple(run_id, groupKey(file, spec.unseen.size())) } }
+        .combine(made.map { run_id, _init_time -> run_id }.unique(), by: 0)
+        .map { _run_id, key -> tuple(key, true) }
+        .groupTuple()
+        .map { key, _seen -> key.getGroupTarget() }
+    ready = specs
+        .filter { _file, spec -> !spec.unseen }
+        .map { file, _spec -> file }
+        .mix(seen, specs.combine(ended).map { file, _spec, _count -> file })
+        .unique()
+
+    truths = specs // a truth by its number in the spec: [ number, spec ]
+        .join(ready)
+        .flatMap { file, spec -> spec.truths.withIndex().collect { _truth, number -> tuple(number, file) } }
+    DEFINE_DOMAIN(truths)
+    domains = truths.join(DEFINE_DOMAIN.out.domain) // [ number, spec, domain.json, packs.json ]
+
+    of_climates = specs.flatMap { _file, spec ->
+        spec.truths.withIndex().collect { _truth, number -> tuple(number, spec.sources.any { source -> source.reference }) }
+    }
+    MAKE_CLIMATOLOGY(
+        domains.join(of_climates.filter { _number, wanted -> wanted })
+            .map { number, file, domain, _packs, _wanted -> tuple(number, file, domain) }
+    )
+    climates = MAKE_CLIMATOLOGY.out.climatology // [ number, file, or none ]
+        .mix(of_climates.filter { _number, wanted -> !wanted }.map { number, _wanted -> tuple(number, []) })
+
+    VERIFY_PACKS(domains, climates, made, ended)
+
+    // When all statistics are there: what some sources lack is left out for all of them.
+    verified = VERIFY_PACKS.out.done.count()
+    COMPARE_SAMPLES(domains.combine(verified).map { number, file, domain, _packs, _count -> tuple(number, file, domain) })
+    samples = domains // [ number, spec, domain.json, samples.json ]
+        .join(COMPARE_SAMPLES.out.samples)
+        .map { number, file, domain, _packs, sample -> tuple(number, file, domain, sample) }
+    VERIFY_AGAIN(samples, climates, made, ended)
+
+    found = samples
+        .combine(VERIFY_AGAIN.out.done.count())
+        .map { number, file, domain, sample, _count -> tuple(file, [number, domain, sample]) }
+        .groupTuple()
+        .map { file, some ->
+            def sorted = some.sort { item -> item[0] }
+            tuple(file, sorted*.get(1), sorted*.get(2))
+        }
+    AGGREGATE(found)
+
+    emit:
+    aggregated = AGGREGATE.out.aggregated // file: what came of it
+}

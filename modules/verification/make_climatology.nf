@@ -1,0 +1,25 @@
+/*
+ * Make the climatology of one truth, which is stored once ever.
+ */
+
+process MAKE_CLIMATOLOGY {
+    tag "truth ${number + 1}"
+    label 'verify'
+    cache false // the store may have changed since
+
+    input:
+    tuple val(number), path(spec), path(domain)
+
+    output:
+    tuple val(number), path('climatology.nc'), emit: climatology
+
+    script:
+    """
+    make_climatology.py --spec ${spec} --domain ${domain} --output climatology.nc
+    """
+
+    stub:
+    """
+    touch climatology.nc
+    """
+}

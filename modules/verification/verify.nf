@@ -1,0 +1,25 @@
+/*
+ * Verify one source in one block of init times: the sums that the store lacks go there.
+ */
+
+process VERIFY {
+    tag "${pack.id}"
+    label 'verify'
+    cache false // the store may have changed since
+
+    input:
+    tuple val(pack), path(spec), path(domain), path(list), path(files, stageAs: 'files/*')
+
+    output:
+    path 'done.json', emit: done
+
+    script:
+    """
+    verify.py --spec ${spec} --domain ${domain} --packs ${list} --pack '${pack.id}' --files files --output done.json
+    """
+
+    stub:
+    """
+    touch done.json
+    """
+}

@@ -1,0 +1,102 @@
+"""A real MLflow server on this machine, with runs and a registered model."""
+
+import http.client
+import socket
+import subprocess
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from support.servers import CONTENT, OTHER, Handler
+
+
+class Front(Handler):
+    """What stands before the MLflow server at a site: it serves it below a prefix."""
+
+    upstream = ""
+
+    def answer(self, body: bytes) -> None:
+        assert self.path.startswith("/mlstore/"), self.path
+        faults = self.server.faults
+        drop = {"host", "content-length", "authorization"} | (set() if faults.ranges else {"range", "if-range"})
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in drop}
+        with closing(http.client.HTTPConnection(self.upstream)) as connection:
+            connection.request(self.command, self.path.removeprefix("/mlstore"), body or None, headers)
+            response = connection.getresponse()
+            content = response.read()
+        kept = {
+            name: value for name, value in response.getheaders() if name.lower() in {"content-type", "content-range"}
+        }
+        if faults.ranges and response.getheader("ETag"):
+            kept["ETag"] = response.getheader("ETag")
+        is_download = "mlflow-artifacts/artifacts/" in self.path
+        self.send(response.status, kept, content, faults.cuts.pop(0) if is_download and faults.cuts else None)
+
+
+@dataclass
+class Known:
+    """What the MLflow server knows: ids of runs by what they have."""
+
+    upstream: str
+    folder: Path
+    runs: dict[str, str] = field(default_factory=dict)
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def _wait_for(known: Known, server: subprocess.Popen) -> None:
+    for _ in range(240):
+        assert server.poll() is None, (known.folder / "log").read_text()
+        try:
+            with closing(http.client.HTTPConnection(known.upstream)) as connection:
+                connection.request("GET", "/health")
+                if connection.getresponse().status == 200:
+                    return
+        except OSError:
+            pass
+        time.sleep(0.25)
+    raise AssertionError((known.folder / "log").read_text())
+
+
+def _fill(known: Known) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"http://{known.upstream}", f"http://{known.upstream}")
+    experiment = client.create_experiment("training")
+
+    bucket = client.create_experiment("storage that the server does not pass on", "s3://bucket/training")
+
+    def log(name: str, artifacts: dict[str, bytes], experiment: str = experiment, **params: str) -> None:
+        run = client.create_run(experiment)
+        known.runs[name] = run.info.run_id
+        for key, value in params.items():
+            client.log_param(run.info.run_id, key, value)
+        for path, content in artifacts.items():
+            local = known.folder / "local" / Path(path).name
+            local.parent.mkdir(exist_ok=True)
+            local.write_bytes(content)
+            client.log_artifact(run.info.run_id, str(local), str(Path(path).parent) if "/" in path else None)
+
+    plots = {"plots/loss/map.png": b"picture"}
+    log("last", {"checkpoint/inference-last.ckpt": CONTENT, "checkpoint/last.ckpt": OTHER, **plots})
+    log("single", {"weights/my model.ckpt": CONTENT, "notes.txt": b"notes"})
+    log("several", {"a/one.ckpt": CONTENT, "b/two.ckpt": OTHER, **plots})
+    log("none", plots)
+    shared = known.folder / "shared"
+    (shared / "run").mkdir(parents=True)
+    (shared / "run" / "inference-last.ckpt").write_bytes(OTHER)
+    log("shared", {"last.ckpt": CONTENT}, **{"config.system.output.checkpoints.root": str(shared / "run")})
+    log("gone", plots, **{"config.hardware.paths.checkpoints": "/scratch/of/another/site"})
+    log("bucket", {}, bucket)
+    log("bucket, shared", {}, bucket, **{"config.hardware.paths.checkpoints": str(shared)})
+    (shared / known.runs["bucket, shared"]).symlink_to("run")
+    for name in ("model 1", "empty"):
+        client.create_registered_model(name)
+    # The first version holds a checkpoint; what the second registers does not, but the run that it came from does.
+    for run, folder in (("several", "a"), ("last", "plots")):
+        client.create_model_version("model 1", f"runs:/{known.runs[run]}/{folder}", known.runs[run])

@@ -1,0 +1,141 @@
+"""Text in any place of a config is data, or is refused in one line with its key."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+
+import pytest
+import yaml
+from evalflow.config import inference
+from evalflow.config import model as config
+from evalflow.config.model import ConfigModel, config_schema
+from evalflow.errors import UserError
+from evalflow.inference.prepare import prepare_run
+from evalflow.inference.sandbox import create_sandbox
+from evalflow.inference.spec import RunSpec
+from evalflow.texts import render
+from evalflow.yamlio import dump_yaml, read_yaml
+from support.hostile import (
+    _CONTROL,
+    FILE,
+    FULL,
+    HOSTILE,
+    INFERENCE,
+    NOT_PLANNED,
+    PLACES,
+    SEEN,
+    Place,
+    free_places,
+    full_with,
+    is_data,
+    put,
+    short,
+)
+from support.paths import BIN
+
+
+def test_the_config_without_hostile_text_is_planned(trial, given):
+    """Else all would be refused."""
+    lacking = {f"#/$defs/{name}" for name in config_schema()["$defs"]} - SEEN
+    assert lacking == NOT_PLANNED, "add what is lacking to FULL"
+    assert FULL.keys() == ConfigModel.model_fields.keys() and len(HOSTILE) >= 200
+    given(experiment=FULL)
+    plan = trial.plan()
+    assert (len(plan["runs"]), len(plan["verification"]["sources"])) == (3, 4)
+    for key, value in FULL.items():
+        given(experiment=full_with(Place((key,)), value))
+        trial.plan()
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: render(place.keys) + " as key" * place.is_key)
+def test_hostile_text_is_data_or_refused(trial, given, place):
+    for text in HOSTILE:
+        given(experiment=full_with(place, text))
+        keys = [place.keys, place.keys[:-1], (*place.keys, text) if place.is_key else place.keys]
+        if "config" in place.keys:  # of a file that is named there, no more is said
+            keys.append(place.keys[: place.keys.index("config") + 1])
+        starts = [render(part) for part in keys]
+        is_data(trial, [*starts, *(f"{trial.path}: {start}" for start in starts)], text)
+
+
+@pytest.mark.parametrize(
+    "place", list(free_places(FILE, ())), ids=lambda place: render(place.keys) + " as key" * place.is_key
+)
+def test_hostile_text_in_an_inference_config_is_data_or_refused(trial, given, monkeypatch, place):
+    given(experiment=full_with(Place(INFERENCE), "inference.yaml"))
+    for text in HOSTILE:
+        data = put(FILE, place, text)
+        monkeypatch.setattr(inference, "read_yaml", lambda path, data=data: data)
+        is_data(trial, [render(INFERENCE)], text)
+
+
+VALID = [text for text in HOSTILE if not re.search(r"[\ud800-\udfff]|hu/?sh", text)]
+
+
+@pytest.mark.parametrize("number", range(0, len(HOSTILE), 50))
+def test_a_file_means_what_was_given(trial, given, monkeypatch, number):
+    """What the tests above leave out: text goes to a YAML file and comes back, and the outcome is the same."""
+    readers = (config.read_yaml, read_yaml)
+    for index, text in enumerate(HOSTILE[number : number + 50], number):
+        data = full_with(PLACES[7 * index % len(PLACES)], text)
+        given(experiment=data)
+        trial.path.write_text(dump_yaml(data), encoding="utf-8")
+        outcomes = []
+        for reader in readers:
+            monkeypatch.setattr(config, "read_yaml", reader)
+            try:
+                outcomes.append(trial.plan())
+            except UserError as error:
+                outcomes.append(str(error))
+        assert outcomes[0] == outcomes[1], short(text)
+
+
+def test_hostile_text_in_all_places_is_refused_in_lines(trial):
+    data = FULL
+    for place in PLACES:
+        if not place.is_key and place.keys[:4] != INFERENCE:
+            data = put(data, place, "x\n$(touch pwned)\x1b[31m")
+    trial.path.write_text(dump_yaml(data), encoding="utf-8")
+    words = [BIN / "plan.py", "--config", trial.path, "--outdir", trial.root / "out"]
+    variables = {**os.environ, "EVALFLOW_VENV": sys.prefix}
+    done = subprocess.run([sys.executable, *words], cwd=trial.launch, env=variables, capture_output=True, text=True)
+    lines = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (1, "") and len(lines) > 50
+    assert all(line.startswith(f"evalflow: {trial.path}: ") and "; allowed: " in line for line in lines), done.stderr
+    assert not _CONTROL.search("".join(lines)) and trial.tree() == trial.before
+
+
+def test_hostile_text_of_an_inference_config_reaches_the_model_as_it_is(trial, given, tmp_path):
+    texts = [text for text in VALID if not text.startswith("/proc")]
+    given(experiment=full_with(Place(INFERENCE), {"values": texts, "keys": {text: 1 for text in texts}}))
+    prepare_run(RunSpec(**trial.plan()["runs"][0]["spec"]), tmp_path)
+    read = yaml.safe_load((tmp_path / "inference.yaml").read_text(encoding="utf-8"))
+    assert read["keys"] == {text: 1 for text in texts}
+    for text, value in zip(texts, read["values"], strict=True):
+        is_file = os.path.isabs(value) and os.path.isfile(value) and os.path.basename(text) == os.path.basename(value)
+        assert value == text or is_file, short(text)
+
+
+def test_hostile_words_of_a_command_reach_the_program_as_they_are(trial, given, tmp_path):
+    """By the one shell script that is made of a config's text: that of a sandbox."""
+    words = [text for text in VALID if "{" not in text and "\0" not in text and not os.path.isfile(text)]
+    program = "import json, sys; json.dump(sys.argv[1:], open('words.json', 'w'))"
+    given(experiment=full_with(Place((*INFERENCE[:3], "command")), ["{python}", "-c", program, *words, "{output}"]))
+    head = "# Locked by evalflow for Python 3.11.0 on linux-x86_64.\n# image_id: 00000000\n"
+    (tmp_path / "lock").write_text(f"{head}# sha256: {hashlib.sha256(head.encode()).hexdigest()}\n")
+    (tmp_path / "checkpoint").write_text("weights")
+    zipped = tmp_path / "sandbox.zip"
+    (spec, *_) = [run["spec"] for run in trial.plan()["runs"]]
+    create_sandbox(RunSpec(**spec), tmp_path / "checkpoint", tmp_path / "lock", "202401010000", zipped, link=False)
+    with zipfile.ZipFile(zipped) as archive:
+        archive.extractall(tmp_path)
+    (folder,) = {path.parent for path in tmp_path.glob("*/run_forecast.sh")}
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    (folder / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    subprocess.run(["bash", folder / "run_forecast.sh"], check=True)
+    assert json.loads((folder / "output" / "words.json").read_text()) == [*words, "."]
+    assert not list(tmp_path.rglob("pwned"))

@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""Measure how long things take: print a table and write it as JSON.
+
+    tools/bench.py [--output FILE] [WORD...]     the rows whose name holds one of the words; default: all
+
+To add a row, write a function and decorate it with `row`. Exit status 1: something took more than its ceiling.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(PROJECT / "bin"), str(PROJECT / "tests")]
+
+from support.experiment import Experiment  # noqa: E402 - found by the path above
+from support.stored import store_forecast  # noqa: E402
+
+MEASURE = """
+import json, resource, subprocess, sys, time
+began = time.monotonic()
+status = subprocess.run(sys.argv[2:], stdin=subprocess.DEVNULL, stdout=sys.stderr).returncode
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+found = {"seconds": time.monotonic() - began, "cpu": used.ru_utime + used.ru_stime, "megabytes": used.ru_maxrss / 1024}
+open(sys.argv[1], "w").write(json.dumps(found))
+sys.exit(status)
+"""
+
+
+@dataclass
+class Measured:
+    """What a command took.
+
+    Attributes
+    ----------
+    seconds : from start to end
+    cpu : seconds of CPU time, user and system, of all its processes
+    megabytes : resident memory of its largest process
+    """
+
+    seconds: float
+    cpu: float
+    megabytes: float
+
+
+@dataclass
+class Row:
+    """Something to measure, and the ceilings that it must stay below: attribute of `Measured` → value."""
+
+    name: str
+    run: Callable[[Path], Measured]
+    ceilings: dict[str, float]
+
+
+ROWS: list[Row] = []
+
+
+def row(name: str, **ceilings: float) -> Callable:
+    """Make a row of a function: it gets an empty folder to work in and returns what it measured."""
+
+    def register(function: Callable[[Path], Measured]) -> Callable[[Path], Measured]:
+        ROWS.append(Row(name, function, ceilings))
+        return function
+
+    return register
+
+
+def measure(folder: Path, *command: str | Path, **variables: str) -> Measured:
+    """Run a command in `folder`, which must succeed, and return what it took.
+
+    A process of its own starts it: otherwise the memory would count that of this one.
+    """
+    output = folder / "measured.json"
+    environment = {**os.environ, "EVALFLOW_VENV": sys.prefix, "NXF_ANSI_LOG": "false", **variables}
+    words = [sys.executable, "-c", MEASURE, output, *command]
+    done = subprocess.run(words, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(f"{done.stderr}\nbench: {' '.join(map(str, command))}: exit status {done.returncode}")
+    return Measured(**json.loads(output.read_text()))
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+
+def plan_a_year(folder: Path, stored: bool) -> Measured:
+    """Measure the plan of five runs of one year at four init times a day: 7300 forecasts."""
+    experiment = Experiment(folder)
+    entry = experiment.data["runs"][0]["forecaster"]
+    experiment.data["runs"] = [{"forecaster": {**entry, "steps": f"0/{6 * number}/6"}} for number in range(1, 6)]
+    experiment.data["dates"] = {"start": "2023-01-01", "end": "2023-12-31T18:00", "frequency": "6h"}
+    plan = experiment.plan()
+    if stored:
+        for run in plan.runs:
+            for init_time in plan.init_times:
+                store_forecast(run, init_time)
+    output = folder / "plan.json"
+    script = [sys.executable, PROJECT / "bin" / "plan.py", "--config", plan.config, "--output", output]
+    found = measure(folder, *script, EVALFLOW_CACHE=str(folder / "cache"))
+    complete = [forecast["complete"] for forecast in json.loads(output.read_text())["forecasts"]]
+    assert complete == [stored] * 7300
+    return found
+
+
+@row("plan of 7300 forecasts, nothing stored", cpu=6, megabytes=200)
+def plan_new(folder: Path) -> Measured:
+    return plan_a_year(folder, stored=False)
+
+
+@row("plan of 7300 forecasts, all stored", cpu=6, megabytes=200)
+def plan_stored(folder: Path) -> Measured:
+    return plan_a_year(folder, stored=True)
+
+
+def launch_demo(folder: Path, *words: str) -> Measured:
+    command = ["nextflow", "run", PROJECT, "-profile", "local", "--outdir", folder / "output", *words]
+    return measure(folder, *command)
+
+
+@row("the demo, from nothing")
+def demo(folder: Path) -> Measured:
+    return launch_demo(folder)
+
+
+@row("the demo, all stored")
+def demo_again(folder: Path) -> Measured:
+    launch_demo(folder)
+    return launch_demo(folder)
+
+
+@row("the demo, as a stub")
+def demo_stub(folder: Path) -> Measured:
+    return launch_demo(folder, "-stub-run")
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+
+def about() -> dict:
+    """Return what the numbers depend on besides the code."""
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=PROJECT, capture_output=True, text=True)
+    return {
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit.stdout.strip() or None,
+        "cpus": os.cpu_count(),
+        "load": os.getloadavg()[0],
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Measure how long things take.")
+    parser.add_argument("--output", type=Path, default=PROJECT / "bench.json", help="where to write the table as JSON")
+    parser.add_argument("words", nargs="*", help="measure the rows whose name holds one of these")
+    options = parser.parse_args()
+    rows = [row for row in ROWS if not options.words or any(word in row.name for word in options.words)]
+    if not rows:
+        parser.error(f"no row's name holds {' or '.join(options.words)}")
+    os.environ["PATH"] = f"{PROJECT}/.tools/bin{os.pathsep}{os.environ['PATH']}"
+    table, too_much = [], []
+    print(f"{'':<42}{'seconds':>9}{'CPU s':>9}{'MB':>7}")
+    for one in rows:
+        folder = Path(tempfile.mkdtemp(prefix="evalflow-bench-"))
+        try:
+            found = one.run(folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        print(f"{one.name:<42}{found.seconds:9.1f}{found.cpu:9.1f}{found.megabytes:7.0f}", flush=True)
+        table.append({"name": one.name, **asdict(found), "ceilings": one.ceilings})
+        too_much += [
+            f"{one.name}: {key} {getattr(found, key):.1f} is above {ceiling}"
+            for key, ceiling in one.ceilings.items()
+            if getattr(found, key) > ceiling
+        ]
+    options.output.write_text(json.dumps({**about(), "rows": table}, indent=1) + "\n")
+    print(*(f"bench: {line}" for line in too_much), sep="\n", file=sys.stderr, end="\n" if too_much else "")
+    return 1 if too_much else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
