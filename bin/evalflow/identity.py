@@ -155,11 +155,9 @@ def register_run(
         **_changed_fields(config, RunConfig.ENV_FIELDS - {"checkpoint"}),
         **{name: sorted(pairs) for name, pairs in requirements.items() if pairs},
     }
-    on = ""
     if model_type == "temporal_downscaler":
         env_identity["on"] = forecaster.env_digest if forecaster else "analysis"
-        on = f"-on-{forecaster.env_id if forecaster else 'analysis'}"
-    env_id = f"{model_type}-{checkpoint.model_id}-{env_entry_hash(env_identity)}{on}"
+    env_id = _env_id(checkpoint, env_identity, forecaster)
     run_identity = {
         "env": digest(env_identity),
         "steps": _steps(config.steps),
