@@ -56,7 +56,7 @@ def wanted_holding(spec: VerificationSpec, found: DomainFound, source: SourceEnt
             )
             for param in params
         },
-        atoms=found.atoms,
+        regions=found.regions,
         scales=found.scales,
         forecast=_fingerprint(spec, source, init_time),
         truth=truth_fingerprint(truth_spec(spec, spec.truths[found.truth]), times),
