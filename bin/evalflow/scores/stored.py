@@ -59,7 +59,8 @@ def write_sums(path: Path | str, sums: Sums) -> None:
     parts = _Parts()
     leads = sorted({lead for one in sums.params.values() for lead in one.lead_times})
     statistics = _add_sums(parts, sums, leads)
-    _add_masks(parts, sums, leads)
+    if leads:
+        _add_masks(parts, sums, leads)
     for name, one in sums.params.items():
         if one.cells is not None:
             _add_cells(parts, name, one, leads)
@@ -119,11 +120,14 @@ def _checksum_of_attributes(about: dict[str, Any]) -> np.int64:
 def _add_sums(parts: _Parts, sums: Sums, leads: list[timedelta]) -> dict[str, str]:
     """Add lead times, regions and sums; return the long names of the statistics."""
     statistics, values = _fields(sums, leads)
-    seconds = np.array([lead.total_seconds() for lead in leads], np.int32)
-    parts.add("lead_time", "lead_time", seconds, units="s", long_name="time since the init time")
+    if leads:
+        seconds = np.array([lead.total_seconds() for lead in leads], np.int32)
+        parts.add("lead_time", "lead_time", seconds, units="s", long_name="time since the init time")
     inside = np.array(list(sums.regions.values()), np.int8)
     long_name = "1 where the points of the atom lie in the region"
     parts.add("in_region", "region atom", inside, units="1", long_name=long_name)
+    if not values.size:
+        return statistics
     long_name = "sums over points, in the unit of the param: see the attributes statistics and units of the file"
     parts.add("sums", "statistic param lead_time atom", values, long_name=long_name)
     return statistics
@@ -138,7 +142,8 @@ def _fields(sums: Sums, leads: list[timedelta]) -> tuple[dict[str, str], NDArray
     for scale in sorted({scale for one in params for scale in one.boxes}):
         statistics[_box_name(scale)] = f"{_LONG_NAMES['dd']}, of averages over boxes of {scale:g} km"
     number = {name: index for index, name in enumerate(statistics)}
-    values = np.full((len(statistics), len(params), len(leads), params[0].moments.shape[-1]), np.nan)
+    atoms = len(next(iter(sums.regions.values())))
+    values = np.full((len(statistics), len(params), len(leads), atoms), np.nan)
     for index, one in enumerate(params):
         places = [leads.index(lead) for lead in one.lead_times]
         values[: len(MOMENTS), index, places] = one.moments
@@ -234,11 +239,22 @@ def _values(file: netCDF4.Dataset, name: str) -> NDArray:
 def _read(file: netCDF4.Dataset, wanted: Collection[str] | None) -> Sums:
     about = _attributes(file)
     names = {key: json.loads(about[key]) for key in _LISTS}
-    leads = [timedelta(seconds=int(seconds)) for seconds in _values(file, "lead_time")]
     inside = _values(file, "in_region").astype(bool)
+    return Sums(
+        init_time=datetime.strptime(about["init_time"], _TIME),
+        size=int(about["points"]),
+        regions={name: inside[index] for index, name in enumerate(names["regions"])},
+        params=_read_params(file, names, int(about["points"]), wanted) if names["params"] else {},
+        attributes={key: value for key, value in about.items() if key not in _OWN},
+    )
+
+
+def _read_params(
+    file: netCDF4.Dataset, names: dict[str, list[str]], points: int, wanted: Collection[str] | None
+) -> dict[str, ParamSums]:
+    leads = [timedelta(seconds=int(seconds)) for seconds in _values(file, "lead_time")]
     values, digests = _values(file, "sums"), _values(file, "valid_digest")
-    size = int(about["points"])
-    number, masks = _read_masks(file, size)
+    number, masks = _read_masks(file, points)
     params = {}
     for index, (name, units) in enumerate(zip(names["params"], names["units"], strict=True)):
         if wanted is not None and name not in wanted:
@@ -258,13 +274,7 @@ def _read(file: netCDF4.Dataset, wanted: Collection[str] | None) -> Sums:
             digests=tuple(digests[index, held].tolist()),
             masks=tuple(None if one < 0 else masks[one] for one in of_lead),
         )
-    return Sums(
-        init_time=datetime.strptime(about["init_time"], _TIME),
-        size=size,
-        regions={name: inside[index] for index, name in enumerate(names["regions"])},
-        params=params,
-        attributes={key: value for key, value in about.items() if key not in _OWN},
-    )
+    return params
 
 
 def _read_masks(file: netCDF4.Dataset, points: int) -> tuple[NDArray | None, NDArray]:

@@ -178,3 +178,10 @@ def test_no_room_for_the_file(sums, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     with pytest.raises(OSError, match="gone"):
         write_sums(tmp_path / "gone" / "a.nc", sums)
+
+
+def test_a_file_may_hold_no_param(sums, tmp_path):
+    """It says that there was nothing to sum."""
+    empty = replace(sums, params={})
+    write_sums(tmp_path / "a.nc", empty)
+    assert same(read_sums(tmp_path / "a.nc"), empty)
