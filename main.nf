@@ -29,5 +29,5 @@ workflow {
 
     SANDBOX(PLAN.out.sandboxes, ENVIRONMENT.out.locks, options.sandbox_checkpoint)
 
-    end_launch(PLAN.out.plan_file, INFERENCE.out.made_twice, VERIFICATION.out.aggregated)
+    end_launch(PLAN.out.plan_file, INFERENCE.out.made_twice, VERIFICATION.out.verified, VERIFICATION.out.aggregated)
 }

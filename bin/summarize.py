@@ -13,6 +13,7 @@ from evalflow.launch.cost import read_cost, read_made_twice
 from evalflow.launch.summary import describe_summary, is_lacking, make_summary, write_summary
 from evalflow.plan.model import Plan
 from evalflow.verification.aggregated import Aggregated, describe_aggregated
+from evalflow.verification.done import PackDone
 from evalflow.yamlio import read_text
 
 
@@ -25,14 +26,18 @@ from evalflow.yamlio import read_text
     "--made_twice", multiple=True, type=click.Path(path_type=Path), help="A task's list of what others made as well."
 )
 @click.option("--aggregated", type=click.Path(path_type=Path), help="What came of verification.")
-def main(plan, trace, made_twice, aggregated):
+@click.option(
+    "--verified", multiple=True, type=click.Path(path_type=Path), help="What came of a pack that was verified."
+)
+def main(plan, trace, made_twice, aggregated, verified):
     """Compare the plan that a launch began with against the store as it is now.
 
     Whole forecasts without a name get it. The exit status is 1 where a forecast that was to be made is missing.
     """
     planned = Plan.from_json(read_text(plan), str(plan))
     cost = read_cost(trace, planned) if trace else None
-    summary = make_summary(planned, cost, read_made_twice(made_twice))
+    done = [PackDone.from_json(read_text(file), str(file)) for file in verified] if not planned.stub else []
+    summary = make_summary(planned, cost, read_made_twice(made_twice), done)
     click.echo(describe_summary(planned, summary))
     if aggregated and not planned.stub:
         scores = Aggregated.from_json(read_text(aggregated), str(aggregated))

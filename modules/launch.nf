@@ -22,20 +22,20 @@ def begin_launch(given) {
 
 // When the launch ends, say what there is now, from the store itself, and release the work folder. A
 // launch whose tasks all ended well, and that lacks forecasts all the same, does not end with 0.
-def end_launch(plan, made_twice, aggregated) {
+def end_launch(plan, made_twice, verified, aggregated) {
     def plans = [] // one file, or none where planning failed
     def lists = [] // of forecasts that another launch has made as well
     plan.subscribe { file -> plans << file }
     made_twice.subscribe { file -> lists << file }
-    def scores = [] // what came of verification, one file or none
-    aggregated.subscribe { file -> scores << file }
+    def known = [] // options that say what came of verification
+    verified.subscribe { file -> known.addAll(['--verified', file]) }
+    aggregated.subscribe { file -> known.addAll(['--aggregated', file]) }
     def is_over = false // after an error, Nextflow calls this once more
     workflow.onComplete {
         if (!is_over) {
             is_over = true
             def lacking = plans.any { file ->
-                run_script(['summarize.py', '--plan', file] + known_costs(lists) +
-                    scores.collectMany { score -> ['--aggregated', score] }, System.out)
+                run_script(['summarize.py', '--plan', file] + known_costs(lists) + known, System.out)
             }
             release_work_folder()
             if (lacking && has_succeeded()) {

@@ -71,5 +71,6 @@ workflow VERIFICATION {
     AGGREGATE(found)
 
     emit:
+    verified = VERIFY_PACKS.out.done.mix(VERIFY_AGAIN.out.done) // file: what came of a pack
     aggregated = AGGREGATE.out.aggregated // file: what came of it
 }

@@ -24,7 +24,7 @@ def unroll(polygon: shapely.Polygon) -> shapely.Geometry:
         whole = shapely.make_valid(shapely.Polygon(exterior))
         for hole, _ in holes:
             for turn in (-_FULL, 0.0, _FULL):
-                whole = whole.difference(shapely.make_valid(shapely.Polygon([*hole, turn, 0])))
+                whole = whole.difference(shapely.make_valid(shapely.Polygon(hole + np.array([turn, 0.0]))))
     else:
         whole = polygon
     return west_end_first(whole)

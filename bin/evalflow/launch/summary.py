@@ -1,11 +1,12 @@
 """What a launch has done: the plan it began with, compared with the store as it is now."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from evalflow import __version__
 from evalflow.errors import UserError, describe_os_error
 from evalflow.inference.publish import StoredRun
-from evalflow.plan.model import ExternalEntry, Plan, RunEntry
+from evalflow.plan.model import Plan, RunEntry
 from evalflow.store.files import read_json, to_json, write_over
 from evalflow.store.forecasts import list_made
 from evalflow.store.layout import (
@@ -20,6 +21,7 @@ from evalflow.store.layout import (
     results_folder,
     run_folder,
 )
+from evalflow.verification.done import PackDone
 
 
 def _state(before: bool, now: bool, needed: bool, verb: str) -> str:
@@ -41,13 +43,16 @@ def _give_name(stored: StoredRun, init_time: str, whole: Path) -> list[str]:
     return []
 
 
-def _count_forecasts(plan: Plan, run: RunEntry | ExternalEntry) -> dict:
+def _found_before(plan: Plan, run_id: str) -> dict:
+    """Return what there was of a run's forecasts, or of those made elsewhere, when the launch was planned."""
+    reused = sum(entry.complete for entry in plan.forecasts if entry.run_id == run_id)
+    return {"made": 0, "reused": reused, "missing": [], "unnamed": [], "seconds": 0.0, "bytes": 0}
+
+
+def _count_forecasts(plan: Plan, run: RunEntry) -> dict:
     """Return what there is now of a run's forecasts."""
-    counted = {"made": 0, "reused": 0, "missing": [], "unnamed": [], "seconds": 0.0, "bytes": 0}
+    counted = _found_before(plan, run.run_id)
     entries = [entry for entry in plan.forecasts if entry.run_id == run.run_id]
-    counted["reused"] = sum(entry.complete for entry in entries)
-    if isinstance(run, ExternalEntry):
-        return counted
     stored = StoredRun(run.spec.folder, run.spec.sha256)
     wanted = {time for task in plan.tasks if task.run_id == run.run_id for time in task.init_times}
     made = list_made(stored.folder)
@@ -66,7 +71,27 @@ def _count_forecasts(plan: Plan, run: RunEntry | ExternalEntry) -> dict:
     return counted
 
 
-def make_summary(plan: Plan, cost: dict | None = None, made_twice: dict | None = None) -> dict:
+def count_statistics(plan: Plan, done: Iterable[PackDone]) -> list[dict]:
+    """Return what this launch has verified: per source the statistics computed, and the init times without any, with why.
+
+    A statistic is that of one source, init time and param against one truth.
+    """
+    found = {
+        source.source_id: {"source_id": source.source_id, "label": source.label, "computed": 0, "without": {}}
+        for source in plan.verification.sources
+    }
+    for pack in done:
+        counted = found[pack.source]
+        for init in pack.inits:
+            counted["computed"] += len(init.computed)
+            if init.reason:
+                counted["without"][init.init_time] = init.reason
+    return list(found.values())
+
+
+def make_summary(
+    plan: Plan, cost: dict | None = None, made_twice: dict | None = None, done: Iterable[PackDone] = ()
+) -> dict:
     """Return what was built, made, reused and what is missing. Whole forecasts without a name get it.
 
     Parameters
@@ -74,6 +99,7 @@ def make_summary(plan: Plan, cost: dict | None = None, made_twice: dict | None =
     plan : the plan that the launch began with
     cost : what the launch has cost (`cost.read_cost`), where that is known
     made_twice : what another launch made as well (`cost.read_made_twice`)
+    done : what came of the packs that were verified
     """
     environments = []
     for env in plan.envs:
@@ -81,15 +107,17 @@ def make_summary(plan: Plan, cost: dict | None = None, made_twice: dict | None =
         state = _state(env.complete, sealed is not None, env.needed, "built")
         known = {"image_id": (sealed or {}).get("image_id"), "warnings": (sealed or {}).get("warnings", [])}
         environments.append({"env_id": env.env_id, "state": state, **known})
-    runs = [
-        {"run_id": run.run_id, "label": run.label, **_count_forecasts(plan, run)}
-        for run in (*plan.runs, *plan.external)
+    runs = [{"run_id": run.run_id, "label": run.label, **_count_forecasts(plan, run)} for run in plan.runs]
+    runs += [
+        {"run_id": source.source_id, "label": source.label, **_found_before(plan, source.source_id)}
+        for source in plan.external
     ]
     return {
         "evalflow": __version__,
         "experiment_id": plan.experiment_id,
         "environments": environments,
         "runs": runs,
+        "statistics": count_statistics(plan, done),
         "cost": cost,
         "made_twice": made_twice,
         "warnings": plan.warnings,
@@ -99,6 +127,20 @@ def make_summary(plan: Plan, cost: dict | None = None, made_twice: dict | None =
 def is_lacking(plan: Plan, summary: dict) -> bool:
     """Return whether a forecast that the launch was to make cannot be found by its name."""
     return not plan.stub and any(run["missing"] for run in summary["runs"])
+
+
+def _describe_statistics(summary: dict) -> list[str]:
+    lines = []
+    for source in summary["statistics"]:
+        without = source["without"]
+        lack = f", {len(without)} init times without any" if without else ""
+        lines.append(
+            f"  statistics   {source['source_id']:<36} {source['computed']} computed{lack}  ({source['label']})"
+        )
+        if without:
+            init_time, reason = next(iter(without.items()))
+            lines.append(f"               {init_time}: {reason}")
+    return lines
 
 
 def _describe_cost(summary: dict) -> list[str]:
@@ -138,6 +180,8 @@ def describe_summary(plan: Plan, summary: dict) -> str:
             zipped = run_folder(plan.store, run.run_id) / SANDBOX
             if run.needed:
                 lines.append(f"  sandbox      {zipped if zipped.exists() else run.run_id + '  MISSING'}  ({run.label})")
+    if plan.verifies:
+        lines += _describe_statistics(summary)
     lines += _describe_cost(summary)
     lines += ["", f"results in {plan.outdir}"]
     lines += _tree(plan)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from evalflow import __version__
 from evalflow.digests import digest
+from evalflow.fields.atoms import ALL
 from evalflow.fields.params import param_named
 from evalflow.scores.aggregate import Significance, aggregate
 from evalflow.scores.names import Score, Threshold, parse_threshold
@@ -75,7 +76,7 @@ def _wanted(truth: _Truth, param: str, numbers: Sequence[int]) -> Wanted:
     return Wanted(
         init_times=tuple(init_time_of(name) for name in sorted(spec.init_times)),
         lead_times=tuple(timedelta(hours=one) for one in hours),
-        regions=tuple(truth.found.regions),
+        regions=(ALL, *truth.found.regions),
         thresholds={param: _thresholds(spec, param)},
         scales=tuple(truth.found.scales),
     )
@@ -86,7 +87,7 @@ def _strata(truth: _Truth, wanted: Wanted) -> list[Stratum]:
     strata = all_strata(wanted.init_times, wanted.lead_times, spec.crossed)
     for case in spec.cases:
         start, end = datetime.fromisoformat(case.start), datetime.fromisoformat(case.end)
-        if case.region in truth.found.regions:
+        if case.region in (ALL, *truth.found.regions):
             strata.append(Stratum(case=Case(case.name, start, end, case.region)))
     return strata
 

@@ -62,7 +62,7 @@ class DomainFound(Document):
     points: int = Field(description="Number of points that are verified.")
     at_stations: bool = Field(description="Whether the points are stations.")
     atoms: str = Field(description="Digest of how the regions cut the points.")
-    regions: list[str] = Field(description="Names of the regions that hold points, `all` first.")
+    regions: dict[str, str] = Field(description="Name of a region that holds points → digest of its polygons.")
     scales: list[float] = Field(description="Scales of box averages in km.")
     params: list[str] = Field(description="Params that the truth has.")
     corrected: bool = Field(description="Whether T_2M is corrected for elevation.")
@@ -348,7 +348,7 @@ def define_domain(spec: VerificationSpec, number: int) -> DomainFound:
         points=domain.size,
         at_stations=finder.target.kind == "stations",
         atoms=atoms.digest,
-        regions=[name for name in atoms.members if atoms.members[name].any()],
+        regions={name: found for name, found in sorted(atoms.digests.items()) if atoms.members[name].any()},
         scales=_scales(finder, points),
         params=finder.params,
         corrected=lapse.corrected,

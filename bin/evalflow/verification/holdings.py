@@ -38,7 +38,7 @@ class Holding(Document):
     """What a file of statistics was asked to hold, and what it was made from."""
 
     params: dict[str, ParamHolding] = Field(description="Param → what is held of it.")
-    atoms: str = Field(description="How regions cut the points.")
+    regions: dict[str, str] = Field(description="Name of a region → digest of its polygons.")
     scales: list[float] = Field([], description="Scales of box averages in km.")
     forecast: str = Field(description="What the forecast's files look like from outside, or its seal.")
     truth: str = Field(description="What the truth's files look like at the valid times.")
@@ -50,9 +50,9 @@ class Holding(Document):
         return digest(self.model_dump(mode="json", exclude_none=True))[:12]
 
     def made_from_the_same(self, other: "Holding") -> bool:
-        """Return whether both are of the same files and of the same points."""
-        keys = ("atoms", "forecast", "truth", "sample")
-        return all(getattr(self, key) == getattr(other, key) for key in keys)
+        """Return whether both are of the same files and points, and the other knows all regions of this one."""
+        same = all(getattr(self, key) == getattr(other, key) for key in ("forecast", "truth", "sample"))
+        return same and set(self.regions.values()) <= set(other.regions.values())
 
     def without(self, held: list["Holding"]) -> "Holding":
         """Return what of this the others do not hold together."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 
+from evalflow.fields.atoms import ALL
 from evalflow.scores.sums import Sums
 from evalflow.store.layout import init_time_of, statistics_folder
 from evalflow.verification.domain import DomainFound
@@ -66,11 +67,13 @@ class SourceStatistics:
                     yield self._of_wanted_params(one)
 
     def _of_wanted_params(self, one: Held) -> Sums:
-        """Return the sums of a file without params that are corrected otherwise than is wanted now."""
+        """Return the sums of a file for today's regions, without params that are corrected otherwise than is wanted now."""
         wanted = self._wanted(one.sums.init_time, None).params
         kept = {
             name: sums
             for name, sums in one.sums.params.items()
             if name in wanted and one.holding.params[name].corrected == wanted[name].corrected
         }
-        return replace(one.sums, params=kept)
+        name_of = {found: name for name, found in one.holding.regions.items()}
+        regions = {name: one.sums.regions[name_of[found]] for name, found in self.found.regions.items()}
+        return replace(one.sums, params=kept, regions={ALL: one.sums.regions[ALL], **regions})

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import click
 import numpy as np
-from pydantic import Field
 
 from evalflow.digests import digest
-from evalflow.documents import Document
 from evalflow.errors import UserError, describe_os_error
 from evalflow.fields.elevation import correct_lapse_rate
 from evalflow.fields.fingerprints import forecast_fingerprint, truth_fingerprint
@@ -31,6 +29,7 @@ from evalflow.store.layout import init_time_of, statistics_folder
 from evalflow.verification.builtin import AtPoints, built_in
 from evalflow.verification.climatology import Climatology
 from evalflow.verification.domain import DomainFound
+from evalflow.verification.done import InitDone, PackDone
 from evalflow.verification.holdings import HOLDING, Holding, ParamHolding, lacking, list_statistics, statistics_name
 from evalflow.verification.opening import open_source, seal_of, truth_spec
 from evalflow.verification.packs import Pack
@@ -40,23 +39,6 @@ from evalflow.verification.truth import TruthCopy, times_needed
 
 CORRECTED = "T_2M"
 """The param that is corrected for elevation."""
-
-
-class InitDone(Document):
-    """What came of one init time."""
-
-    init_time: str = Field(description="`YYYYmmddHHMM`, UTC.")
-    computed: list[str] = Field([], description="Params that were computed.")
-    reason: str | None = Field(None, description="Why there is nothing, or less than was wanted.")
-
-
-class PackDone(Document):
-    """What came of a pack."""
-
-    source: str = Field(description="source_id.")
-    truth: int = Field(description="Number of the truth.")
-    inits: list[InitDone] = Field(description="What came of each init time.")
-    notes: list[str] = Field([], description="What readers left out or repaired, a line each.")
 
 
 def wanted_holding(spec: VerificationSpec, found: DomainFound, source: SourceEntry, init_time: datetime) -> Holding:
@@ -74,7 +56,7 @@ def wanted_holding(spec: VerificationSpec, found: DomainFound, source: SourceEnt
             )
             for param in params
         },
-        atoms=found.atoms,
+        regions=found.regions,
         scales=found.scales,
         forecast=_fingerprint(spec, source, init_time),
         truth=truth_fingerprint(truth_spec(spec, spec.truths[found.truth]), times),

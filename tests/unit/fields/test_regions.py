@@ -129,6 +129,7 @@ def test_a_wide_polygon_with_vertices_between_and_one_that_may_be_meant_either_w
 def test_a_box_that_begins_in_the_west_and_is_given_to_360():
     assert inside(box(350, 10, 40, 50), (355, 45), (-5, 45), (5, 45), (11, 45)) == [True, True, True, False]
     assert inside(box(200, 300, 40, 50), (-100, 45), (260, 45), (0, 45)) == [True, True, False]
+    assert box(200, 300, 40, 50).digest == box(-160, -60, 40, 50).digest
 
 
 @pytest.mark.parametrize(
