@@ -131,19 +131,15 @@ def register_run(
     UserError
         Where something that the entry points at is missing or unreadable.
     """
-    registered: dict[str, Run] = {}
-    forecaster = None
-    refined = getattr(config, "forecaster", None)
-    if refined is not None:
-        registered = register_run("forecaster", refined, lookup, f"{key}.forecaster", as_candidate=False)
-        forecaster = next(reversed(registered.values()))
-
-    checkpoint = provider_of(config.checkpoint, f"{key}.checkpoint").resolve(
-        config.checkpoint, lookup, f"{key}.checkpoint"
-    )
+    refined: RunConfig | None = getattr(config, "forecaster", None)
+    registered = register_run("forecaster", refined, lookup, f"{key}.forecaster", as_candidate=False) if refined else {}
+    forecaster = next(reversed(registered.values()), None)
+    where = f"{key}.checkpoint"
+    checkpoint = provider_of(config.checkpoint, where).resolve(config.checkpoint, lookup, where)
     runner = runner_named(config.runner)
     inference = read_inference_config(config.config, lookup, f"{key}.config", runner.overrides, runner.rewrites)
     requirements = _requirements(config, lookup, key)
+    refines = model_type == "temporal_downscaler"
     env_identity = {
         "model_type": model_type,
         "checkpoint": checkpoint.identity,
@@ -151,11 +147,9 @@ def register_run(
         "recipe": RECIPE_VERSION,
         **_changed_fields(config, RunConfig.ENV_FIELDS - {"checkpoint"}),
         **{name: sorted(pairs) for name, pairs in requirements.items() if pairs},
+        **({"on": forecaster.env_digest if forecaster else "analysis"} if refines else {}),
     }
-    on = ""
-    if model_type == "temporal_downscaler":
-        env_identity["on"] = forecaster.env_digest if forecaster else "analysis"
-        on = f"-on-{forecaster.env_id if forecaster else 'analysis'}"
+    on = f"-on-{forecaster.env_id if forecaster else 'analysis'}" if refines else ""
     env_id = f"{model_type}-{checkpoint.model_id}-{env_entry_hash(env_identity)}{on}"
     run_identity = {
         "env": digest(env_identity),
@@ -167,11 +161,10 @@ def register_run(
     }
     run_id = f"{env_id}/{run_specific_hash(run_identity)}"
     texts = {name: sorted(set(pairs.values())) for name, pairs in requirements.items()}
-    run = Run(
+    return merge_runs(registered, {run_id: Run(
         model_type, config, checkpoint, inference, texts, env_identity, run_identity, env_id, run_id, as_candidate,
         forecaster, (key,),
-    )  # fmt: skip
-    return merge_runs(registered, {run_id: run})
+    )})  # fmt: skip
 
 
 def refuse_collision(name: str, first: dict, second: dict) -> None:

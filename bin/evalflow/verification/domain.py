@@ -325,8 +325,7 @@ def define_domain(spec: VerificationSpec, number: int) -> DomainFound:
     regions = _read_regions(finder)
     target = finder.target.take(points)
     atoms = cut_atoms(regions, target.latitudes, target.longitudes)
-    empty = outside(atoms, regions)
-    finder.said.problems += empty
+    finder.said.problems += outside(atoms, regions)
     lapse = _decide_elevation(finder, seen, points)
     named = comparison_identity(
         finder.entry.identity,
@@ -339,8 +338,7 @@ def define_domain(spec: VerificationSpec, number: int) -> DomainFound:
             statistics=STATISTICS_VERSION,
         ),
     )
-    folder = comparison_folder(spec.store, verif_id(named))
-    _keep(folder, finder, points, atoms, seen)
+    _keep(comparison_folder(spec.store, verif_id(named)), finder, points, atoms, seen)
     return DomainFound(
         truth=number,
         verif_id=verif_id(named),
