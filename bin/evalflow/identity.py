@@ -112,7 +112,10 @@ def _requirements(config: RunConfig, lookup: Lookup, key: str) -> dict[str, dict
     }
 
 
-_NAMED_OTHERWISE = RunConfig.ENV_FIELDS | RunConfig.HASH_EXCLUDE | {"config", "steps", "forecaster"}
+def _own_fields(config: RunConfig) -> frozenset[str]:
+    """Return the fields of a run that are hashed as they are."""
+    hashed_otherwise = RunConfig.ENV_FIELDS | RunConfig.HASH_EXCLUDE | {"config", "steps", "forecaster"}
+    return frozenset(type(config).model_fields) - hashed_otherwise
 
 
 def register_run(
@@ -155,7 +158,7 @@ def register_run(
         "env": digest(env_identity),
         "steps": _steps(config.steps),
         "config": inference.identity,
-        **_changed_fields(config, frozenset(type(config).model_fields) - _NAMED_OTHERWISE),
+        **_changed_fields(config, _own_fields(config)),
         **({"runner_version": runner.version} if runner.version != 1 else {}),
         **({"forecaster": forecaster.run_digest} if forecaster else {}),
     }
@@ -255,6 +258,11 @@ def _unordered(data: Any) -> Any:
     return sorted(plain) + sorted((item for item in data if isinstance(item, dict)), key=canonical)
 
 
+def _located(part: dict, lookup: Lookup, *names: str) -> dict:
+    """Return a part of an identity with the paths at some names in one spelling."""
+    return part | {name: canonical_path(part[name], lookup) for name in names if name in part}
+
+
 def _truth_identity(truth: TruthConfig, lookup: Lookup) -> str | dict:
     """Return what is read of a truth, and how: its path, where that says it all."""
     part = _differing(truth, exclude=TruthConfig.HASH_EXCLUDE)
@@ -262,23 +270,16 @@ def _truth_identity(truth: TruthConfig, lookup: Lookup) -> str | dict:
         # A program or a file that the command names is the same from wherever it is called.
         files = {word for word in part["command"] if (path := lookup.find(word)) and path.is_file()}
         part["command"] = [canonical_path(word, lookup) if word in files else word for word in part["command"]]
-    for name in {"root", "stations"} & part.keys():
-        part[name] = canonical_path(part[name], lookup)
+    part = _located(part, lookup, "root", "stations")
     return part["root"] if part.keys() == {"root"} else part
 
 
 def _regions_identity(stratification: dict, lookup: Lookup) -> dict:
     """Return the regions, their files in one spelling."""
-    part = dict(stratification)
-    if "root" in part:
-        part["root"] = canonical_path(part["root"], lookup)
+    part = _located(stratification, lookup, "root")
     if "regions" in part:
-        part["regions"] = [
-            region
-            if isinstance(region, str) or "file" not in region
-            else {**region, "file": canonical_path(region["file"], lookup)}
-            for region in part["regions"]
-        ]
+        regions = part["regions"]
+        part["regions"] = [one if isinstance(one, str) else _located(one, lookup, "file") for one in regions]
     return part
 
 

@@ -121,7 +121,7 @@ class _Team:
                     click.echo(f"{self.spec.run_id} {init_time}: {word} ({done})")
         except SystemExit as stop:  # SIGTERM, at a time limit for example
             click.echo(f"evalflow: {self.spec.run_id}: stopped from outside; what is finished is kept", err=True)
-            return stop.code
+            return int(stop.code or 0)
         finally:
             for one in self.running:  # all of them first, so that one does not wait for the other
                 ask_to_end(one.process)

@@ -179,13 +179,11 @@ class Stored:
         if problem == "missing":
             problem = f"{FORECAST_SEAL} is missing" if name.exists() else "what it leads to is gone"
         if not self.options.repair:
-            aside = "to be moved aside and " if name.exists() else "to be "
-            self.warnings.append(f"{name}: {problem}; {aside}{then}")
+            self.warnings.append(f"{name}: {problem}; to be {'moved aside and ' if name.exists() else ''}{then}")
             return
         with suppress(OSError):  # a store to read only: that something is missing in it is an error of its own
             aside = stored.free_name(init_time)
-            moved = f"moved aside to {aside.name}, " if aside else ""
-            self.warnings.append(f"{name}: {problem}; {moved}to be {then}")
+            self.warnings.append(f"{name}: {problem}; {f'moved aside to {aside.name}, ' if aside else ''}to be {then}")
 
     def _is_complete(self, stored: StoredRun, init_time: str, present: bool, made: list[Path]) -> bool:
         """Return whether a forecast is whole and has its name; a whole one without a name gets it."""

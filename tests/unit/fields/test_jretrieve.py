@@ -144,9 +144,16 @@ def test_a_month_that_is_not_over_is_asked_for_again(site, monkeypatch):
     for _ in range(2):  # the same process does not ask twice
         assert np.isfinite(archive.read("T_2M", late)).all()
         list(archive.read_many(["T_2M"], [late]))
-    assert [call["-t"] for call in site.calls()][1:] == ["202501010000,202501201230,60"]
+        archive.read("T_2M", datetime(2024, 12, 1))
+    assert [call["-t"] for call in site.calls()][1:] == [
+        "202501010000,202501201230,60",
+        "202412010000,202412312359,60",
+    ]
     list(site.open().read_many(["T_2M"], [datetime(2025, 1, 19, 6)]))
     assert site.calls() == []  # so old that it was complete
+    now = datetime(2025, 2, 1, 6)
+    site.open().read("T_2M", datetime(2025, 1, 10))
+    assert site.calls() == []
     now = datetime(2025, 2, 5)
     list(site.open().read_many(["T_2M"], [late]))
     assert [call["-t"] for call in site.calls()] == ["202501010000,202501312359,60"]

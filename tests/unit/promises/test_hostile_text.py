@@ -12,7 +12,7 @@ import pytest
 import yaml
 from evalflow.config import inference
 from evalflow.config import model as config
-from evalflow.config.model import ConfigModel, config_schema
+from evalflow.config.model import ConfigModel
 from evalflow.errors import UserError
 from evalflow.inference.prepare import prepare_run
 from evalflow.inference.sandbox import create_sandbox
