@@ -20,12 +20,15 @@ _URL = re.compile(r"https?://[^\s)>]+|(?<=\])\([^)\s]+\)")
 
 def check(path: Path) -> Iterator[tuple[int, str]]:
     """Yield line and text of each problem in a file."""
-    fence = ""
+    fence, before, is_code = "", "", False
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         mark = _FENCE.match(line)
         if mark:
             fence = "" if fence == mark[1] else fence or mark[1]
-        elif not fence and not _TABLE.match(line):
+        # A block of code is indented, too, where no text goes before it.
+        is_code = line.startswith("    ") and (is_code or not before.strip())
+        before = line
+        if not mark and not fence and not is_code and not _TABLE.match(line):
             size = len(_URL.sub("", line))
             if size > MAX_LENGTH:
                 yield number, f"{size} characters; a line of prose has at most {MAX_LENGTH}"

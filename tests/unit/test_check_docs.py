@@ -27,6 +27,7 @@ def check(path: Path, text: str) -> list[str]:
         (f"```\ncode\n```\n{LONG}", 4),
         (f"```\n~~~\n{LONG}\n```\n{LONG}", 5),  # one fence does not close the other
         (f"{SHORT} `code`", 1),
+        (f"- text\n    {LONG}", 2),
         (f"{SHORT} [a link](docs/usage.md)", 1),
     ],
 )
@@ -41,6 +42,7 @@ def test_refused(tmp_path, text, line):
         SHORT,
         f"| {LONG} |",
         f"```sh\n{LONG}\n```",
+        f"text\n\n    code\n    {LONG}",
         f"  ~~~\n{LONG}\n  ~~~\n{SHORT}",
         f"see https://example.org/{'x' * 100}",
         f"{SHORT[:90]} [link](https://example.org/{'x' * 100})",
