@@ -118,6 +118,12 @@ def _own_fields(config: RunConfig) -> frozenset[str]:
     return frozenset(type(config).model_fields) - hashed_otherwise
 
 
+def _env_id(checkpoint: Checkpoint, identity: dict, forecaster: Run | None) -> str:
+    """Return the id of an environment; a downscaler's says what it refines."""
+    on = "" if "on" not in identity else f"-on-{forecaster.env_id if forecaster else 'analysis'}"
+    return f"{identity['model_type']}-{checkpoint.model_id}-{env_entry_hash(identity)}{on}"
+
+
 def register_run(
     model_type: str, config: RunConfig, lookup: Lookup, key: str, as_candidate: bool = True
 ) -> dict[str, Run]:
@@ -134,15 +140,14 @@ def register_run(
     UserError
         Where something that the entry points at is missing or unreadable.
     """
-    refined: RunConfig | None = getattr(config, "forecaster", None)
-    registered = register_run("forecaster", refined, lookup, f"{key}.forecaster", as_candidate=False) if refined else {}
+    refined = getattr(config, "forecaster", None)
+    registered = register_run("forecaster", refined, lookup, f"{key}.forecaster", False) if refined else {}
     forecaster = next(reversed(registered.values()), None)
-    where = f"{key}.checkpoint"
-    checkpoint = provider_of(config.checkpoint, where).resolve(config.checkpoint, lookup, where)
+    at = f"{key}.checkpoint"
+    checkpoint = provider_of(config.checkpoint, at).resolve(config.checkpoint, lookup, at)
     runner = runner_named(config.runner)
     inference = read_inference_config(config.config, lookup, f"{key}.config", runner.overrides, runner.rewrites)
     requirements = _requirements(config, lookup, key)
-    refines = model_type == "temporal_downscaler"
     env_identity = {
         "model_type": model_type,
         "checkpoint": checkpoint.identity,
@@ -150,10 +155,10 @@ def register_run(
         "recipe": RECIPE_VERSION,
         **_changed_fields(config, RunConfig.ENV_FIELDS - {"checkpoint"}),
         **{name: sorted(pairs) for name, pairs in requirements.items() if pairs},
-        **({"on": forecaster.env_digest if forecaster else "analysis"} if refines else {}),
     }
-    on = f"-on-{forecaster.env_id if forecaster else 'analysis'}" if refines else ""
-    env_id = f"{model_type}-{checkpoint.model_id}-{env_entry_hash(env_identity)}{on}"
+    if model_type == "temporal_downscaler":
+        env_identity["on"] = forecaster.env_digest if forecaster else "analysis"
+    env_id = _env_id(checkpoint, env_identity, forecaster)
     run_identity = {
         "env": digest(env_identity),
         "steps": _steps(config.steps),
@@ -164,10 +169,11 @@ def register_run(
     }
     run_id = f"{env_id}/{run_specific_hash(run_identity)}"
     texts = {name: sorted(set(pairs.values())) for name, pairs in requirements.items()}
-    return merge_runs(registered, {run_id: Run(
+    run = Run(
         model_type, config, checkpoint, inference, texts, env_identity, run_identity, env_id, run_id, as_candidate,
         forecaster, (key,),
-    )})  # fmt: skip
+    )  # fmt: skip
+    return merge_runs(registered, {run_id: run})
 
 
 def refuse_collision(name: str, first: dict, second: dict) -> None:

@@ -306,6 +306,21 @@ def _sources(finder: _Finder, seen: list[_Seen], domain: Domain, impossible: boo
     }
 
 
+def _identity(finder: _Finder, domain: Domain) -> dict[str, Any]:
+    """Return how sources are compared with the truth: what the verif_id is hashed from."""
+    return comparison_identity(
+        finder.entry.identity,
+        Comparison(
+            archive=finder.truth.uuid,
+            format=kind_of_truth(finder.truth_spec),
+            grid=finder.truth_grid.digest,
+            domain=domain.digest,
+            reader=READER_VERSION,
+            statistics=STATISTICS_VERSION,
+        ),
+    )
+
+
 def define_domain(spec: VerificationSpec, number: int) -> DomainFound:
     """Return the domain of a truth, after putting it into the store.
 
@@ -327,18 +342,9 @@ def define_domain(spec: VerificationSpec, number: int) -> DomainFound:
     atoms = cut_atoms(regions, target.latitudes, target.longitudes)
     finder.said.problems += outside(atoms, regions)
     lapse = _decide_elevation(finder, seen, points)
-    named = comparison_identity(
-        finder.entry.identity,
-        Comparison(
-            archive=finder.truth.uuid,
-            format=kind_of_truth(finder.truth_spec),
-            grid=finder.truth_grid.digest,
-            domain=domain.digest,
-            reader=READER_VERSION,
-            statistics=STATISTICS_VERSION,
-        ),
-    )
-    _keep(comparison_folder(spec.store, verif_id(named)), finder, points, atoms, seen)
+    named = _identity(finder, domain)
+    folder = comparison_folder(spec.store, verif_id(named))
+    _keep(folder, finder, points, atoms, seen)
     return DomainFound(
         truth=number,
         verif_id=verif_id(named),
