@@ -24,8 +24,8 @@ def _layout(root: str) -> tuple[dict[np.datetime64, int], tuple[ZarrVariable, ..
     if axis is None:
         raise UserError(f"{root}: has none of the times {', '.join(_TIMES)}; it cannot be told when it was changed")
     places = {time: place for place, time in enumerate(times_of(axis, root).ravel())}
-    along = tuple(one for one in variables.values() if axis.dims[0] in one.dims and one.name != axis.name)
-    return places, along
+    others = [one for one in variables.values() if isinstance(one, ZarrVariable) and one.name != axis.name]
+    return places, tuple(one for one in others if axis.dims[0] in one.dims)
 
 
 def chunk_files(root: Path, times: Iterable[datetime]) -> list[Path]:

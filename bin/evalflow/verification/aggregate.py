@@ -189,7 +189,7 @@ class _Aggregator:
 
 def _made_from(truths: list[_Truth]) -> str:
     """Return a digest of all that the tables depend on."""
-    parts = []
+    parts: list[object] = []
     for truth in truths:
         spec, found = truth.spec, truth.found
         for source in spec.sources:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -188,8 +188,7 @@ def has_lead_times(forecast: OneMember, param: str) -> bool:
 
 
 def _region(entry: RegionEntry) -> Region:
-    box = tuple(entry.box) if entry.box else None
-    return read_region(RegionSpec(entry.name, box, entry.file))
+    return read_region(RegionSpec(entry.name, entry.box, entry.file))
 
 
 def _read_regions(finder: _Finder) -> list[Region]:
@@ -219,13 +218,13 @@ def _elevation_of(one: _Seen, points: np.ndarray) -> np.ndarray | None:
 
 def _decide_elevation(finder: _Finder, seen: list[_Seen], points: np.ndarray) -> LapseRate:
     """Decide on the lapse rate, for all sources or none."""
-    setting = {"auto": "auto", "true": True, "false": False}[finder.spec.comparing.lapse_rate]
+    settings: dict[str, Literal["auto"] | bool] = {"auto": "auto", "true": True, "false": False}
     truth = None if finder.truth_elevation is None else finder.truth_elevation[points]
     sources = {one.name: _elevation_of(one, points) for one in seen if "T_2M" in one.params and not one.source.builtin}
     if not sources:
         return LapseRate(False, "T_2M needs no correction for elevation: no source brings an elevation of its own", {})
     try:
-        return decide_lapse_rate(setting, truth, sources)
+        return decide_lapse_rate(settings[finder.spec.comparing.lapse_rate], truth, sources)
     except UserError as error:
         finder.said.problems.append(str(error))
         return LapseRate(False, f"T_2M is not verified: {error}", {})
@@ -347,8 +346,7 @@ def define_domain(spec: VerificationSpec, number: int) -> DomainFound:
     regions = _read_regions(finder)
     target = finder.target.take(points)
     atoms = cut_atoms(regions, target.latitudes, target.longitudes)
-    empty = outside(atoms, regions)
-    finder.said.problems += empty
+    finder.said.problems += outside(atoms, regions)
     lapse = _decide_elevation(finder, seen, points)
     named = _identity(finder, domain)
     folder = comparison_folder(spec.store, verif_id(named))

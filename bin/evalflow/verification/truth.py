@@ -156,4 +156,5 @@ class TruthCopy:
         between = [time for time in self.times(param) if init_time < time <= valid]
         if not between or between[-1] != valid or init_time not in self.times(param):
             return np.full(self._file.dimensions["point"].size, np.nan, np.float32)
-        return np.sum([self.read(param, time) for time in between], axis=0, dtype=np.float64).astype(np.float32)
+        amounts = np.array([self.read(param, time) for time in between], np.float64)
+        return amounts.sum(axis=0).astype(np.float32)
