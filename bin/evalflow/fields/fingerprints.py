@@ -15,6 +15,11 @@ from evalflow.fields.archives import files_at, is_icon_archive, is_zarr
 from evalflow.fields.specs import SourceSpec, TruthSpec
 
 
+def fingerprint_of_files(paths: Iterable[Path]) -> str:
+    """Return a digest of what some files look like; those that are not there do not count."""
+    return digest(_describe(paths))
+
+
 def _describe(paths: Iterable[Path]) -> list:
     found = []
     for path in sorted(set(paths)):
@@ -43,7 +48,7 @@ def forecast_fingerprint(source: SourceSpec, init_time: datetime) -> str:
     if is_zarr(root):
         return digest(_of_zarr(root, [init_time]))
     if source.pattern is not None or not root.is_dir():
-        return digest(_describe(files_at(root, source.pattern, init_time)))
+        return fingerprint_of_files(files_at(root, source.pattern, init_time))
     # ICON's archive and INCA: the init time is in the names of folders or files.
     name = f"{init_time:%y%m%d%H}" if is_icon_archive(root) else f"{init_time:%Y%m%d%H%M}"
     return digest(_describe(file for path in root.rglob(f"*{name}*") for file in _files_of(path)))

@@ -11,7 +11,6 @@ from evalflow.identity import comparison_parts
 from evalflow.lookup import Lookup, canonical_path
 from evalflow.plan.experiment import Experiment
 from evalflow.plan.options import Options
-from evalflow.scores.names import Threshold
 from evalflow.sources import Source, collect_sources
 from evalflow.store.layout import results_folder, run_folder
 from evalflow.verification.spec import (
@@ -124,10 +123,9 @@ def _comparing(experiment: Experiment, regions: dict[str, RegionEntry]) -> Compa
 
 
 def _thresholds(experiment: Experiment) -> dict[str, list[str]]:
-    return {
-        param: [Threshold(operator, value).text for operator, values in events.items() for value in values]
-        for param, events in experiment.config.experiment.thresholds.items()
-    }
+    settings = experiment.config.experiment
+    found = {param: [one.text for one in settings.thresholds_of(param)] for param in settings.verified_params()}
+    return {param: events for param, events in found.items() if events}
 
 
 def _crossed(experiment: Experiment) -> list[list[Dimension]]:

@@ -4,6 +4,7 @@ What is found goes to the store, below the verif_id: `target.npz` (the grid, and
 `atoms-{digest}.npz` (how regions cut them) and `mapping-{digest}.npz` (how the points are filled from one grid).
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -65,7 +66,7 @@ class DomainFound(Document):
     regions: dict[str, str] = Field(description="Name of a region that holds points → digest of its polygons.")
     scales: list[float] = Field(description="Scales of box averages in km.")
     params: list[str] = Field(description="Params that the truth has.")
-    corrected: bool = Field(description="Whether T_2M is corrected for elevation.")
+    corrected: str | None = Field(None, description="Digest of the elevation that T_2M is corrected to, if it is.")
     lapse_rate: str = Field(description="The same in words, and why.")
     sources: dict[str, SourceFound] = Field(description="source_id → what was found of the source.")
     table: list[str] = Field(description="How many points each source takes away, as lines of text.")
@@ -292,6 +293,11 @@ def mapping_name(grid: Grid, role: str = "mapping") -> str:
     return f"{role}-{grid.digest[:12]}.npz"
 
 
+def _elevation_digest(finder: _Finder, points: np.ndarray) -> str | None:
+    elevation = finder.truth_elevation
+    return None if elevation is None else hashlib.sha256(elevation[points].tobytes()).hexdigest()[:16]
+
+
 def _sources(finder: _Finder, seen: list[_Seen], domain: Domain, impossible: bool) -> dict[str, SourceFound]:
     """Return source_id → what was found; `impossible`: T_2M cannot be corrected though it has to be."""
     points, complete, left_out = np.flatnonzero(domain.points), set(domain.complete), domain.left_out()
@@ -355,7 +361,7 @@ def define_domain(spec: VerificationSpec, number: int) -> DomainFound:
         regions={name: found for name, found in sorted(atoms.digests.items()) if atoms.members[name].any()},
         scales=_scales(finder, points),
         params=finder.params,
-        corrected=lapse.corrected,
+        corrected=_elevation_digest(finder, points) if lapse.corrected else None,
         lapse_rate=lapse.reason,
         sources=_sources(finder, seen, domain, impossible=spec.comparing.lapse_rate == "true" and not lapse.corrected),
         table=domain.table(),

@@ -30,7 +30,7 @@ class ParamHolding(Document):
 
     lead_times: list[float] = Field(description="Lead times in hours that were asked for.")
     thresholds: list[float] = Field([], description="Values of thresholds.")
-    corrected: bool = Field(False, description="Whether it is corrected for elevation.")
+    corrected: str | None = Field(None, description="Digest of the truth's elevation that it is corrected to.")
     climatology: str | None = Field(None, description="Digest of the climatology that anomalies are from.")
 
 

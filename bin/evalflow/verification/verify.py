@@ -12,7 +12,7 @@ import numpy as np
 from evalflow.digests import digest
 from evalflow.errors import UserError, describe_os_error
 from evalflow.fields.elevation import correct_lapse_rate
-from evalflow.fields.fingerprints import forecast_fingerprint, truth_fingerprint
+from evalflow.fields.fingerprints import fingerprint_of_files, forecast_fingerprint, truth_fingerprint
 from evalflow.fields.grids import Grid
 from evalflow.fields.mapping import Mapping
 from evalflow.fields.members import OneMember
@@ -51,7 +51,7 @@ def wanted_holding(spec: VerificationSpec, found: DomainFound, source: SourceEnt
             param: ParamHolding(
                 lead_times=sorted(source.lead_times),
                 thresholds=list(_threshold_values(spec, param)),
-                corrected=found.corrected and param == CORRECTED,
+                corrected=found.corrected if param == CORRECTED else None,
                 climatology=climatology,
             )
             for param in params
@@ -73,8 +73,11 @@ def _fingerprint(spec: VerificationSpec, source: SourceEntry, init_time: datetim
     if source.builtin:
         return source.builtin
     if source.kind == "run":
-        return digest(seal_of(source, init_time) or "")[:16]
-    return forecast_fingerprint(SourceSpec(Path(source.root or ""), source.pattern), init_time)[:16]
+        found = seal_of(source, init_time) or ""
+    else:
+        found = forecast_fingerprint(SourceSpec(Path(source.root or ""), source.pattern), init_time)
+    grids = fingerprint_of_files(grid.file for grid in spec.grids)  # coordinates, and the elevation of a source
+    return digest([found, grids] if spec.grids else found)[:16]
 
 
 def _threshold_values(spec: VerificationSpec, param: str) -> tuple[float, ...]:
