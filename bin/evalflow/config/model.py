@@ -130,13 +130,19 @@ class ConfigModel(Model):
         return sorted({lead_time for steps in others for lead_time in lead_times_of(steps)})
 
     def references(self) -> list[int]:
-        """Return the indexes in `runs` of what differences are taken to: by default the first baseline, else the first."""
+        """Return the indexes in `runs` of what differences are taken to.
+
+        These are `references`, by default the first baseline, else the first of all; then the baselines of the scorecards.
+        """
         participants = self.participants()
+        labels = [card.baseline for card in self.experiment.sections().values()]
         if self.experiment.references is not None:
-            found = [checks.find_source(label, participants) for label in self.experiment.references]
-            return [index for index in found if isinstance(index, int)]
-        baselines = [index for index, (kind, _) in enumerate(participants) if kind == "baseline"]
-        return (baselines or [0])[:1]
+            first, labels = [], [*self.experiment.references, *labels]
+        else:
+            baselines = [index for index, (kind, _) in enumerate(participants) if kind == "baseline"]
+            first = (baselines or [0])[:1]
+        found = [checks.find_source(label, participants) for label in labels]
+        return [*first, *(index for index in found if isinstance(index, int) and index not in first)]
 
     def warnings(self) -> list[str]:
         """Return one line for each thing that may be a mistake and stops nothing: key, what is wrong, what is allowed."""
