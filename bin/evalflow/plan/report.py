@@ -31,7 +31,7 @@ def _sections(experiment: Experiment, verification: VerificationSpec) -> list[Se
         return []
     if not settings.sections():
         variables = [f"{param}:{DEFAULT_SCORES}" for param in verification.params]
-        return [SectionSpec(name="scorecard", baseline=one, variables=variables) for one in verification.references[:1]]
+        return [SectionSpec(name="overview", baseline=one, variables=variables) for one in verification.references[:1]]
     # A baseline goes before others of the same label, as in the checks of the config.
     by_kind = sorted(verification.sources, key=lambda source: source.kind == "baseline")
     ids = {source.label: source.source_id for source in by_kind}

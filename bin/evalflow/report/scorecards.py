@@ -18,6 +18,7 @@ from evalflow.scores.table import METRICS
 FULL = 30.0
 """Percent at which a mark has its full size."""
 _MANY_LEADS = 6
+_MOST_PERCENT = 100.0
 _CORE = ("T_2M", "TD_2M", "SP_10M", "PS", "PMSL", "TOT_PREC6")
 _CSV = (
     "label", "source", "reference_label", "reference", "truth", "param", "metric", "threshold", "stratum", "lead_time",
@@ -159,6 +160,11 @@ def _place(row: Row, by: str) -> _Place:
     return _Place(row["source"], row["param"], Score(row["metric"], threshold, row["scale"]), row[by], row["lead_time"])
 
 
+def _in_percent(row: Row) -> bool:
+    """Return whether percent mean something: not of a bias, nor of a baseline that is small against the difference."""
+    return row["metric"] != "BIAS" and row["relative"] is not None and abs(row["relative"]) <= _MOST_PERCENT
+
+
 class _Cells:
     """Makes the cells of one scorecard."""
 
@@ -182,7 +188,7 @@ class _Cells:
 
     def _size(self, place: _Place, row: Row) -> float:
         """Return the size of a mark: by percent; of a bias, and where percent mean nothing, by the baseline's RMSE."""
-        if row["relative"] is not None and row["metric"] != "BIAS":
+        if row["metric"] != "BIAS" and row["relative"] is not None:
             return min(abs(row["relative"]) / FULL, 1.0)
         errors = _Place(place.source, place.param, Score("RMSE"), place.stratum, place.lead_time)
         base = 1.0 if row["units"] == "1" else self._value(errors, self.section.baseline)
@@ -193,7 +199,7 @@ class _Cells:
         row = self.differences.get(place)
         if row is None or row["difference"] is None:
             return None
-        in_units = row["relative"] is None or row["metric"] == "BIAS"
+        in_units = not _in_percent(row)
         left, coarse = "", None
         if row["metric"] == "RMSE" and self.coarsest:
             at = Score("RMSE", scale=self.coarsest)
@@ -228,7 +234,7 @@ def _note(place: _Place, row: Row, spec: ReportSpec) -> str:
     ]
     what = "|bias| " if row["metric"] == "BIAS" else ""
     change = f"{what}{with_unit(number(row['difference'], signed=True), units)}"
-    if row["relative"] is not None and row["metric"] != "BIAS":
+    if _in_percent(row):
         change += f" ({percent(row['relative'])})"
     if row["better"] is not None:
         change += ", better" if row["better"] else ", worse"

@@ -45,6 +45,11 @@ class VerdictTable:
     rows: list[tuple[str, list[Verdict | None]]]
     sentences: list[str] = field(default_factory=list)
 
+    @property
+    def decided(self) -> bool:
+        """Whether there is any interval to decide by."""
+        return any(cell is not None and cell.chance is not None for _, row in self.rows for cell in row)
+
 
 def choose_lead_times(common: set[float], asked: set[float]) -> list[float]:
     """Return three lead times: first, middle and last of those that are asked for, else of all, without 0 h."""
@@ -72,6 +77,8 @@ def _note(row: Row, spec: ReportSpec, reference: str) -> str:
     band = f"{number(row['lower'], signed=True)} to {number(row['upper'], signed=True)}"
     text = f"{what}, {100 * (1 - spec.level):g}{SPACE}% interval {band}, p {number(row['p_value'], 2)}"
     text += f", q {number(row['q_value'], 2)}, {row['n_days']} days"
+    if row["p_value"] >= spec.level and row["detectable"]:
+        text += f"; one of {with_unit(number(row['detectable'], 2), row['units'])} would most likely have been seen"
     if row["days_needed"]:
         text += f"; about {row['days_needed']:,.0f} more days would decide a difference of this size"
     return text
