@@ -44,7 +44,7 @@ def _draw_scorecard(spec: ReportSpec, card: Scorecard, part: str) -> Page:
         files.append((own, f"SVG of {grid.label}"))
     about = f"against {card.baseline}, truth {card.truth}"
     problems = [f"scorecard {card.title}: {line}" for line in card.lacking]
-    page = Page(f"{name}.html", card.title, about, files, problems)
+    page = Page(f"{name}.html", f"scorecard {card.title}", about, files, problems)
     text = render("scorecard.html", card=card, spec=spec, period=_period(spec), page=page, index=INDEX)
     write_text(spec.results, page.name, text)
     return page

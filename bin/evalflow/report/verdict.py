@@ -134,6 +134,12 @@ def _sentences(table: VerdictTable, spec: ReportSpec, days: int) -> list[str]:
         return lines
     sure = sum(cell.chance is False for cell in against)
     kept = sum(cell.chance is False and cell.many for cell in against)
+    if not sure:
+        return [
+            *lines,
+            f"The best source beats {table.reference} in {len(against)} of {len(cells)}; none of these differences is more "
+            f"than chance (p < {spec.level:g}).",
+        ]
     lines.append(
         f"The best source beats {table.reference} in {len(against)} of {len(cells)}; {sure} of these {len(against)} "
         f"{'is' if sure == 1 else 'are'} more than chance (p < {spec.level:g}), and {kept} also when it counts how many "
