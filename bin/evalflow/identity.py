@@ -118,6 +118,12 @@ def _own_fields(config: RunConfig) -> frozenset[str]:
     return frozenset(type(config).model_fields) - hashed_otherwise
 
 
+def _env_id(checkpoint: Checkpoint, identity: dict, forecaster: Run | None) -> str:
+    """Return the id of an environment; a downscaler's says what it refines."""
+    on = "" if "on" not in identity else f"-on-{forecaster.env_id if forecaster else 'analysis'}"
+    return f"{identity['model_type']}-{checkpoint.model_id}-{env_entry_hash(identity)}{on}"
+
+
 def register_run(
     model_type: str, config: RunConfig, lookup: Lookup, key: str, as_candidate: bool = True
 ) -> dict[str, Run]:
@@ -134,16 +140,11 @@ def register_run(
     UserError
         Where something that the entry points at is missing or unreadable.
     """
-    registered: dict[str, Run] = {}
-    forecaster = None
     refined = getattr(config, "forecaster", None)
-    if refined is not None:
-        registered = register_run("forecaster", refined, lookup, f"{key}.forecaster", as_candidate=False)
-        forecaster = next(reversed(registered.values()))
-
-    checkpoint = provider_of(config.checkpoint, f"{key}.checkpoint").resolve(
-        config.checkpoint, lookup, f"{key}.checkpoint"
-    )
+    registered = register_run("forecaster", refined, lookup, f"{key}.forecaster", False) if refined else {}
+    forecaster = next(reversed(registered.values()), None)
+    at = f"{key}.checkpoint"
+    checkpoint = provider_of(config.checkpoint, at).resolve(config.checkpoint, lookup, at)
     runner = runner_named(config.runner)
     inference = read_inference_config(config.config, lookup, f"{key}.config", runner.overrides, runner.rewrites)
     requirements = _requirements(config, lookup, key)

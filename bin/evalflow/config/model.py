@@ -65,14 +65,15 @@ class ConfigModel(Model):
         "built and nothing is run."
     )
     truth: Truth | None = Field(
-        None, description="What forecasts are verified against: one, or a list. Left out: nothing is."
+        None, description="What forecasts are verified against: one truth, or a list. Left out: nothing is verified."
     )
     lapse_rate_correction: Annotated[
         Annotated[Literal["auto"], Tag("<text>")] | Annotated[bool, Tag("<flag>")], Discriminator(_flag_tag)
     ] = Field(
         "auto",
-        description="Correct T_2M for the difference in height between grids, by 0.0065 K/m: auto (for all sources where "
-        "all elevations are known, else for none), true (or T_2M is an error), or false.",
+        description="Correct T_2M for the difference in elevation between grids, by 0.0065 K/m. auto: all sources "
+        "if every elevation is known, else none. true: an unknown elevation is an error, for T_2M "
+        "alone. false: never.",
     )
     experiment: ExperimentConfig = Field(
         default_factory=ExperimentConfig, description="What is verified, and the products made of the scores."

@@ -73,7 +73,7 @@ class Parameter:
         text = str(value) if isinstance(value, str | int) else ""
         if self.type == "boolean" and text.lower() in {"true", "false"}:
             return text.lower() == "true"
-        if self.type == "integer" and re.fullmatch(r"[0-9]{1,9}", text) and int(text) >= self.minimum:
+        if self.type == "integer" and re.fullmatch(r"[0-9]{1,9}", text) and int(text) >= (self.minimum or 0):
             return int(text)
         if self.type == "string" and text and (not self.enum or text in self.enum):
             return text

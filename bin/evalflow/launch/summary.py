@@ -1,5 +1,6 @@
 """What a launch has done: the plan it began with, compared with the store as it is now."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -93,17 +94,20 @@ def count_statistics(plan: Plan, done: Iterable[PackDone]) -> list[dict]:
 
     A statistic is that of one source, init time and param against one truth.
     """
-    found = {
-        source.source_id: {"source_id": source.source_id, "label": source.label, "computed": 0, "without": {}}
-        for source in plan.verification.sources
-    }
+    computed: Counter[str] = Counter()
+    without: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for pack in done:
-        counted = found[pack.source]
-        for init in pack.inits:
-            counted["computed"] += len(init.computed)
-            if init.reason:
-                counted["without"][init.init_time] = init.reason
-    return list(found.values())
+        computed[pack.source] += sum(len(init.computed) for init in pack.inits)
+        without[pack.source] |= {init.init_time: init.reason for init in pack.inits if init.reason}
+    return [
+        {
+            "source_id": source.source_id,
+            "label": source.label,
+            "computed": computed[source.source_id],
+            "without": without[source.source_id],
+        }
+        for source in plan.verification.sources
+    ]
 
 
 def make_summary(

@@ -121,8 +121,8 @@ class Stored:
         if self.options.stub:
             return FoundEnvironment(complete=False)  # its files are empty, and are to be gone through again
         folder = environment_folder(self.data, env_id)
-        seal = read_json(folder / ENVIRONMENT_SEAL)
-        if seal is not None and "identity" in seal:
+        seal = read_json(folder / ENVIRONMENT_SEAL) or {}
+        if "identity" in seal:
             refuse_collision(env_id, seal["identity"], run.env_identity)
         known = {CHECKPOINT} if self._mend_checkpoint(folder, run) else set()
         if not os.path.lexists(folder / ENVIRONMENT_SEAL):
@@ -136,7 +136,7 @@ class Stored:
         complete = image.exists() and self._image_problem(image) is None
         return FoundEnvironment(complete, seal["image_id"])
 
-    def _sealed_problem(self, folder: Path, seal: dict | None, known: set[str]) -> str | None:
+    def _sealed_problem(self, folder: Path, seal: dict, known: set[str]) -> str | None:
         """Return what is wrong with a sealed environment, or None; files in `known` are whole."""
         if not _is_whole(seal):
             return f"{ENVIRONMENT_SEAL} is not whole"
@@ -147,7 +147,7 @@ class Stored:
                 target = os.readlink(folder / name) if (folder / name).is_symlink() else name
                 image = Path(os.path.normpath(Path(os.path.realpath(folder)) / target))
                 problem = self._image_problem(image)
-                if problem is None and read_json(proof_of(image)).get("sha256") != proof["sha256"]:
+                if problem is None and (read_json(proof_of(image)) or {}).get("sha256") != proof["sha256"]:
                     problem = f"its image {image.name} is another one"
             else:
                 problem = compare_file(folder / name, proof, self.options.verify_store)
@@ -233,9 +233,9 @@ class Stored:
         return complete
 
 
-def _is_whole(seal: dict | None) -> bool:
+def _is_whole(seal: dict) -> bool:
     """Return whether an `env.json` says all that SEAL_ENVIRONMENT writes into it."""
-    files = seal.get("files") if seal else None
+    files = seal.get("files")
     if not isinstance(files, dict) or not isinstance(seal.get("image_id"), str):
         return False
     needed = {CHECKPOINT, METADATA, LOCK}

@@ -14,8 +14,8 @@ import numpy as np
 
 from evalflow.digests import digest
 from evalflow.fields.derived import DerivedArchive
-from evalflow.fields.mapping import Mapping
 from evalflow.fields.open import open_truth
+from evalflow.fields.points.mapping import Mapping
 from evalflow.store.files import set_aside
 from evalflow.store.layout import comparison_folder, init_time_of
 from evalflow.verification.files import new_netcdf

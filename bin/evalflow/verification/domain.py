@@ -14,15 +14,15 @@ import numpy as np
 
 from evalflow.digests import digest
 from evalflow.errors import UserError
-from evalflow.fields.atoms import Atoms, cut_atoms, outside
-from evalflow.fields.domain import Domain, find_domain
-from evalflow.fields.elevation import LapseRate, decide_lapse_rate, equal_elevation
 from evalflow.fields.grids import Grid
-from evalflow.fields.mapping import Mapping
-from evalflow.fields.npz import read_arrays, write_arrays
 from evalflow.fields.open import kind_of_truth
-from evalflow.fields.regions import Region, RegionSpec, read_region
-from evalflow.fields.spacing import spacing
+from evalflow.fields.points.atoms import Atoms, cut_atoms, outside
+from evalflow.fields.points.domain import Domain, find_domain
+from evalflow.fields.points.elevation import LapseRate, decide_lapse_rate, equal_elevation
+from evalflow.fields.points.mapping import Mapping
+from evalflow.fields.points.npz import read_arrays, write_arrays
+from evalflow.fields.points.regions import Region, RegionSpec, read_region
+from evalflow.fields.points.spacing import spacing
 from evalflow.identity import Comparison, comparison_identity, verif_id
 from evalflow.scores.boxes import usable_scales
 from evalflow.store.files import new_in_store, set_aside

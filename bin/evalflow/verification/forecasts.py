@@ -6,9 +6,9 @@ from datetime import timedelta
 import numpy as np
 
 from evalflow.fields.grids import Grid
-from evalflow.fields.mapping import Mapping
 from evalflow.fields.members import OneMember
 from evalflow.fields.params import param_named
+from evalflow.fields.points.mapping import Mapping
 from evalflow.fields.quality import problem_with_field
 
 

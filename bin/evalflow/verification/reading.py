@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evalflow.fields.atoms import ALL
+from evalflow.fields.points.atoms import ALL
 from evalflow.scores.sums import Cells, ParamSums, Sums
 from evalflow.store.layout import init_time_name, statistics_folder
 from evalflow.verification.holdings import (

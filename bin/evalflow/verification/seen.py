@@ -9,13 +9,13 @@ from typing import Any
 
 from evalflow.errors import UserError
 from evalflow.fields.derived import DerivedArchive
-from evalflow.fields.domain import regular_grid
 from evalflow.fields.grids import Grid
-from evalflow.fields.mapping import Mapping
 from evalflow.fields.members import OneMember
-from evalflow.fields.neighbours import find_mapping
 from evalflow.fields.open import open_truth
 from evalflow.fields.params import find_param
+from evalflow.fields.points.domain import regular_grid
+from evalflow.fields.points.mapping import Mapping
+from evalflow.fields.points.neighbours import find_mapping
 from evalflow.fields.specs import TruthSpec
 from evalflow.verification.opening import Forecasts, init_times_of, lead_times_of, truth_spec
 from evalflow.verification.spec import ComparingSpec, SourceEntry, TruthEntry, VerificationSpec

@@ -9,10 +9,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from evalflow.documents import Document
-from evalflow.scores.strata import Dimension
 
 Kind = Literal["run", "forecasts", "baseline"]
 Builtin = Literal["persistence", "persistence_24h", "climatology"]
+Dimension = Literal["season", "init_hour", "valid_hour"]
 
 
 class GridFileEntry(Document):

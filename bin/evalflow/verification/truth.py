@@ -16,9 +16,9 @@ import numpy as np
 
 from evalflow.errors import UserError
 from evalflow.fields.derived import DerivedArchive
-from evalflow.fields.mapping import Mapping
 from evalflow.fields.open import open_truth
 from evalflow.fields.params import param_named
+from evalflow.fields.points.mapping import Mapping
 from evalflow.fields.quality import problem_with_field
 from evalflow.store.layout import init_time_of
 from evalflow.verification.files import new_netcdf

@@ -10,10 +10,10 @@ import click
 import numpy as np
 
 from evalflow.errors import UserError, describe_os_error
-from evalflow.fields.elevation import correct_lapse_rate
 from evalflow.fields.grids import Grid
-from evalflow.fields.mapping import Mapping as PointMapping
 from evalflow.fields.params import param_named
+from evalflow.fields.points.elevation import correct_lapse_rate
+from evalflow.fields.points.mapping import Mapping as PointMapping
 from evalflow.fields.reader import NotThere
 from evalflow.scores.categories import Categories
 from evalflow.scores.stored import write_sums
