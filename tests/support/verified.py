@@ -3,6 +3,7 @@
 Nextflow does no more than call these steps; `Trial.run` is what a launch is to the store.
 """
 
+import gc
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -185,7 +186,8 @@ class Trial:
         return define_domain(self.spec, truth)
 
     def run(self) -> Outcome:
-        """Do what a launch does."""
+        """Do what a launch does, in which each step is a process of its own."""
+        gc.collect()  # HDF5 crashes where a file with texts is open twice and another one was written meanwhile
         spec = self.spec
         found = [define_domain(spec, number) for number in range(len(spec.truths))]
         packs, done = [], []
