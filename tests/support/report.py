@@ -83,7 +83,10 @@ def write_tables(folder: Path, scores: list[dict], differences: list[dict], made
         table = pa.Table.from_pylist(rows)
         text = pa.dictionary(pa.int32(), pa.string())
         wanted = pa.schema(
-            [(one.name, text if pa.types.is_string(one.type) or pa.types.is_null(one.type) else one.type) for one in table.schema]
+            [
+                (one.name, text if pa.types.is_string(one.type) or pa.types.is_null(one.type) else one.type)
+                for one in table.schema
+            ]
         )
         if "lower" in wanted.names and rows and rows[0]["lower"] is None:
             wanted = wanted.set(wanted.get_field_index("lower"), pa.field("lower", pa.float64()))
@@ -103,15 +106,15 @@ def make_spec(root: Path, **changed) -> ReportSpec:
         "results": root / "results" / "trial_01234567",
         "init_times": ["202401010000", "202401011200", "202401020000"],
         "sources": [
-            ReportSource(source_id=one, label=label, kind="baseline" if "base" in one else "run", origin="x", lead_times=[6])
+            ReportSource(
+                source_id=one, label=label, kind="baseline" if "base" in one else "run", origin="x", lead_times=[6]
+            )
             for one, label in SOURCES.items()
         ],
         "truths": [ReportTruth(label="analyses", origin="/archive")],
         "params": ["T_2M", "PMSL"],
         "references": ["baseline-1"],
-        "sections": [
-            SectionSpec(name="first", baseline="baseline-1", variables=["T_2M:RMSE,BIAS,ETS", "PMSL:RMSE"])
-        ],
+        "sections": [SectionSpec(name="first", baseline="baseline-1", variables=["T_2M:RMSE,BIAS,ETS", "PMSL:RMSE"])],
         "level": 0.05,
         "false_discovery_rate": 0.1,
         "min_days": 10,
