@@ -15,13 +15,15 @@ from evalflow.yamlio import read_text
 
 
 @command
-@click.option("--spec", required=True, type=click.Path(path_type=Path), help="What the plan says of verification.")
-@click.option("--domain", required=True, type=click.Path(path_type=Path), help="The domain.json of the truth.")
-@click.option("--packs", required=True, type=click.Path(path_type=Path), help="What is left to compute.")
+@click.option("--spec", required=True, type=click.Path(path_type=Path), help="verification.json of the plan.")
+@click.option("--domain", required=True, type=click.Path(path_type=Path), help="domain.json of the truth.")
+@click.option(
+    "--packs", required=True, type=click.Path(path_type=Path), help="packs.json of the truth: what is left to compute."
+)
 @click.option("--block", required=True, help="Name of the block of init times.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="NetCDF file to write.")
 def main(spec, domain, packs, block, output):
-    """Read each field of the truth that a block's packs need from the archive, once, and write it to one file."""
+    """Read the fields of the truth that a block's packs need from the archive, each once, and write them to one file."""
     known = VerificationSpec.from_json(read_text(spec), str(spec))
     found = DomainFound.from_json(read_text(domain), str(domain))
     listed = Packs.from_json(read_text(packs), str(packs)).packs

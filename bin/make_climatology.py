@@ -14,11 +14,11 @@ from evalflow.yamlio import read_text
 
 
 @command
-@click.option("--spec", required=True, type=click.Path(path_type=Path), help="What the plan says of verification.")
-@click.option("--domain", required=True, type=click.Path(path_type=Path), help="The domain.json of the truth.")
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="Link to make to the climatology.")
+@click.option("--spec", required=True, type=click.Path(path_type=Path), help="verification.json of the plan.")
+@click.option("--domain", required=True, type=click.Path(path_type=Path), help="domain.json of the truth.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="Link to the climatology in the store.")
 def main(spec, domain, output):
-    """Put the mean of each hour and time of the year over the reference period into the store, once ever."""
+    """Put the climatology of a truth into the store, once ever: means over a reference period by hour and time of year."""
     known = VerificationSpec.from_json(read_text(spec), str(spec))
     found = DomainFound.from_json(read_text(domain), str(domain))
     output.symlink_to(make_climatology(known, found, references(known)[0]))

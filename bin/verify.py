@@ -17,18 +17,18 @@ from evalflow.yamlio import read_text
 
 
 @command
-@click.option("--spec", required=True, type=click.Path(path_type=Path), help="What the plan says of verification.")
-@click.option("--domain", required=True, type=click.Path(path_type=Path), help="The domain.json of the truth.")
+@click.option("--spec", required=True, type=click.Path(path_type=Path), help="verification.json of the plan.")
+@click.option("--domain", required=True, type=click.Path(path_type=Path), help="domain.json of the truth.")
 @click.option(
     "--packs", required=True, type=click.Path(path_type=Path), help="The packs.json, or samples.json, of the truth."
 )
 @click.option("--pack", required=True, help="id of the pack to verify.")
-@click.option("--files", required=True, type=click.Path(path_type=Path), help="Folder: truth.nc, climatology.nc.")
+@click.option("--files", required=True, type=click.Path(path_type=Path), help="Folder of truth.nc and climatology.nc.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="JSON file that says what was done.")
 def main(spec, domain, packs, pack, files, output):
-    """Put the sums that the store lacks of each forecast of a pack there; what is there is left alone.
+    """Compute the statistics of a pack's forecasts that the store lacks, and put them there.
 
-    With a samples.json in place of packs.json, the sums are over the points that all sources have.
+    With a samples.json in place of packs.json, sum over the points that all sources have.
     """
     known = VerificationSpec.from_json(read_text(spec), str(spec))
     found = DomainFound.from_json(read_text(domain), str(domain))
