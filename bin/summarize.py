@@ -12,6 +12,7 @@ from evalflow.errors import describe_os_error
 from evalflow.launch.cost import read_cost, read_made_twice
 from evalflow.launch.summary import describe_summary, is_lacking, make_summary, write_summary
 from evalflow.plan.model import Plan
+from evalflow.report.spec import Reported
 from evalflow.verification.aggregated import Aggregated, describe_aggregated
 from evalflow.verification.done import PackDone
 from evalflow.yamlio import read_text
@@ -29,10 +30,11 @@ from evalflow.yamlio import read_text
     help="A task's list of forecasts that another launch made, too.",
 )
 @click.option("--aggregated", type=click.Path(path_type=Path), help="aggregated.json of the verification.")
+@click.option("--reported", type=click.Path(path_type=Path), help="What the report says of itself.")
 @click.option(
     "--verified", multiple=True, type=click.Path(path_type=Path), help="done.json of a pack that was verified."
 )
-def main(plan, trace, made_twice, aggregated, verified):
+def main(plan, trace, made_twice, aggregated, reported, verified):
     """Compare the plan that a launch began with against the store as it is now.
 
     Give whole forecasts the names that they lack. Exit with status 1 if a forecast that was to be made is missing.
@@ -45,6 +47,9 @@ def main(plan, trace, made_twice, aggregated, verified):
     if aggregated and not planned.stub:
         scores = Aggregated.from_json(read_text(aggregated), str(aggregated))
         click.echo("\n".join(["", *describe_aggregated(scores, planned.verification.significance.min_days)]))
+    if reported and not planned.stub:
+        report = Reported.from_json(read_text(reported), str(reported))
+        click.echo("\n".join([*(f"problem: {line}" for line in report.problems), "", f"report: {report.index}"]))
     try:
         write_summary(plan, planned, summary)
     except OSError as error:  # a store to read only, or a full one: what was asked for is done or not all the same

@@ -22,14 +22,15 @@ def begin_launch(given) {
 
 // When the launch ends, say what the store has now, and release the work folder. If all tasks ended
 // well and forecasts are missing all the same, the launch does not end with 0.
-def end_launch(plan, made_twice, verified, aggregated) {
+def end_launch(plan, made_twice, verified, aggregated, reported) {
     def plans = [] // one file, or none where planning failed
     def lists = [] // of forecasts that another launch has made as well
     plan.subscribe { file -> plans << file }
     made_twice.subscribe { file -> lists << file }
-    def known = [] // options that say what came of verification
+    def known = [] // options that say what came of verification and report
     verified.subscribe { file -> known.addAll(['--verified', file]) }
     aggregated.subscribe { file -> known.addAll(['--aggregated', file]) }
+    reported.subscribe { file -> known.addAll(['--reported', file]) }
     def is_over = false // after an error, Nextflow calls this once more
     workflow.onComplete {
         if (!is_over) {

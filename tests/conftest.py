@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 
-import evalflow.fields.codes  # noqa: F401 - before any other import of eccodes: it and pyproj load one library
+import evalflow.fields.grib.codes  # noqa: F401 - before any other import of eccodes: it and pyproj load one library
 import pytest
 from hypothesis import settings
 from support.experiment import Experiment

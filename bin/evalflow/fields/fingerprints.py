@@ -33,7 +33,7 @@ def _describe(paths: Iterable[Path]) -> list:
 
 def _of_zarr(root: Path, times: Iterable[datetime]) -> list:
     # Heavy, and of Zarr stores alone.
-    return _describe(importlib.import_module("evalflow.fields.zarr_chunks").chunk_files(root, times))
+    return _describe(importlib.import_module("evalflow.fields.arrays.zarr_chunks").chunk_files(root, times))
 
 
 def forecast_fingerprint(source: SourceSpec, init_time: datetime) -> str:

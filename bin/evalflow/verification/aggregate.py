@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from evalflow import __version__
 from evalflow.digests import digest
-from evalflow.fields.atoms import ALL
 from evalflow.fields.params import param_named
+from evalflow.fields.points.atoms import ALL
 from evalflow.scores.aggregate import Significance, aggregate
 from evalflow.scores.names import Score, Threshold, parse_threshold
 from evalflow.scores.series import Series, Wanted, gather

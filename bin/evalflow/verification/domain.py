@@ -16,17 +16,17 @@ from pydantic import Field
 
 from evalflow.documents import Document
 from evalflow.errors import UserError
-from evalflow.fields.atoms import Atoms, cut_atoms, outside
-from evalflow.fields.domain import Domain, find_domain, regular_grid
-from evalflow.fields.elevation import LapseRate, decide_lapse_rate, equal_elevation
 from evalflow.fields.grids import Grid
-from evalflow.fields.mapping import Mapping
 from evalflow.fields.members import OneMember
-from evalflow.fields.neighbours import find_mapping
-from evalflow.fields.npz import write_arrays
 from evalflow.fields.open import kind_of_truth, open_truth
-from evalflow.fields.regions import Region, RegionSpec, read_region
-from evalflow.fields.spacing import spacing
+from evalflow.fields.points.atoms import Atoms, cut_atoms, outside
+from evalflow.fields.points.domain import Domain, find_domain, regular_grid
+from evalflow.fields.points.elevation import LapseRate, decide_lapse_rate, equal_elevation
+from evalflow.fields.points.mapping import Mapping
+from evalflow.fields.points.neighbours import find_mapping
+from evalflow.fields.points.npz import write_arrays
+from evalflow.fields.points.regions import Region, RegionSpec, read_region
+from evalflow.fields.points.spacing import spacing
 from evalflow.identity import Comparison, comparison_identity, verif_id
 from evalflow.scores.boxes import usable_scales
 from evalflow.store.files import new_in_store

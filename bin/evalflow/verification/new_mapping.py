@@ -5,9 +5,9 @@ from typing import cast
 import numpy as np
 
 from evalflow.fields.grids import Grid, Kind
-from evalflow.fields.mapping import Mapping
-from evalflow.fields.neighbours import find_mapping
-from evalflow.fields.npz import read_arrays
+from evalflow.fields.points.mapping import Mapping
+from evalflow.fields.points.neighbours import find_mapping
+from evalflow.fields.points.npz import read_arrays
 from evalflow.store.layout import comparison_folder
 from evalflow.verification.domain import TARGET, TARGET_ARRAYS, TARGET_VERSION, DomainFound, mapping_options
 from evalflow.verification.spec import VerificationSpec

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from evalflow.fields.atoms import Atoms
 from evalflow.fields.grids import Grid
-from evalflow.fields.mapping import Mapping
-from evalflow.fields.npz import read_arrays
+from evalflow.fields.points.atoms import Atoms
+from evalflow.fields.points.mapping import Mapping
+from evalflow.fields.points.npz import read_arrays
 from evalflow.scores.boxes import cut_boxes
 from evalflow.scores.sums import Points
 from evalflow.store.files import new_in_store

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 
-from evalflow.fields.atoms import ALL
+from evalflow.fields.points.atoms import ALL
 from evalflow.scores.sums import Sums
 from evalflow.store.layout import init_time_of, statistics_folder
 from evalflow.verification.domain import DomainFound

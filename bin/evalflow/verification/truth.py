@@ -15,8 +15,8 @@ import numpy as np
 
 from evalflow.errors import UserError
 from evalflow.fields.derived import DerivedArchive
-from evalflow.fields.mapping import Mapping
 from evalflow.fields.open import open_truth
+from evalflow.fields.points.mapping import Mapping
 from evalflow.store.files import new_in_store
 from evalflow.store.layout import init_time_of
 from evalflow.verification.domain import DomainFound

@@ -11,12 +11,12 @@ import numpy as np
 
 from evalflow.digests import digest
 from evalflow.errors import UserError, describe_os_error
-from evalflow.fields.elevation import correct_lapse_rate
 from evalflow.fields.fingerprints import fingerprint_of_files, forecast_fingerprint, truth_fingerprint
 from evalflow.fields.grids import Grid
-from evalflow.fields.mapping import Mapping
 from evalflow.fields.members import OneMember
 from evalflow.fields.params import param_named
+from evalflow.fields.points.elevation import correct_lapse_rate
+from evalflow.fields.points.mapping import Mapping
 from evalflow.fields.quality import problem_with_field
 from evalflow.fields.reader import NotThere
 from evalflow.fields.specs import SourceSpec

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evalflow.errors import UserError
-from evalflow.fields import jretrieve
-from evalflow.fields.jretrieve import open_jretrieve
-from evalflow.fields.jretrieve_service import find_service, parse_selection
+from evalflow.fields.observations import jretrieve
+from evalflow.fields.observations.jretrieve import open_jretrieve
+from evalflow.fields.observations.jretrieve_service import find_service, parse_selection
 
 STAND_IN = Path(__file__).parents[2] / "support" / "jretrievedwh.py"
 H = timedelta(hours=1)

@@ -11,9 +11,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from evalflow.errors import UserError
-from evalflow.fields import table_files
-from evalflow.fields.cf import Told
-from evalflow.fields.table_files import open_tables
+from evalflow.fields.arrays.cf import Told
+from evalflow.fields.observations import files as table_files
+from evalflow.fields.observations.files import open_tables
 
 H = timedelta(hours=1)
 T0 = datetime(2020, 1, 31, 23)
