@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 import pytest
 from hypothesis import settings
+from support import killed
 from support.experiment import Experiment
+from support.launches import Workspace
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("evalflow", deadline=None)
@@ -33,3 +35,30 @@ def new_experiment(tmp_path_factory) -> Callable[[], Experiment]:
 @pytest.fixture
 def experiment(new_experiment) -> Experiment:
     return new_experiment()
+
+
+@pytest.fixture
+def quick(tmp_path) -> Workspace:
+    """A workspace that was never launched; its environments need no packages, and all of a launch takes seconds."""
+    workspace = Workspace(tmp_path)
+    killed.make_quick_workspace(workspace)
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory) -> Workspace:
+    """A quick workspace after a launch that nobody disturbed. Do not change it."""
+    workspace = Workspace(tmp_path_factory.mktemp("undisturbed"))
+    killed.make_quick_workspace(workspace)
+    result = killed.launch(workspace)
+    assert result.status == 0 and result.tasks.total() == killed.TASKS, result.text
+    return workspace
+
+
+@pytest.fixture
+def umask():
+    """Return a function that sets the umask for the rest of the test."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield os.umask
+    os.umask(before)

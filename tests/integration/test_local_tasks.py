@@ -6,10 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support.paths import PROJECT
 
-from .conftest import PROJECT
-
-SHORT_TASKS = PROJECT / "tests" / "data" / "pipelines" / "short_tasks.nf"
 CPUS = len(os.sched_getaffinity(0))
 GB = 1024**3
 
@@ -93,12 +91,3 @@ def test_refused_submissions_are_tried_again_by_every_nextflow(slurm):
     """24.10 and 25.04 read one name, later versions the other."""
     assert slurm["executor.submit.retry.reason"] == slurm["executor.retry.reason"]
     assert "Unable to contact slurm controller" in slurm["executor.retry.reason"]
-
-
-@pytest.mark.faults
-@pytest.mark.parametrize("number", range(20))
-def test_a_launch_of_many_short_tasks_ends(tmp_path, number):
-    """With counts that decide, some of these wait for ever."""
-    command = ["nextflow", "-C", str(PROJECT / "nextflow.config"), "run", str(SHORT_TASKS), "-profile", "local"]
-    done = subprocess.run([*command, "--tasks", "400"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0 and "ended: 400 short tasks" in done.stdout, done.stdout[-2000:]
