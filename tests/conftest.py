@@ -1,13 +1,16 @@
 """What all tests share."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import settings
 from support import killed
 from support.experiment import Experiment
+from support.hub_server import HubServer
 from support.launches import Workspace
+from support.mlflow_server import Front, Known, mlflow_server
+from support.servers import Evalflow, Server
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("evalflow", deadline=None)
@@ -62,3 +65,32 @@ def umask():
     os.umask(before)
     yield os.umask
     os.umask(before)
+
+
+@pytest.fixture
+def evalflow(tmp_path) -> Evalflow:
+    """The scripts of evalflow, with an environment of their own."""
+    return Evalflow(tmp_path / "evalflow")
+
+
+@pytest.fixture(scope="session")
+def known(tmp_path_factory) -> Iterator[Known]:
+    """What a real MLflow server knows."""
+    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as state:
+        yield state
+
+
+@pytest.fixture
+def mlflow(known):
+    """The MLflow server as it is reached: below a prefix, and with faults."""
+    server = Server(type("Front", (Front,), {"upstream": known.upstream}))
+    yield server
+    server.shutdown()
+
+
+@pytest.fixture
+def hub(evalflow):
+    server = HubServer()
+    evalflow.variables["HF_ENDPOINT"] = server.url
+    yield server
+    server.shutdown()
