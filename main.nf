@@ -5,7 +5,8 @@
  *
  *     config.yaml ─▶ PLAN ─┬─ environments ─▶ ENVIRONMENT ─▶ data/runs/{env_id}/
  *                          ├─ runs × init times ─▶ INFERENCE ─▶ data/runs/{run_id}/{init_time}/
- *                          └─ sources × truths ─▶ VERIFICATION ─▶ data/verification/, results/{experiment_id}/
+ *                          ├─ sources × truths ─▶ VERIFICATION ─▶ data/verification/, results/{experiment_id}/
+ *                          └─ tables of scores ─▶ REPORT ─▶ results/{experiment_id}/index.html
  */
 
 include { begin_launch ; end_launch } from './modules/launch'
@@ -13,6 +14,7 @@ include { PLAN                      } from './modules/plan'
 include { ENVIRONMENT               } from './modules/environment'
 include { INFERENCE                 } from './modules/inference'
 include { VERIFICATION              } from './modules/verification'
+include { REPORT                    } from './modules/report'
 include { SANDBOX                   } from './modules/sandbox'
 
 workflow {
@@ -27,7 +29,12 @@ workflow {
 
     VERIFICATION(PLAN.out.verification, INFERENCE.out.forecasts)
 
+    REPORT(PLAN.out.report, INFERENCE.out.forecasts, VERIFICATION.out.aggregated)
+
     SANDBOX(PLAN.out.sandboxes, ENVIRONMENT.out.locks, options.sandbox_checkpoint)
 
-    end_launch(PLAN.out.plan_file, INFERENCE.out.made_twice, VERIFICATION.out.aggregated)
+    end_launch(
+        PLAN.out.plan_file, INFERENCE.out.made_twice,
+        VERIFICATION.out.verified, VERIFICATION.out.aggregated, REPORT.out.reported
+    )
 }

@@ -15,7 +15,7 @@ from evalflow.inference.prepare import prepare_run
 @SPEC
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder to write to.")
 def main(spec, output):
-    """Write what all forecasts of a run share: run.json and inference.yaml."""
+    """Write what all forecasts of a run share: inference.yaml, and run.json in the store."""
     prepare_run(RunSpec.read(spec), output)
 
 

@@ -8,6 +8,7 @@ import click
 
 from evalflow.cli import SPEC, command
 from evalflow.inference.spec import RunSpec
+from evalflow.inference.prepare import ForecastTask
 from evalflow.inference.task import run_forecasts
 
 
@@ -27,10 +28,10 @@ from evalflow.inference.task import run_forecasts
 @click.option(
     "--at_once", type=click.IntRange(1), default=1, help="Forecasts to make at a time, each on GPUs of its own."
 )
-def main(spec, inference, checkpoint, image, init_times, forecaster, output, gpus, at_once):
-    """Make the forecasts of one run for some init times, and publish each finished one in the store."""
-    files = (inference, checkpoint, image)
-    run_forecasts(RunSpec.read(spec), *files, init_times.split(","), output, forecaster, gpus, at_once)
+@click.option("--on_node", is_flag=True, help="Make forecasts on node-local scratch, and store them from there.")
+def main(spec, init_times, **options):
+    """Make the forecasts of one run for some init times, and put each finished one into the store."""
+    run_forecasts(ForecastTask(spec=RunSpec.read(spec), init_times=init_times.split(","), **options))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Say what a launch has done and where the results are."""
 
+import sys
 from pathlib import Path
 
 import evalflow  # noqa: F401 - finds the project's Python first
@@ -9,9 +10,11 @@ import click
 from evalflow.cli import command
 from evalflow.errors import describe_os_error
 from evalflow.launch.cost import read_cost, read_made_twice
-from evalflow.launch.summary import describe_summary, make_summary, write_summary
+from evalflow.launch.summary import describe_summary, is_lacking, make_summary, write_summary
 from evalflow.plan.model import Plan
+from evalflow.report.spec import Reported
 from evalflow.verification.aggregated import Aggregated, describe_aggregated
+from evalflow.verification.done import PackDone
 from evalflow.yamlio import read_text
 
 
@@ -24,19 +27,32 @@ from evalflow.yamlio import read_text
     "--made_twice", multiple=True, type=click.Path(path_type=Path), help="A task's list of what others made as well."
 )
 @click.option("--aggregated", type=click.Path(path_type=Path), help="What came of verification.")
-def main(plan, trace, made_twice, aggregated):
-    """Compare the plan that a launch began with against the store as it is now."""
+@click.option("--reported", type=click.Path(path_type=Path), help="What came of the report.")
+@click.option(
+    "--verified", multiple=True, type=click.Path(path_type=Path), help="What came of a pack that was verified."
+)
+def main(plan, trace, made_twice, aggregated, reported, verified):
+    """Compare the plan that a launch began with against the store as it is now.
+
+    Whole forecasts without a name get it. The exit status is 1 where a forecast that was to be made is missing.
+    """
     planned = Plan.from_json(read_text(plan), str(plan))
     cost = read_cost(trace, planned) if trace else None
-    summary = make_summary(planned, cost, read_made_twice(made_twice))
+    done = [PackDone.from_json(read_text(file), str(file)) for file in verified] if not planned.stub else []
+    summary = make_summary(planned, cost, read_made_twice(made_twice), done)
     click.echo(describe_summary(planned, summary))
     if aggregated and not planned.stub:
         scores = Aggregated.from_json(read_text(aggregated), str(aggregated))
         click.echo("\n".join(["", *describe_aggregated(scores, planned.verification.significance.min_days)]))
+    if reported and not planned.stub:
+        report = Reported.from_json(read_text(reported), str(reported))
+        click.echo("\n".join([*(f"problem: {line}" for line in report.problems), "", f"report: {report.index}"]))
     try:
         write_summary(plan, planned, summary)
     except OSError as error:  # a store to read only, or a full one: what was asked for is done or not all the same
         click.echo(f"evalflow: warning: the summary is not kept: {describe_os_error(error)}", err=True)
+    if is_lacking(planned, summary):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

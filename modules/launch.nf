@@ -20,19 +20,34 @@ def begin_launch(given) {
     return options
 }
 
-// When the launch ends, say what there is now, from the store itself, and release the work folder.
-def end_launch(plan, made_twice, aggregated) {
+// When the launch ends, say what there is now, from the store itself, and release the work folder. A
+// launch whose tasks all ended well, and that lacks forecasts all the same, does not end with 0.
+def end_launch(plan, made_twice, verified, aggregated, reported) {
     def plans = [] // one file, or none where planning failed
     def lists = [] // of forecasts that another launch has made as well
     plan.subscribe { file -> plans << file }
     made_twice.subscribe { file -> lists << file }
-    def scores = [] // what came of verification, one file or none
-    aggregated.subscribe { file -> scores << file }
+    def known = [] // options that say what came of verification and report
+    verified.subscribe { file -> known.addAll(['--verified', file]) }
+    aggregated.subscribe { file -> known.addAll(['--aggregated', file]) }
+    reported.subscribe { file -> known.addAll(['--reported', file]) }
+    def is_over = false // after an error, Nextflow calls this once more
     workflow.onComplete {
-        plans.each { file -> run_script(['summarize.py', '--plan', file] + known_costs(lists) +
-                scores.collectMany { score -> ['--aggregated', score] }, System.out) }
-        release_work_folder()
+        if (!is_over) {
+            is_over = true
+            def lacking = plans.any { file ->
+                run_script(['summarize.py', '--plan', file] + known_costs(lists) + known, System.out)
+            }
+            release_work_folder()
+            if (lacking && has_succeeded()) {
+                error('forecasts are missing, or cannot be found by their names: the summary above says which')
+            }
+        }
     }
+}
+
+def has_succeeded() {
+    return workflow.success
 }
 
 // After a signal, Nextflow cancels jobs only when it ends, and some may outlive that. The work folder

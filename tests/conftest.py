@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 
+import evalflow.fields.grib.codes
 import pytest
 from hypothesis import settings
 from support import killed

@@ -52,6 +52,7 @@ def check(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def main(files: list[str]) -> int:
+    """Print what is wrong with files, and return the exit status."""
     problems = [f"{name}:{line}: {what}" for name in files for line, what in sorted(check(Path(name)))]
     print("\n".join(problems), end="\n" if problems else "")
     return 1 if problems else 0

@@ -1,4 +1,4 @@
-"""This host: its platform, and scratch folders on it."""
+"""The host: its platform, and scratch folders on it."""
 
 import os
 import platform

@@ -5,8 +5,6 @@ none of them. Canonical form first, hash second: what differs from a field's def
 field renames nothing.
 """
 
-import os
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 from evalflow.checkpoints.base import Checkpoint
 from evalflow.checkpoints.providers import provider_of
 from evalflow.config.archives import BaselineConfig, ForecastsConfig, TruthConfig
+from evalflow.config.experiment import ExperimentConfig
 from evalflow.config.fields import Model
 from evalflow.config.grids import GridConfig
 from evalflow.config.inference import InferenceConfig, read_inference_config
@@ -23,7 +22,7 @@ from evalflow.config.times import as_hours, parse_steps
 from evalflow.digests import canonical, digest, file_digest
 from evalflow.errors import UserError
 from evalflow.host import target_platform
-from evalflow.lookup import Lookup
+from evalflow.lookup import Lookup, canonical_path
 from evalflow.requirements import identify_requirement
 from evalflow.runners.registry import runner_named
 
@@ -102,6 +101,29 @@ def _changed_fields(config: RunConfig, names: frozenset[str]) -> dict[str, Any]:
     }
 
 
+def _requirements(config: RunConfig, lookup: Lookup, key: str) -> dict[str, dict[str, str]]:
+    """Return field → what a requirement is hashed as → the text to install."""
+    return {
+        name: dict(
+            identify_requirement(text, lookup, f"{key}.{name}[{index}]")
+            for index, text in enumerate(getattr(config, name))
+        )
+        for name in ("requirements", "extra_requirements")
+    }
+
+
+def _own_fields(config: RunConfig) -> frozenset[str]:
+    """Return the fields of a run that are hashed as they are."""
+    hashed_otherwise = RunConfig.ENV_FIELDS | RunConfig.HASH_EXCLUDE | {"config", "steps", "forecaster"}
+    return frozenset(type(config).model_fields) - hashed_otherwise
+
+
+def _env_id(checkpoint: Checkpoint, identity: dict, forecaster: Run | None) -> str:
+    """Return the id of an environment; a downscaler's says what it refines."""
+    on = "" if "on" not in identity else f"-on-{forecaster.env_id if forecaster else 'analysis'}"
+    return f"{identity['model_type']}-{checkpoint.model_id}-{env_entry_hash(identity)}{on}"
+
+
 def register_run(
     model_type: str, config: RunConfig, lookup: Lookup, key: str, as_candidate: bool = True
 ) -> dict[str, Run]:
@@ -118,58 +140,38 @@ def register_run(
     UserError
         Where something that the entry points at is missing or unreadable.
     """
-    registered: dict[str, Run] = {}
-    forecaster = None
     refined = getattr(config, "forecaster", None)
-    if refined is not None:
-        registered = register_run("forecaster", refined, lookup, f"{key}.forecaster", as_candidate=False)
-        forecaster = next(reversed(registered.values()))
-
-    checkpoint = provider_of(config.checkpoint, f"{key}.checkpoint").resolve(
-        config.checkpoint, lookup, f"{key}.checkpoint"
-    )
+    registered = register_run("forecaster", refined, lookup, f"{key}.forecaster", False) if refined else {}
+    forecaster = next(reversed(registered.values()), None)
+    at = f"{key}.checkpoint"
+    checkpoint = provider_of(config.checkpoint, at).resolve(config.checkpoint, lookup, at)
     runner = runner_named(config.runner)
     inference = read_inference_config(config.config, lookup, f"{key}.config", runner.overrides, runner.rewrites)
-
-    env_fields = _changed_fields(config, RunConfig.ENV_FIELDS - {"checkpoint"})
-    requirements = {}
-    for name in ("requirements", "extra_requirements"):
-        pairs = [
-            identify_requirement(text, lookup, f"{key}.{name}[{i}]") for i, text in enumerate(getattr(config, name))
-        ]
-        requirements[name] = sorted({text for _, text in pairs})
-        if pairs:
-            env_fields[name] = sorted({identity for identity, _ in pairs})
+    requirements = _requirements(config, lookup, key)
     env_identity = {
         "model_type": model_type,
         "checkpoint": checkpoint.identity,
         "platform": target_platform(),
         "recipe": RECIPE_VERSION,
-        **env_fields,
+        **_changed_fields(config, RunConfig.ENV_FIELDS - {"checkpoint"}),
+        **{name: sorted(pairs) for name, pairs in requirements.items() if pairs},
     }
-    env_id = f"{model_type}-{checkpoint.model_id}-"
     if model_type == "temporal_downscaler":
         env_identity["on"] = forecaster.env_digest if forecaster else "analysis"
-        env_id += f"{env_entry_hash(env_identity)}-on-{forecaster.env_id if forecaster else 'analysis'}"
-    else:
-        env_id += env_entry_hash(env_identity)
-
-    known = RunConfig.ENV_FIELDS | RunConfig.HASH_EXCLUDE | {"config", "steps", "forecaster"}
+    env_id = _env_id(checkpoint, env_identity, forecaster)
     run_identity = {
         "env": digest(env_identity),
         "steps": _steps(config.steps),
         "config": inference.identity,
-        **_changed_fields(config, frozenset(type(config).model_fields) - known),
+        **_changed_fields(config, _own_fields(config)),
+        **({"runner_version": runner.version} if runner.version != 1 else {}),
+        **({"forecaster": forecaster.run_digest} if forecaster else {}),
     }
-    if runner.version != 1:
-        run_identity["runner_version"] = runner.version
-    if forecaster:
-        run_identity["forecaster"] = forecaster.run_digest
     run_id = f"{env_id}/{run_specific_hash(run_identity)}"
-
+    texts = {name: sorted(set(pairs.values())) for name, pairs in requirements.items()}
     run = Run(
-        model_type, config, checkpoint, inference, requirements, env_identity, run_identity,
-        env_id, run_id, as_candidate, forecaster, (key,),
+        model_type, config, checkpoint, inference, texts, env_identity, run_identity, env_id, run_id, as_candidate,
+        forecaster, (key,),
     )  # fmt: skip
     return merge_runs(registered, {run_id: run})
 
@@ -228,14 +230,6 @@ def collect_all_envs(runs: dict[str, Run]) -> dict[str, list[Run]]:
     return envs
 
 
-def canonical_path(text: str, lookup: Lookup) -> str:
-    """Return an input path in one spelling: absolute where it exists, no trailing slash."""
-    if "://" in text:
-        return text.rstrip("/")
-    # POSIX gives two leading slashes a meaning of their own; nobody who writes them means it.
-    return re.sub("^//", "/", os.path.normpath(lookup.find(text) or os.path.expanduser(text)))
-
-
 def _differing(model: Model, *, include: Iterable[str] | None = None, exclude: Iterable[str] = ()) -> dict[str, Any]:
     """Return as JSON what of a model differs from the defaults."""
     names = set(type(model).model_fields if include is None else include) - set(exclude)
@@ -270,6 +264,11 @@ def _unordered(data: Any) -> Any:
     return sorted(plain) + sorted((item for item in data if isinstance(item, dict)), key=canonical)
 
 
+def _located(part: dict, lookup: Lookup, *names: str) -> dict:
+    """Return a part of an identity with the paths at some names in one spelling."""
+    return part | {name: canonical_path(part[name], lookup) for name in names if name in part}
+
+
 def _truth_identity(truth: TruthConfig, lookup: Lookup) -> str | dict:
     """Return what is read of a truth, and how: its path, where that says it all."""
     part = _differing(truth, exclude=TruthConfig.HASH_EXCLUDE)
@@ -277,23 +276,16 @@ def _truth_identity(truth: TruthConfig, lookup: Lookup) -> str | dict:
         # A program or a file that the command names is the same from wherever it is called.
         files = {word for word in part["command"] if (path := lookup.find(word)) and path.is_file()}
         part["command"] = [canonical_path(word, lookup) if word in files else word for word in part["command"]]
-    for name in {"root", "stations"} & part.keys():
-        part[name] = canonical_path(part[name], lookup)
+    part = _located(part, lookup, "root", "stations")
     return part["root"] if part.keys() == {"root"} else part
 
 
 def _regions_identity(stratification: dict, lookup: Lookup) -> dict:
     """Return the regions, their files in one spelling."""
-    part = dict(stratification)
-    if "root" in part:
-        part["root"] = canonical_path(part["root"], lookup)
+    part = _located(stratification, lookup, "root")
     if "regions" in part:
-        part["regions"] = [
-            region
-            if isinstance(region, str) or "file" not in region
-            else {**region, "file": canonical_path(region["file"], lookup)}
-            for region in part["regions"]
-        ]
+        regions = part["regions"]
+        part["regions"] = [one if isinstance(one, str) else _located(one, lookup, "file") for one in regions]
     return part
 
 
@@ -357,13 +349,17 @@ class Comparison:
     statistics: int = 1
 
 
-def truth_parts(truth: TruthConfig, lookup: Lookup) -> dict[str, Any]:
-    """Return what the config says of a truth that counts: `truth` as a thing, and what is `told` of an archive's content.
+def comparison_parts(truth: TruthConfig, experiment: ExperimentConfig, lookup: Lookup) -> dict[str, Any]:
+    """Return what of a comparison is known from the config: `truth` as a thing, `told` of its content, and `comparing`.
 
     Of stations, the digest of a grid says which they are, wherever their table lies.
     """
     placed = truth.model_copy(update={"stations": None})
-    return {"truth": _truth_identity(placed, lookup), "told": _differing(truth, include=("columns", "units"))}
+    return {
+        "truth": _truth_identity(placed, lookup),
+        "told": _differing(truth, include=("columns", "units")),
+        "comparing": _differing(experiment, include=COMPARING),
+    }
 
 
 def comparison_identity(parts: dict[str, Any], found: Comparison) -> dict:

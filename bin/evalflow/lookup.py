@@ -1,6 +1,7 @@
 """Where a relative path in a config is looked up: beside the file that names it, in the launch folder, in the project."""
 
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -67,3 +68,11 @@ class Lookup:
     def next_to(self, path: Path) -> "Lookup":
         """Return the lookup for names that stand in the file `path`."""
         return replace(self, beside=path.parent)
+
+
+def canonical_path(text: str, lookup: Lookup) -> str:
+    """Return an input path in one spelling: absolute where it exists, no trailing slash."""
+    if "://" in text:
+        return text.rstrip("/")
+    # POSIX gives two leading slashes a meaning of their own; nobody who writes them means it.
+    return re.sub("^//", "/", os.path.normpath(lookup.find(text) or os.path.expanduser(text)))

@@ -45,6 +45,7 @@ def end_process(process: subprocess.Popen) -> None:
 def _dismiss(guard: subprocess.Popen) -> None:
     guard.kill()
     guard.wait()
+    assert guard.stdin is not None  # a pipe
     guard.stdin.close()
 
 
@@ -83,6 +84,7 @@ def running(command: list[str], **options) -> Iterator[subprocess.Popen]:
                 command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_begin_command, **options
             )
             stack.callback(end_process, process)
+            assert guard.stdin is not None  # a pipe
             guard.stdin.write(b"%d\n" % process.pid)
             guard.stdin.flush()
         yield process

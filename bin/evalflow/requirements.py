@@ -19,10 +19,12 @@ def read_lock(path: Path) -> dict | None:
         python = re.fullmatch(r"# Locked by evalflow for Python (\S+) on \S+\.", lines[0])
         image_id = re.fullmatch(r"# image_id: ([0-9a-f]{8})", lines[1])
         sha256 = re.fullmatch(r"# sha256: ([0-9a-f]{64})", lines[2])
+        if python is None or image_id is None or sha256 is None:
+            return None
         if sha256[1] != hashlib.sha256("\n".join([*lines[:2], lines[3]]).encode()).hexdigest():
             return None
         return {"python": python[1], "image_id": image_id[1]}
-    except (OSError, UnicodeDecodeError, IndexError, TypeError):
+    except (OSError, UnicodeDecodeError, IndexError):
         return None
 
 

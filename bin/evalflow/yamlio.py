@@ -85,7 +85,7 @@ _Dumper.add_representer(str, _represent_text)
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
-    seen = set()
+    seen: set[Any] = set()
     for key_node, _ in node.value:
         if not isinstance(key_node, yaml.ScalarNode):
             raise yaml.constructor.ConstructorError(None, None, "a key must be a plain value", key_node.start_mark)

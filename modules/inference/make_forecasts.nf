@@ -1,11 +1,11 @@
 /*
- * Make forecasts in tasks of one or several init times, retry alone each one that fails among
- * others, and publish those that their tasks could not publish.
+ * Make forecasts in tasks of one or several init times, retry alone each one that a task did not
+ * bring, and store those that could not be stored.
  */
 
 include { RUN_FORECAST                       } from './run_forecast'
 include { RUN_FORECAST as RUN_FORECAST_ALONE } from './run_forecast'
-include { PUBLISH_FORECASTS                  } from './publish_forecasts'
+include { STORE_FORECASTS                    } from './store_forecasts'
 
 workflow MAKE_FORECASTS {
     take:
@@ -14,10 +14,12 @@ workflow MAKE_FORECASTS {
     main:
     RUN_FORECAST(jobs)
 
-    alone = RUN_FORECAST.out.unfinished // as jobs, but of one init time
+    // What was asked for and not brought, as jobs, but of one init time. With -resume, that is also
+    // what a cached task's link leads to no more.
+    alone = RUN_FORECAST.out.forecasts
         .join(jobs)
-        .flatMap { meta, unfinished, inference, checkpoint, image, spec, forecasts ->
-            unfinished.readLines()*.tokenize()*.first().collect { init_time ->
+        .flatMap { meta, folders, inference, checkpoint, image, spec, forecasts ->
+            (meta.init_times - folders*.name).collect { init_time ->
                 def one = [id: "${meta.run_id} ${init_time}".toString(), init_times: [init_time], at_once: 1]
                 def refined = forecasts.findAll { folder -> folder.name == init_time }
                 tuple(meta + one, inference, checkpoint, image, spec, refined)
@@ -25,19 +27,23 @@ workflow MAKE_FORECASTS {
         }
     RUN_FORECAST_ALONE(alone)
 
-    made = RUN_FORECAST.out.forecasts.mix(RUN_FORECAST_ALONE.out.forecasts) // [ meta, [ folder, … ] ]
-    lacking = made // [ meta, [ folder, … ], spec ]
-        .filter { meta, folders -> !folders.every { folder -> is_stored(meta, folder) } }
+    brought = RUN_FORECAST.out.forecasts.mix(RUN_FORECAST_ALONE.out.forecasts) // [ meta, [ folder, … ] ]
+    unstored = brought // [ meta, [ folder, … ], spec ]
+        .map { meta, folders -> tuple(meta, folders.findAll { folder -> !is_stored(folder) }) }
+        .filter { _meta, folders -> folders }
         .join(jobs.mix(alone))
         .map { meta, folders, _inference, _checkpoint, _image, spec, _forecasts -> tuple(meta, folders, spec) }
-    PUBLISH_FORECASTS(lacking)
+    STORE_FORECASTS(unstored)
 
     emit:
-    forecasts = made // [ run_id, init_time, folder ]
+    forecasts = brought // [ run_id, init_time, folder ]
+        .map { meta, folders -> tuple(meta, folders.findAll { folder -> is_stored(folder) }) }
+        .mix(STORE_FORECASTS.out.forecasts)
         .flatMap { meta, folders -> folders.collect { folder -> tuple(meta.run_id, folder.name, folder) } }
     made_twice = RUN_FORECAST.out.made_twice.mix(RUN_FORECAST_ALONE.out.made_twice) // file: by another launch as well
 }
 
-def is_stored(meta, folder) {
-    return file("${meta.store}/runs/${meta.run_id}/${folder.name}/forecast.json", glob: false).exists()
+// Whether what a task brought is a link to a forecast in the store, not one that it had to keep.
+def is_stored(folder) {
+    return folder.parent.name != 'unstored'
 }

@@ -1,14 +1,13 @@
 process PREPARE_RUN {
     tag "${meta.run_id}"
     label 'launch'
-    publishDir { "${meta.store}/runs/${meta.run_id}" }, mode: 'copy', overwrite: true, pattern: 'run.json'
 
     input:
     tuple val(meta), stdin
 
     output:
     tuple val(meta), path('inference.yaml'), emit: inference
-    path 'run.json', emit: run
+    path 'run.json', emit: run // a link to the one in the store: where that is gone, -resume writes it again
 
     script:
     """
@@ -17,6 +16,6 @@ process PREPARE_RUN {
 
     stub:
     """
-    touch inference.yaml run.json
+    prepare_run.py --output .
     """
 }

@@ -34,6 +34,7 @@ workflow PLAN {
         .map { input -> tuple(input.run_id, input.init_time, file(input.folder, glob: false)) }
     verification = MAKE_PLAN.out.verification // what to verify, or nothing: [ file, map of what it says ]
         .map { file -> tuple(file, new groovy.json.JsonSlurperClassic().parseText(file.text)) }
+    report = MAKE_PLAN.out.report // file: what the pages are drawn from, or nothing
 }
 
 // The arguments of plan.py, each ended by a NUL.

@@ -12,6 +12,7 @@ process MAKE_PLAN {
     output:
     path 'plan.json', emit: plan
     path 'verification.json', emit: verification, optional: true
+    path 'report.json', emit: report, optional: true
 
     script:
     """

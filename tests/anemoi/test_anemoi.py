@@ -22,7 +22,7 @@ from evalflow.checkpoints.metadata import read_metadata
 from evalflow.environment.pythons import find_python
 from evalflow.errors import UserError
 from evalflow.inference.prepare import prepare_run
-from evalflow.inference.task import UNFINISHED_FOLDER
+from evalflow.inference.task import UNFINISHED
 from evalflow.lookup import PROJECT
 from evalflow.plan.options import Options
 from evalflow.plan.plan import make_plan
@@ -279,7 +279,7 @@ def test_a_model_that_fails_half_way(forecast, tmp_path):
     (tmp_path / "model.yaml").write_text(yaml.safe_dump(config))
     made = forecast({"config": "model.yaml", "steps": "0/240/6"}, limit=150_000)
     assert made.status == 1 and not made.complete
-    assert (made.folder.parent / UNFINISHED_FOLDER / TIMES[0] / "all.grib").stat().st_size > 50_000
+    assert (made.folder.parent / UNFINISHED / TIMES[0] / "all.grib").stat().st_size > 50_000
     assert "the model ended with status 1 (OSError: [Errno 27] File too large" in made.line
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support import killed
 from support.environments import needs_root
-from support.launches import Workspace, error_lines
+from support.launches import Workspace, copy_workspace, error_lines
 
 
 def results(workspace: Workspace) -> dict[str, bytes]:
@@ -27,8 +27,7 @@ def damage(path: Path, how: str) -> None:
 @pytest.mark.parametrize("how", ["cut", "flipped"])
 def test_damage_is_found_set_aside_and_made_good(undisturbed, tmp_path, how):
     """An image, a checkpoint and a forecast at once; a size that differs always, a byte with --verify_store."""
-    subprocess.run(["cp", "-al", *map(str, (undisturbed.root / "exp", undisturbed.root / "out", tmp_path))], check=True)
-    workspace = Workspace(tmp_path)
+    workspace = copy_workspace(undisturbed, tmp_path)
     (image,) = workspace.store.glob("images/*.squashfs")
     checkpoint, _ = sorted(workspace.store.glob("runs/*/inference-last.ckpt"))
     checkpoint.unlink()  # as from a server: a file, not a link

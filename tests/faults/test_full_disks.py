@@ -1,14 +1,13 @@
 """Full disks are named, and with room the next launch succeeds."""
 
 import json
-import os
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
 from support import killed
-from support.environments import needs_root, small_disk
+from support.environments import fill, needs_root, small_disk
 from support.launches import Workspace, error_lines
 
 
@@ -43,19 +42,18 @@ def test_a_disk_that_is_full_is_named_and_with_room_the_next_launch_succeeds(qui
 
 
 @needs_root
-def test_the_store_is_full_when_forecasts_are_published(quick, undisturbed):
-    """What was made is not made again: with room, -resume publishes it."""
+def test_the_store_is_full_when_forecasts_are_stored(quick, undisturbed):
+    """What was made is not made again: with room, -resume stores it."""
     with small_disk(quick.root / "out", "20m") as disk:
         assert killed.launch(quick, "--target", "environments").status == 0
-        with open(disk / "filler", "wb") as file:
-            file.write(bytes(os.statvfs(disk).f_bavail * 4096 - 8192))
+        fill(disk)
         result = killed.launch(quick)
         assert result.status != 0
         lines = {re.sub(r"\S+ \d{12}: /\S+: ", "…: ", line) for line in error_lines(result.text)}
         (line,) = {line for line in lines if "warning: the summary is not kept" not in line}
         assert line == (
             "evalflow: …: No space left on device; free some space (or choose another folder) and launch again; the "
-            "forecast is made: with -resume, it only has to be published"
+            "forecast is made: with -resume, it only has to be stored"
         )
         check_no_half_things(quick)
         made = sum(line[0] == "end" for line in killed.journal(quick))

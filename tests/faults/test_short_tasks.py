@@ -1,4 +1,4 @@
-"""Launches of many short tasks on this machine: none hangs, whatever Nextflow counts as free."""
+"""Launches of many short tasks end: Nextflow's counts of free CPUs, which drift, do not hold them back (nextflow#7597)."""
 
 import subprocess
 

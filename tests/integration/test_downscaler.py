@@ -48,7 +48,7 @@ def values(path, step: int) -> np.ndarray:
 
 def test_two_downscalers_on_one_forecaster_run_it_once(downscaled, finished):
     run_id = finished.plan()["runs"][0]["run_id"]  # the same as when the forecaster stands for itself
-    shutil.rmtree(downscaled.store / "runs" / run_id / "199601151200")
+    downscaled.lose_forecasts("199601151200", run_id)
     result = downscaled.launch("--inits_per_task", "2")
     assert result.status == 0, result.text
     assert (result.ran("PREPARE_RUN"), result.forecasts) == (3, 3), result.text
@@ -62,7 +62,7 @@ def test_two_downscalers_on_one_forecaster_run_it_once(downscaled, finished):
 
     for init_time in plan["init_times"]:
         folder, given = (downscaled.store / "runs" / run["run_id"] / init_time for run in (refined[0], forecaster))
-        assert not (folder / "forecaster").exists()  # the input is not published again
+        assert not (folder / "forecaster").exists()  # the input is not stored again
         expected = (values(given / "000.grib", 0) + values(given / "006.grib", 6)) / 2
         assert np.allclose(values(folder / "refined_003.grib", 3), expected, atol=1.0)
 

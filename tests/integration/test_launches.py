@@ -1,6 +1,7 @@
 """What a launch promises: a mistake costs nothing, one failed forecast does not affect the others, text is data."""
 
 import json
+import os
 
 from support.launches import entry_of, error_lines
 
@@ -17,9 +18,8 @@ def test_a_mistake_in_the_input_is_one_line_and_nothing_is_made(fresh):
 
 
 def test_packed_forecasts_complete_one_by_one(workspace, finished):
-    """Of three in one task, two at a time, one fails: the others are published, and it is tried once more by itself."""
-    for folder in workspace.store.glob("runs/*/*/[0-9]*"):
-        folder.rename(workspace.root / f"{folder.parent.name}-{folder.name}")
+    """Of three in one task, two at a time, one fails: the others are stored, and it is tried once more by itself."""
+    workspace.lose_forecasts()
     workspace.edit(lambda config: config["runs"].pop(1))
     workspace.edit(lambda config: config["dates"].append("1996-01-16T00:00"))
     options = ("--inits_per_task", "3", "--inits_at_once", "2")
@@ -42,6 +42,7 @@ def test_what_is_written_per_forecast(finished):
     folders = list(finished.store.glob("runs/*/*/[0-9]*"))
     assert len(folders) == 4
     for folder in folders:
+        assert folder.is_symlink() and os.readlink(folder).startswith(f".made/{folder.name}.")
         files = {path.name for path in folder.rglob("*") if path.is_file()}
         assert files - {"000.grib", "006.grib"} == {"forecast.json", "forecast.log", "config.yaml"}
         proof = json.loads((folder / "forecast.json").read_text())

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 import yaml
-from support.launches import Workspace, copy_workspace, entry_of
+from support.launches import Workspace, copy_project, copy_workspace, entry_of
 
 
 class ToDo(NamedTuple):
@@ -210,11 +210,8 @@ def test_a_launch_does_what_its_plan_says(workspace):
 @pytest.fixture
 def own_project(finished, tmp_path) -> Workspace:
     """The workspace, with a copy of the project that a test may edit."""
-    project = tmp_path / "project"
-    for name in ("bin", "config", "assets"):
-        shutil.copytree(finished.project / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
     workspace = copy_workspace(finished, tmp_path)
-    workspace.project = project
+    workspace.project = copy_project(tmp_path / "project")
     return workspace
 
 

@@ -15,7 +15,8 @@ import yaml
 from support.launches import Result, Workspace
 from support.shell_model import grib
 
-# The model writes down when it begins and ends, where, and whether another makes the same forecast at the time. In a launch
+# The model writes down when it begins and ends, where, and whether another makes the same forecast at the time. Then it does
+# what $EVALFLOW_TEST_MODEL says, if anything. In a launch
 # that is to be killed, all but the first forecast of a run take long: their jobs are still there when the next one begins.
 MODEL = r"""
 name="$(sed -n 's/^name: //p' "$2")-$3"
@@ -23,6 +24,7 @@ about="$$ $1 $name ${EVALFLOW_TEST_SLEEP:-0.7}"
 before=$(grep "^begin .* $name " "$EVALFLOW_TEST_JOURNAL" 2> /dev/null | tail -1 | cut -d ' ' -f 2)
 [ "$before" ] && kill -0 "$before" 2> /dev/null && echo "double $about" >> "$EVALFLOW_TEST_JOURNAL"
 echo "begin $about" >> "$EVALFLOW_TEST_JOURNAL"
+eval "$EVALFLOW_TEST_MODEL"
 case "$3" in 2024-01-01*) sleep 0.7;; *) sleep "${EVALFLOW_TEST_SLEEP:-0.7}";; esac
 cp "$(sed -n 's/^lead_0: //p' "$2")" "$1/000.grib"
 cp "$(sed -n 's/^lead_6: //p' "$2")" "$1/006.grib"
@@ -64,8 +66,9 @@ def variables(workspace: Workspace) -> dict[str, str]:
     }
 
 
-def launch(workspace: Workspace, *arguments: str):
-    return workspace.launch(*arguments, **variables(workspace))
+def launch(workspace: Workspace, *arguments: str, model: str = ""):
+    """Launch; the models do what the shell script `model` says before they write."""
+    return workspace.launch(*arguments, **variables(workspace), EVALFLOW_TEST_MODEL=model)
 
 
 def nextflow(process: subprocess.Popen) -> psutil.Process:

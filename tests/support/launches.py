@@ -111,6 +111,13 @@ class Workspace:
         """Return how many forecasts are whole in the store."""
         return sum(forecast["complete"] for forecast in self.plan()["forecasts"])
 
+    def lose_forecasts(self, init_time: str = "*", run_id: str = "*/*") -> None:
+        """Remove forecasts from the store: what their names lead to, and the names."""
+        for name in self.store.glob(f"runs/{run_id}/{init_time}"):
+            if name.is_symlink():
+                shutil.rmtree(name.resolve())
+                name.unlink()
+
     def tree(self) -> dict[str, bytes]:
         """Return the forecasts in the store: path → content, without what tells when and how fast they were made."""
         files = {}
@@ -182,6 +189,14 @@ def copy_workspace(workspace: Workspace, folder: Path) -> Workspace:
     shutil.copytree(workspace.root / "cache", folder / "cache")
     subprocess.run(["cp", "-al", str(workspace.root / "out"), str(folder / "out")], check=True)
     return Workspace(folder)
+
+
+def copy_project(folder: Path) -> Path:
+    """Return a copy of the project that a test may edit, in `folder`: all that a launch needs."""
+    folder.mkdir()
+    for name in ("main.nf", "nextflow.config", "nextflow_schema.json", "modules", "conf", "bin", "assets", "config"):
+        subprocess.run(["cp", "-r", str(PROJECT / name), str(folder)], check=True)
+    return folder
 
 
 def error_lines(text: str) -> list[str]:

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import eccodes
 from evalflow.digests import file_digest
-from evalflow.inference.prepare import prepare_run
-from evalflow.inference.task import UNFINISHED_FOLDER, run_forecasts
+from evalflow.inference.prepare import ForecastTask, prepare_run
+from evalflow.inference.proof import check_forecast
+from evalflow.inference.task import UNFINISHED, run_forecasts
+from evalflow.store.forecasts import list_made
+from evalflow.store.layout import MADE
 
 from support.specs import make_run_spec
 
@@ -63,13 +66,13 @@ class Model:
     @property
     def unfinished(self) -> Path:
         """Where forecasts are made."""
-        return self.output / UNFINISHED_FOLDER
+        return self.output / UNFINISHED
 
     def run(self, *init_times: str, **options) -> int:
         """Make forecasts here and return the exit status."""
         files = (self.root / "prepared" / "inference.yaml", self.root / "checkpoint", self.image)
         try:
-            run_forecasts(self.spec, *files, list(init_times), self.output, **options)
+            run_forecasts(ForecastTask(self.spec, *files, list(init_times), self.output, **options))
         except SystemExit as end:
             return end.code
         return 0
@@ -83,3 +86,18 @@ class Model:
 
     def names(self) -> set[str]:
         return {path.name for path in self.output.iterdir()}
+
+    def stored(self) -> dict[str, Path]:
+        """Return init time → its forecast in the store, named or not, after a check that each is whole and there is one."""
+        made = list_made(self.store)
+        assert all(len(paths) == 1 for paths in made.values()), made
+        found = {init_time: path for init_time, (path,) in made.items()}
+        assert sorted(path.name for path in self.store.glob(f"{MADE}/*")) == sorted(p.name for p in found.values())
+        assert all(check_forecast(path, self.spec.sha256, verify=True) is None for path in found.values())
+        return found
+
+    def publish(self) -> None:
+        """Do what Nextflow does when the task has ended: copy links to the run's folder, where nothing has their names."""
+        for link in self.output.glob("[0-9]*"):
+            if link.exists() and not os.path.lexists(self.store / link.name):
+                os.symlink(os.readlink(link), self.store / link.name)

@@ -17,7 +17,7 @@ from evalflow.inference.prepare import prepare_run
 from evalflow.inference.spec import RunSpec
 from evalflow.requirements import read_lock
 from evalflow.store.files import describe_file, to_json
-from evalflow.store.layout import ENVIRONMENT_SEAL, FORECAST_SEAL, LOCK, METADATA, RUN_FILE, image_name
+from evalflow.store.layout import ENVIRONMENT_SEAL, FORECAST_SEAL, LOCK, MADE, METADATA, RUN_FILE, image_name
 
 
 def store_environment(env: dict, patch: pytest.MonkeyPatch, seal: bool = True) -> None:
@@ -44,7 +44,7 @@ def store_forecast(
     """Make a forecast of a plan, of files that are none, and return its folder."""
     base = Path(run["store"]) / "runs" / run["run_id"]
     if not (base / RUN_FILE).exists():
-        prepare_run(RunSpec(**run["spec"]), base)
+        prepare_run(RunSpec(**run["spec"]), Path(run["store"]).parent / "work")
     for name in files:
         path = base / init_time / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,6 +53,28 @@ def store_forecast(
     about = {"run_id": run["run_id"], "init_time": init_time, "sha256": run["spec"]["sha256"], "files": proofs}
     (base / init_time / FORECAST_SEAL).write_text(to_json(about))
     return base / init_time
+
+
+def write_forecast(folder: Path, sha256: str = "f" * 64, text: str = "fields") -> Path:
+    """Write a whole forecast of the run with this digest."""
+    folder.mkdir(parents=True)
+    (folder / "a.grib").write_text(text)
+    about = {"sha256": sha256, "files": {"a.grib": describe_file(folder / "a.grib")}, "seconds": 2.0}
+    (folder / FORECAST_SEAL).write_text(to_json(about))
+    return folder
+
+
+def store_made(run: dict, init_time: str, mark: str = "0" * 8) -> Path:
+    """Store a forecast of a run of a plan, without its name."""
+    path = Path(run["spec"]["folder"]) / MADE / f"{init_time}.{mark}"
+    return write_forecast(path, run["spec"]["sha256"], mark)
+
+
+def give_name(made: Path) -> Path:
+    """Do what Nextflow does: give a stored forecast its name."""
+    name = made.parents[1] / made.name.split(".")[0]
+    name.symlink_to(Path(MADE) / made.name)
+    return name
 
 
 def folder_of(plan: dict, index: int = 0) -> Path:

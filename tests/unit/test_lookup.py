@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from evalflow import lookup as module
 from evalflow.errors import UserError
-from evalflow.identity import canonical_path
-from evalflow.lookup import PROJECT, Lookup
+from evalflow.lookup import PROJECT, Lookup, canonical_path
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def endpoint(host: str, key: str) -> str:
     """
     text = (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
     parts = check_url(text, f"{key}: HF_ENDPOINT")
-    plain = parts.scheme == "http" and (is_loopback(parts.hostname) or host == _host(text))
+    plain = parts.scheme == "http" and (is_loopback(parts.hostname or "") or host == _host(text))
     if parts.scheme != "https" and not plain:
         raise UserError(f"{key}: HF_ENDPOINT is {text}; allowed: an https URL, or http on this machine")
     return text
@@ -192,9 +192,11 @@ class HuggingFace:
     """A checkpoint in a model repository of the Hugging Face hub."""
 
     def accepts(self, uri: str) -> bool:
+        """Return whether this provider is meant by `uri`."""
         return _is_hub(uri)
 
     def resolve(self, uri: str, lookup: Lookup, key: str) -> Checkpoint:
+        """Return what `uri` means now."""
         reference = parse_reference(uri, key)
         size = sha256 = None
         if not reference.pinned:

@@ -13,9 +13,11 @@ class LocalFile:
     """A checkpoint named by path. It is its content: the digest is cached for as long as the file is not touched."""
 
     def accepts(self, uri: str) -> bool:
+        """Return whether this provider is meant by `uri`."""
         return "://" not in uri
 
     def resolve(self, uri: str, lookup: Lookup, key: str) -> Checkpoint:
+        """Return what `uri` means now."""
         path = Path(os.path.abspath(lookup.require(uri, key)))
         try:
             sha256 = file_digest(path)

@@ -80,6 +80,7 @@ class Reference:
         if self.run:
             tail = f"/artifacts/{quote(self.artifact)}" if self.artifact else ""
             return f"{self.tracking}#/experiments/{self.experiment}/runs/{self.run}{tail}"
+        assert self.model is not None  # parse_reference
         tail = f"/versions/{self.version}" if self.version else ""
         return f"{self.tracking}#/models/{quote(self.model, safe='')}{tail}"
 
@@ -112,12 +113,12 @@ def parse_reference(uri: str, key: str) -> Reference:
     fragment = parts.fragment.split("?")[0].strip("/")
     run = re.fullmatch(r"experiments/([\w.-]+)/runs/([A-Za-z0-9][\w-]{3,255})(?:/(.+))?", fragment, re.ASCII)
     model = re.fullmatch(r"models/([^/]+)(?:/versions/([1-9][0-9]{0,9}))?", fragment)
-    if parts.query or not (run or model):
-        raise UserError(f"{key}: not the URL of an MLflow run or registered model: {shown(uri)}; allowed: {ALLOWED}")
-    if model:
+    if run and not parts.query:
+        artifact = re.fullmatch(r"artifacts/(.+\.ckpt)", unquote(run[3] or ""))
+        return Reference(tracking, server, experiment=run[1], run=run[2], artifact=artifact[1] if artifact else None)
+    if model and not parts.query:
         return Reference(tracking, server, model=unquote(model[1]), version=int(model[2]) if model[2] else None)
-    artifact = re.fullmatch(r"artifacts/(.+\.ckpt)", unquote(run[3] or ""))
-    return Reference(tracking, server, experiment=run[1], run=run[2], artifact=artifact[1] if artifact else None)
+    raise UserError(f"{key}: not the URL of an MLflow run or registered model: {shown(uri)}; allowed: {ALLOWED}")
 
 
 @contextmanager
@@ -144,9 +145,11 @@ def _client(reference: Reference) -> Any:
 @cache
 def _newest_version(reference: Reference) -> int:
     """Return the newest version of a registered model; the same for the whole launch."""
+    assert reference.model is not None
     client = _client(reference)
     quoted = reference.model.replace("'", "''")
-    versions, token = [], None
+    versions: list[int] = []
+    token = None
     while True:
         page = client.search_model_versions(f"name='{quoted}'", page_token=token)
         versions += [int(version.version) for version in page if version.status == "READY"]
@@ -162,9 +165,11 @@ class MLflow:
     """A checkpoint that an MLflow server knows: of a run, or of a version of a registered model."""
 
     def accepts(self, uri: str) -> bool:
+        """Return whether this provider is meant by `uri`."""
         return re.match(r"https?://[^#]*#/?(experiments|models)(/|$)", uri, re.IGNORECASE) is not None
 
     def resolve(self, uri: str, lookup: Lookup, key: str) -> Checkpoint:
+        """Return what `uri` means now."""
         reference = parse_reference(uri, key)
         if reference.model and reference.version is None:
             missing = f"there is no registered model {reference.model} at {reference.tracking}"
@@ -188,8 +193,10 @@ class MLflow:
         with _asking(where, reference, missing):
             with client_settings(_QUICK):
                 client = _client(reference)
-                find = _find_in_model if reference.model else _find_in_run
-                found = find(client, reference)
+                if reference.run:
+                    found = _find_in_run(client, reference, reference.run)
+                else:
+                    found = _find_in_model(client, reference)
             path = found.local_path()
             if path is not None:
                 destination.symlink_to(path)
@@ -265,13 +272,12 @@ def _the_only(found: list[Found], what: str, cure: str) -> Found | None:
     return found[0] if found else None
 
 
-def _find_in_run(client: Any, reference: Reference, run_id: str | None = None) -> Found:
+def _find_in_run(client: Any, reference: Reference, run_id: str) -> Found:
     """Return the checkpoint of a run.
 
     An artefact `inference-last.ckpt` goes before the file of that name in the folder that the run logged, and this
     before the only artefact that ends in `.ckpt`: that may be one to go on training from.
     """
-    run_id = run_id or reference.run
     run = client.get_run(run_id)
     if reference.artifact:
         return _named(_repository(run.info.artifact_uri, reference), reference.artifact)
@@ -354,7 +360,7 @@ def _request(repository: Any, path: str, start: int, tag: str | None) -> Any:
     from mlflow.utils.rest_utils import http_request
 
     headers = {"Accept-Encoding": "identity"}  # a range of a compressed answer would be useless
-    if start:
+    if start and tag:
         headers |= {"Range": f"bytes={start}-", "If-Range": tag}
     seconds = int(os.environ.get(_TIMEOUT, _READ_SECONDS))
     return http_request(

@@ -69,7 +69,8 @@ def check_url(uri: str, key: str) -> SplitResult:
 
 def origin(parts: SplitResult) -> str:
     """Return host and, where it is not the scheme's own, port: in one spelling."""
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    name = parts.hostname or ""
+    host = f"[{name}]" if ":" in name else name
     usual = {"http": 80, "https": 443}.get(parts.scheme)
     return host if parts.port in (None, usual) else f"{host}:{parts.port}"
 
@@ -127,7 +128,7 @@ def status_of(error: BaseException) -> int | None:
         if match:
             return int(match[1] or match[2])
     for cause in chain:
-        if hasattr(cause, "get_http_status_code") and cause.error_code != "INTERNAL_ERROR":
+        if hasattr(cause, "get_http_status_code") and getattr(cause, "error_code", None) != "INTERNAL_ERROR":
             return cause.get_http_status_code()
     return None
 

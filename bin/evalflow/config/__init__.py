@@ -1,1 +1,1 @@
-"""The config: what it may say, how it is read, how problems are told, and its manual."""
+"""Checkpoints: where they come from and what they say of themselves."""

@@ -2,6 +2,7 @@
 
 import json
 import re
+import textwrap
 
 from evalflow.config.messages import alternatives, describe, resolve
 from evalflow.config.runs import RunConfig
@@ -10,21 +11,25 @@ from evalflow.lookup import PROJECT
 _INTRO = """\
 # The config
 
-<!-- Written by `bin/schema.py` from the models in `bin/evalflow/config/`. Change those, then run it again. -->
+<!-- Written by `bin/schema.py` from the models in `bin/evalflow/config/`: change those. -->
 
-One YAML file says what an experiment is: which models to run, when, what to verify them against, and what to make of
-the scores. Files written for evalml work as they are.
+One YAML file says what an experiment is: which models to run, when, what to verify them against,
+and what to make of the scores. Files written for evalml work as they are.
 
-- A key that is not listed here is refused, and so is a value that does not fit. Every problem is one line that names
-  the file, the key, what is wrong and what is allowed.
-- The order of keys, comments, and quotes around dates change nothing. A key that stands twice is refused.
-- Times are UTC. Lead times are hours, written `start/end/step`; the end is included where it is on the grid. Below an
-  hour, write `0/6/0.5` or `0/6/30m`.
-- Relative paths are looked up beside the config, then in the launch folder, then in the project.
-- For help while you write, begin the file with `# yaml-language-server: $schema=PATH/config/config.schema.json`.
+- evalflow refuses a key that is not listed here, and a value that does not fit. Every problem is
+  one line that names the file, the key, what is wrong and what is allowed.
+- The order of keys, comments, and quotes around dates change nothing. A key that stands twice is
+  refused.
+- Times are UTC. Lead times are hours, written `start/end/step`; the end is included where it is on
+  the grid. Below an hour, write `0/6/0.5` or `0/6/30m`.
+- evalflow looks for relative paths beside the config, then in the launch folder, then in the
+  project.
+- For help while you write, begin the file with
+  `# yaml-language-server: $schema=PATH/config/config.schema.json`.
 """
+_WIDTH = 100
 _IDENTITY = """\
-What a change of a field of a run entails:
+What follows from a change of a field of a run:
 
 | Fields | A change gives |
 |---|---|
@@ -102,7 +107,7 @@ def config_docs(schema: dict) -> str:
     parts = [_INTRO, "## Top level\n", _table(schema, schema, places)]
     for reference, place in places.items():
         model = resolve({"$ref": reference}, schema)
-        parts += [f"## {place}\n", model["description"] + "\n", _table(model, schema, places)]
+        parts += [f"## {place}\n", textwrap.fill(model["description"], _WIDTH) + "\n", _table(model, schema, places)]
         if reference.endswith("/ForecasterConfig"):
             parts.append(_IDENTITY.format(env=_names(RunConfig.ENV_FIELDS), free=_names(RunConfig.HASH_EXCLUDE)))
     parts += ["## A complete example\n", f"```yaml\n{EXAMPLE.read_text(encoding='utf-8')}```\n"]

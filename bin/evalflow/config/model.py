@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError,
 from evalflow.config import checks
 from evalflow.config.archives import BaselineConfig, ForecastsConfig, TruthConfig
 from evalflow.config.experiment import ExperimentConfig
-from evalflow.config.fields import Model, Name, refuse, tag_of
+from evalflow.config.fields import Model, Name, refuse, tag_of, unique
 from evalflow.config.grids import Grids
 from evalflow.config.messages import describe, problems
 from evalflow.config.resources import Profile
@@ -65,14 +65,15 @@ class ConfigModel(Model):
         "built and nothing is run."
     )
     truth: Truth | None = Field(
-        None, description="What forecasts are verified against: one, or a list. Left out: nothing is."
+        None, description="What forecasts are verified against: one truth, or a list. Left out: nothing is verified."
     )
     lapse_rate_correction: Annotated[
         Annotated[Literal["auto"], Tag("<text>")] | Annotated[bool, Tag("<flag>")], Discriminator(_flag_tag)
     ] = Field(
         "auto",
-        description="Correct T_2M for the difference in height between grids, by 0.0065 K/m: auto (for all sources where "
-        "all elevations are known, else for none), true (or T_2M is an error), or false.",
+        description="Correct T_2M for the difference in elevation between grids, by 0.0065 K/m. auto: all sources "
+        "if every elevation is known, else none. true: an unknown elevation is an error, for T_2M "
+        "alone. false: never.",
     )
     experiment: ExperimentConfig = Field(
         default_factory=ExperimentConfig, description="What is verified, and the products made of the scores."
@@ -130,13 +131,18 @@ class ConfigModel(Model):
         return sorted({lead_time for steps in others for lead_time in lead_times_of(steps)})
 
     def references(self) -> list[int]:
-        """Return the indexes in `runs` of what differences are taken to: by default the first baseline, else the first."""
+        """Return the indexes in `runs` of what differences are taken to, each once.
+
+        They are those that `references` names (by default the first baseline, else the first of the runs), then the
+        baselines of scorecards.
+        """
         participants = self.participants()
-        if self.experiment.references is not None:
-            found = [checks.find_source(label, participants) for label in self.experiment.references]
-            return [index for index in found if isinstance(index, int)]
+        labels = self.experiment.references
         baselines = [index for index, (kind, _) in enumerate(participants) if kind == "baseline"]
-        return (baselines or [0])[:1]
+        found: list[int | str] = [*(baselines or [0])[:1]] if labels is None else []
+        named = [*(labels or []), *(card.baseline for card in self.experiment.sections().values())]
+        found += [checks.find_source(label, participants) for label in named]
+        return [index for index in unique(found) if isinstance(index, int)]
 
     def warnings(self) -> list[str]:
         """Return one line for each thing that may be a mistake and stops nothing: key, what is wrong, what is allowed."""

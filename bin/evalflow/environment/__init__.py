@@ -1,0 +1,1 @@
+"""Environments: checkpoint, lock, image, seal; and how an image is made visible."""

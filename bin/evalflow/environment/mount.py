@@ -109,13 +109,14 @@ def _squashfs_mount(image: Path) -> Iterator[Environment]:
         raise UserError("not installed")
     kept = [f"{name}={os.environ[name]}" for name in _SETUID_DROPS if name in os.environ]
     with _mount_point() as root:
-        problems = []
+        problems: list[str] = []
         for mount in (f"--sqfs={image}:{root}", f"{image}:{root}"):  # as part of uenv; version 1
             environment = Environment("squashfs-mount", root, ("squashfs-mount", mount, "--", "env", *kept))
-            problems.append(_works(environment))
-            if problems[-1] is None:
+            problem = _works(environment)
+            if problem is None:
                 yield environment
                 return
+            problems.append(problem)
         raise UserError("; ".join(problems))
 
 
@@ -150,6 +151,7 @@ def _squashfuse(image: Path) -> Iterator[Environment]:
             start_new_session=True,  # Ctrl-C must end the command before its file system
             preexec_fn=lambda: die_with_parent(signal.SIGTERM),
         )
+        assert process.stderr is not None  # a pipe
         try:
             deadline = time.monotonic() + _MOUNT_SECONDS
             while not _is_mounted(root):

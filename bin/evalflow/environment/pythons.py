@@ -31,12 +31,14 @@ def _candidates(minor: str) -> list[Path]:
         folders += [folder / "bin" for folder in sorted(pyenv.glob(f"{minor}.*"), reverse=True)]
     folders += [Path(text) for text in os.environ.get("PATH", "").split(os.pathsep) if text]
     found = [folder / f"python{minor}" for folder in folders]
-    found.insert(0, Path(sys._base_executable))
+    found.insert(0, Path(getattr(sys, "_base_executable", sys.executable)))
     return [path for path in dict.fromkeys(found) if os.access(path, os.X_OK)]
 
 
 def _patch_level(version: str) -> int:
-    return int(re.match(r"\d+\.\d+\.(\d+)", version)[1])
+    match = re.match(r"\d+\.\d+\.(\d+)", version)
+    assert match is not None, version
+    return int(match[1])
 
 
 def find_python(wanted: str | None, nearest: bool = False) -> tuple[str, str]:

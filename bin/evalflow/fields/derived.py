@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -48,6 +49,7 @@ class _Derived(Generic[Time]):
         self._amounts = sorted(
             (param for param in self._held if _is_amount(param)), key=lambda param: (len(param), param)
         )
+        self._used: dict[str, np.ndarray] = {}
         self.clipped: Counter[str] = Counter()
 
     @property
@@ -74,9 +76,33 @@ class _Derived(Generic[Time]):
         """Return the points that values of a param belong to."""
         return self._reader.grid(self._source_of(param))
 
-    def describe(self, param: str) -> str:
-        """Return where a param comes from."""
-        return self._reader.describe(self._source_of(param))
+    def describe(self, param: str, time: Time | None = None) -> str:
+        """Return where a param (at a time) comes from."""
+        return self._reader.describe(self._source_of(param), time)
+
+    def files(self, params: Iterable[str], times: Iterable[Time]) -> list[Path]:
+        """Return the files that params at some times are made of."""
+        times = list(times)
+        needed: set[tuple[str, Time]] = set()
+        for param in params:
+            for time in times:
+                needed.update((one, at) for _, one, at in self._made_of(param, time) if one in self._held)
+        return sorted({file for one, at in needed for file in self._reader.files([one], [at])})
+
+    def _made_of(self, param: str, time: Time) -> list[tuple[int, str, Time]]:
+        """Return the fields that a param at a time is made of: itself where it is held."""
+        raise NotImplementedError
+
+    def use_only(self, param: str, points: np.ndarray) -> None:
+        """Say which points of a param's grid are used: amounts elsewhere are not checked.
+
+        A model may write its parts outside of the domain in another unit than its files say.
+
+        Parameters
+        ----------
+        points : bool [n]
+        """
+        self._used[self._source_of(param)] = points
 
     def _source_of(self, param: str) -> str:
         """Return a param that is held whose members and points a param has."""
@@ -100,15 +126,16 @@ class _Derived(Generic[Time]):
     def _checked(self, param: str, amounts: np.ndarray) -> np.ndarray:
         """Return amounts without negative ones."""
         negative = amounts < 0  # a comparison with NaN is false
-        if not negative.any():
-            return amounts
-        lowest = float(amounts[negative].min())
+        used = self._used.get(self._source_of(param))
+        counted = negative if used is None else negative & used
+        lowest = float(amounts[counted].min(initial=0))
         if lowest < LOWEST_AMOUNT:
             raise UserError(
                 f"{self.describe(param)}: {param} would be {lowest:.2f} kg m-2: the field is not a sum of the time that its "
                 "file says"
             )
-        self.clipped[param] += int(np.count_nonzero(negative))
+        if counted.any():
+            self.clipped[param] += int(np.count_nonzero(counted))
         return np.where(negative, np.float32(0), amounts)
 
     def _starts(self, end: Time, until: Time) -> dict[Time, list[tuple[str, Time]]]:
@@ -219,6 +246,11 @@ class DerivedForecast(_Derived[timedelta]):
             return [(1, wind, time) for wind in winds]
         return None
 
+    def _made_of(self, param: str, time: timedelta) -> list[tuple[int, str, timedelta]]:
+        if _is_amount(param):
+            return self._terms(param, time) or []
+        return self._terms(param, time) or ([(1, param, time)] if time in self._held_at(param) else [])
+
     def read(self, param: str, lead_time: timedelta, member: str | None = None) -> np.ndarray:
         """Return the values (float32 [points]) at a lead time.
 
@@ -258,8 +290,7 @@ class DerivedArchive(_Derived[datetime]):
         lengths = {param: self._archive.accumulation(param, time) for param in self._amounts}
         return [(param, length) for param, length in lengths.items() if length is not None]
 
-    def _terms(self, param: str, time: datetime) -> list[tuple[int, str, datetime]]:
-        """Return the fields that a param is made of: itself where it is held."""
+    def _made_of(self, param: str, time: datetime) -> list[tuple[int, str, datetime]]:
         hours = _hours_of(param)
         if hours is not None:
             return self.terms_of_sum(time - hours, time) or []
@@ -268,8 +299,8 @@ class DerivedArchive(_Derived[datetime]):
             return [(1, wind, time) for wind in winds]
         return [(1, param, time)]
 
-    def valid_times(self, param: str) -> list[datetime]:
-        """Return the valid times of what a param is made of, sorted."""
+    def valid_times(self, param: str) -> list[datetime] | None:
+        """Return the valid times of what a param is made of, sorted; None: see `reader.Archive`."""
         return self._archive.valid_times(self._source_of(param))
 
     def read(self, param: str, valid_time: datetime, member: str | None = None) -> np.ndarray:
@@ -301,7 +332,7 @@ class DerivedArchive(_Derived[datetime]):
     def _read_some(
         self, names: list[str], times: list[datetime], member: str | None
     ) -> Iterator[tuple[str, datetime, np.ndarray]]:
-        terms = {(name, time): self._terms(name, time) for name in names for time in times}
+        terms = {(name, time): self._made_of(name, time) for name in names for time in times}
         needed_by: dict[tuple[str, datetime], list[tuple[str, datetime]]] = {}
         for target, needed in terms.items():
             for _, one, time in needed:

@@ -42,7 +42,7 @@ class Grid:
         size = latitudes.size
         if not np.all(np.abs(latitudes) <= 90.0 + 1e-6) or not np.all(np.isfinite(longitudes)):
             raise ValueError("a grid has coordinates that are no latitudes and longitudes")
-        # The second step catches -1e-20, of which the remainder is 360.0.
+        # The second step catches what is next below -180, of which the remainder is 360.
         longitudes = (longitudes + 180.0) % 360.0 - 180.0
         longitudes[longitudes >= 180.0] -= 360.0
         parts: dict[str, np.ndarray] = {"latitudes": latitudes, "longitudes": longitudes}

@@ -27,6 +27,7 @@ class OneMember:
         self._own_notes: dict[str, int] = {}
         self.params, self.lead_times = reader.params, reader.lead_times
         self.grid, self.describe, self.accumulation = reader.grid, reader.describe, reader.accumulation
+        self.use_only, self.files = reader.use_only, reader.files
 
     @property
     def notes(self) -> list[str]:

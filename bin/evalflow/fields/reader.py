@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -38,8 +39,15 @@ class Reader(Protocol):
     def grid(self, param: str) -> Grid:
         """Return the points that values of a param belong to."""
 
-    def describe(self, param: str) -> str:
-        """Return where a param comes from, for messages: file, variable or message, units."""
+    def files(self, params: Iterable[str], times: Iterable[Any]) -> list[Path]:
+        """Return the files that hold values of some params and times: of a Zarr store its chunks.
+
+        Where one of them has another size or mtime, values may have been replaced. What comes from
+        no file (a command) has none.
+        """
+
+    def describe(self, param: str, time: Any = None) -> str:
+        """Return where a param (at a time) comes from, for messages: file, variable, units."""
 
 
 class Forecast(Reader, Protocol):
@@ -67,8 +75,8 @@ class Forecast(Reader, Protocol):
 class Archive(Reader, Protocol):
     """Analyses or observations, by valid time."""
 
-    def valid_times(self, param: str) -> list[datetime]:
-        """Return the valid times of a param, sorted."""
+    def valid_times(self, param: str) -> list[datetime] | None:
+        """Return the valid times of a param, sorted; None: a service or command is to be asked."""
 
     def read(self, param: str, valid_time: datetime, member: str | None = None) -> np.ndarray:
         """Return the values at a valid time: all missing where the archive has no such time."""

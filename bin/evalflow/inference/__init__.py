@@ -1,0 +1,1 @@
+"""Forecasts: how they are prepared, made, proved and published."""

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from evalflow import __version__
@@ -10,23 +11,57 @@ from evalflow.inference.spec import Resources, RunSpec
 from evalflow.lookup import RESOURCES
 from evalflow.runners.base import ForecastRequest
 from evalflow.runners.registry import runner_named
-from evalflow.store.files import to_json
+from evalflow.store.files import read_json, replace_link, to_json, write_over
 from evalflow.store.layout import CONFIG_FILE, FORECASTER, INFERENCE_FILE, RUN_FILE, init_time_of
 from evalflow.yamlio import dump_yaml
 
 
+@dataclass(frozen=True)
+class ForecastTask:
+    """The forecasts of one run that one task makes.
+
+    Attributes
+    ----------
+    spec : the run as the plan has it
+    inference : the run's `inference.yaml`, as `prepare_run` wrote it
+    checkpoint, image : the run's checkpoint and the image of its environment
+    init_times : `YYYYmmddHHMM`, UTC
+    output : the task's folder
+    forecaster : for a temporal downscaler, the folder that holds its forecaster's forecasts by init time
+    gpus : GPUs of each forecast; over more than one, a model is split where its runner can do that
+    at_once : forecasts that are made at a time; the job has `gpus` for each of them
+    on_node : make forecasts on node-local scratch and store them from there
+    """
+
+    spec: RunSpec
+    inference: Path
+    checkpoint: Path
+    image: Path
+    init_times: list[str]
+    output: Path
+    forecaster: Path | None = None
+    gpus: int = 0
+    at_once: int = 1
+    on_node: bool = False
+
+
 def prepare_run(spec: RunSpec, folder: Path) -> None:
-    """Write what all forecasts of a run share: `run.json` (who it is) and `inference.yaml` (its inference config).
+    """Write what all forecasts of a run share: its inference config (`inference.yaml`), and who it is (`run.json`).
+
+    The latter goes into the store; the folder gets a link to it, so that what is gone from the store is written again.
 
     Parameters
     ----------
     spec : the run as the plan has it
     folder : folder to write to
     """
-    folder.mkdir(parents=True, exist_ok=True)
     keys = {"run_id", "env_id", "model_type", "runner", "sha256", "identity", "files"}
     about = {"evalflow": __version__, **spec.model_dump(mode="json", include=keys)}
-    (folder / RUN_FILE).write_text(to_json(about), encoding="utf-8")
+    stored = spec.folder / RUN_FILE
+    if read_json(stored) != about:
+        write_over(stored, to_json(about))
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_link(folder / RUN_FILE, str(stored))
     (folder / INFERENCE_FILE).write_text(spec.config, encoding="utf-8")
 
 
@@ -46,33 +81,35 @@ def place_resources(resources: Resources, folder: Path) -> None:
         (folder / RESOURCES / name).write_text(text, encoding="utf-8")
 
 
-def prepare_forecast(
-    spec: RunSpec, config: dict, checkpoint: Path, init_time: str, folder: Path, forecaster: Path | None, gpus: int
-) -> ForecastRequest:
+def prepare_forecast(task: ForecastTask, config: dict, init_time: str, folder: Path) -> ForecastRequest:
     """Make the folder of one forecast, with the inference config that this forecast is made from.
 
-    The parameters are those of `forecast_task.run_forecasts`.
+    Parameters
+    ----------
+    config : the run's inference config
+    init_time : which of the task's forecasts
+    folder : working folder of the model
     """
     shutil.rmtree(folder, ignore_errors=True)  # of a former try
     folder.mkdir(parents=True)
-    date = init_time_of(init_time).strftime("%Y-%m-%dT%H:%M")
+    spec, forecaster = task.spec, task.forecaster
     if forecaster:
         _link_forecaster(folder, Path(os.path.abspath(forecaster / init_time)))
-    job = ForecastRequest(
-        checkpoint,
+    request = ForecastRequest(
+        task.checkpoint,
         folder / CONFIG_FILE,
         folder,
-        date,
+        init_time_of(init_time).strftime("%Y-%m-%dT%H:%M"),
         spec.lead_times,
         spec.step,
         spec.command,
         forecaster=FORECASTER if forecaster else "",
-        gpus=gpus,
+        gpus=task.gpus,
     )
     place_resources(spec.resources, folder)
     runner = runner_named(spec.runner)
-    config = {**config, **runner.settings(job)}
-    if gpus > 1 and runner.parallel:
-        config = runner.parallel(config, read_task(checkpoint), gpus, str(folder))
+    config = {**config, **runner.settings(request)}
+    if task.gpus > 1 and runner.parallel:
+        config = runner.parallel(config, read_task(task.checkpoint), task.gpus, str(folder))
     (folder / CONFIG_FILE).write_text(dump_yaml(config), encoding="utf-8")
-    return job
+    return request

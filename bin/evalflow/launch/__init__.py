@@ -1,0 +1,1 @@
+"""A launch: its parameters, what the last one left, and its summary."""

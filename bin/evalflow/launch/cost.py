@@ -54,7 +54,7 @@ def read_cost(trace: Path, plan: Plan) -> dict[str, float]:
 
 
 def read_made_twice(files: Iterable[Path]) -> dict[str, float]:
-    """Return how many forecasts (`forecasts`) another launch had published when ours were made, and their `gpu_hours`."""
+    """Return how many forecasts (`forecasts`) another launch had stored when ours were made, and their `gpu_hours`."""
     rows = [line.split() for file in files for line in file.read_text(encoding="utf-8").splitlines()]
     return {
         "forecasts": len(rows),

@@ -24,7 +24,7 @@ Nextflow's own options have one dash:
   -profile local          on this machine
   -profile slurm          on a cluster (docs/slurm.md)
   -stub-run               go through everything in seconds, with empty files in a store of its own
-  -resume                 also take what was made but could not be published from the work folder
+  -resume                 also take from the work folder what was made and could not be stored
 
 To see what a launch would do:            bin/plan.py --config my.yaml
 To see why two experiments or ids differ: bin/explain.py --help
@@ -73,7 +73,7 @@ class Parameter:
         text = str(value) if isinstance(value, str | int) else ""
         if self.type == "boolean" and text.lower() in {"true", "false"}:
             return text.lower() == "true"
-        if self.type == "integer" and re.fullmatch(r"[0-9]{1,9}", text) and int(text) >= self.minimum:
+        if self.type == "integer" and re.fullmatch(r"[0-9]{1,9}", text) and int(text) >= (self.minimum or 0):
             return int(text)
         if self.type == "string" and text and (not self.enum or text in self.enum):
             return text

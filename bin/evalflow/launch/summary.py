@@ -1,11 +1,16 @@
 """What a launch has done: the plan it began with, compared with the store as it is now."""
 
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from evalflow import __version__
-from evalflow.inference.proof import check_forecast
+from evalflow.errors import UserError, describe_os_error
+from evalflow.inference.publish import StoredRun
 from evalflow.plan.model import Plan
 from evalflow.store.files import read_json, to_json, write_over
+from evalflow.store.forecasts import list_made
 from evalflow.store.layout import (
     CHECKPOINT,
     ENVIRONMENT_SEAL,
@@ -13,11 +18,12 @@ from evalflow.store.layout import (
     LOCK,
     SANDBOX,
     environment_folder,
-    forecast_folder,
     images_folder,
+    is_init_time,
     results_folder,
     run_folder,
 )
+from evalflow.verification.done import PackDone
 
 
 def _state(before: bool, now: bool, needed: bool, verb: str) -> str:
@@ -28,50 +34,133 @@ def _state(before: bool, now: bool, needed: bool, verb: str) -> str:
     return "MISSING" if needed else "not needed"
 
 
-def make_summary(plan: Plan, cost: dict | None = None, made_twice: dict | None = None) -> dict:
-    """Return what was built, made, reused and what is missing.
+def _give_name(stored: StoredRun, init_time: str, whole: Path) -> list[str]:
+    """Give a whole forecast that has no name its name. Return a line where that cannot be."""
+    try:
+        stored.free_name(init_time)
+        stored.give_name(init_time, whole)
+    except (OSError, UserError) as error:
+        why = describe_os_error(error) if isinstance(error, OSError) else error
+        return [f"{whole}: is whole, but cannot be given its name: {why}"]
+    return []
+
+
+@dataclass
+class _Counts:
+    """What there is now of a run's forecasts.
+
+    Attributes
+    ----------
+    missing : init times of those that the launch was to make and that cannot be found by their names
+    unnamed : a line for each that is whole all the same
+    seconds, bytes : of those that were made
+    """
+
+    made: int = 0
+    reused: int = 0
+    missing: list[str] = field(default_factory=list)
+    unnamed: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    bytes: int = 0
+
+
+def _count_forecasts(plan: Plan, run_id: str) -> _Counts:
+    """Count the forecasts of a run; those made elsewhere are there or not, as they were when the launch began."""
+    entries = [entry for entry in plan.forecasts if entry.run_id == run_id]
+    counts = _Counts(reused=sum(entry.complete for entry in entries))
+    run = next((run for run in plan.runs if run.run_id == run_id), None)
+    if run is None:
+        return counts
+    stored = StoredRun(run.spec.folder, run.spec.sha256)
+    wanted = {time for task in plan.tasks if task.run_id == run_id for time in task.init_times}
+    made = list_made(stored.folder)
+    for init_time in [entry.init_time for entry in entries if not entry.complete]:
+        problem = stored.problem(init_time)
+        if problem and (whole := stored.first_whole(made.get(init_time, []))):
+            counts.unnamed += _give_name(stored, init_time, whole)
+            problem = stored.problem(init_time)
+        if problem is None:
+            counts.made += 1
+            proof = read_json(stored.folder / init_time / FORECAST_SEAL) or {}
+            counts.seconds += proof["seconds"]
+            counts.bytes += sum(file["size"] for file in proof["files"].values())
+        elif init_time in wanted:
+            counts.missing.append(init_time)
+    return counts
+
+
+def count_statistics(plan: Plan, done: Iterable[PackDone]) -> list[dict]:
+    """Return what this launch has verified: per source the statistics computed, and the init times without any, with why.
+
+    A statistic is that of one source, init time and param against one truth.
+    """
+    computed: Counter[str] = Counter()
+    without: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for pack in done:
+        computed[pack.source] += sum(len(init.computed) for init in pack.inits)
+        without[pack.source] |= {init.init_time: init.reason for init in pack.inits if init.reason}
+    return [
+        {
+            "source_id": source.source_id,
+            "label": source.label,
+            "computed": computed[source.source_id],
+            "without": without[source.source_id],
+        }
+        for source in plan.verification.sources
+    ]
+
+
+def make_summary(
+    plan: Plan, cost: dict | None = None, made_twice: dict | None = None, done: Iterable[PackDone] = ()
+) -> dict:
+    """Return what was built, made, reused and what is missing. Whole forecasts without a name get it.
 
     Parameters
     ----------
     plan : the plan that the launch began with
     cost : what the launch has cost (`cost.read_cost`), where that is known
     made_twice : what another launch made as well (`cost.read_made_twice`)
+    done : what came of the packs that were verified
     """
-    data = plan.store
     environments = []
     for env in plan.envs:
-        sealed = read_json(environment_folder(data, env.env_id) / ENVIRONMENT_SEAL)
+        sealed = read_json(environment_folder(plan.store, env.env_id) / ENVIRONMENT_SEAL)
         state = _state(env.complete, sealed is not None, env.needed, "built")
         known = {"image_id": (sealed or {}).get("image_id"), "warnings": (sealed or {}).get("warnings", [])}
         environments.append({"env_id": env.env_id, "state": state, **known})
-    labels = plan.labels
-    digests = {run.run_id: run.spec.sha256 for run in plan.runs}
-    wanted = {(task.run_id, init_time) for task in plan.tasks for init_time in task.init_times}
-    forecasts: dict[str, dict] = {
-        run_id: {"made": 0, "reused": 0, "missing": [], "seconds": 0.0, "bytes": 0} for run_id in labels
-    }
-    for entry in plan.forecasts:
-        counted = forecasts[entry.run_id]
-        folder = forecast_folder(data, entry.run_id, entry.init_time)
-        if entry.complete:
-            counted["reused"] += 1
-        elif entry.run_id in digests and check_forecast(folder, digests[entry.run_id]) is None:
-            counted["made"] += 1
-            proof = read_json(folder / FORECAST_SEAL)
-            counted["seconds"] += proof["seconds"]
-            counted["bytes"] += sum(file["size"] for file in proof["files"].values())
-        elif (entry.run_id, entry.init_time) in wanted:
-            counted["missing"].append(entry.init_time)
-    runs = [{"run_id": run_id, "label": label, **forecasts[run_id]} for run_id, label in labels.items()]
+    runs = [
+        {"run_id": run_id, "label": label, **asdict(_count_forecasts(plan, run_id))}
+        for run_id, label in plan.labels.items()
+    ]
     return {
         "evalflow": __version__,
         "experiment_id": plan.experiment_id,
         "environments": environments,
         "runs": runs,
+        "statistics": count_statistics(plan, done),
         "cost": cost,
         "made_twice": made_twice,
         "warnings": plan.warnings,
     }
+
+
+def is_lacking(plan: Plan, summary: dict) -> bool:
+    """Return whether a forecast that the launch was to make cannot be found by its name."""
+    return not plan.stub and any(run["missing"] for run in summary["runs"])
+
+
+def _describe_statistics(summary: dict) -> list[str]:
+    lines = []
+    for source in summary["statistics"]:
+        without = source["without"]
+        lack = f", {len(without)} init times without any" if without else ""
+        lines.append(
+            f"  statistics   {source['source_id']:<36} {source['computed']} computed{lack}  ({source['label']})"
+        )
+        if without:
+            init_time, reason = next(iter(without.items()))
+            lines.append(f"               {init_time}: {reason}")
+    return lines
 
 
 def _describe_cost(summary: dict) -> list[str]:
@@ -111,6 +200,8 @@ def describe_summary(plan: Plan, summary: dict) -> str:
             zipped = run_folder(plan.store, run.run_id) / SANDBOX
             if run.needed:
                 lines.append(f"  sandbox      {zipped if zipped.exists() else run.run_id + '  MISSING'}  ({run.label})")
+    if plan.verifies:
+        lines += _describe_statistics(summary)
     lines += _describe_cost(summary)
     lines += ["", f"results in {plan.outdir}"]
     lines += _tree(plan)
@@ -118,6 +209,7 @@ def describe_summary(plan: Plan, summary: dict) -> str:
     if missing and plan.makes_forecasts:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         lines += ["", f"missing: {', '.join(missing[:3])}{more}; launch again to make what is missing"]
+        lines += [line for run in summary["runs"] for line in run["unnamed"]]
     lines += [f"warning: {warning}" for warning in summary["warnings"]]
     for env in summary["environments"]:
         lines += [f"warning: {env['env_id']}: {warning}" for warning in env["warnings"] if env["state"] == "built"]
@@ -140,7 +232,8 @@ def _tree(plan: Plan) -> list[str]:
         runs = [run for run in plan.runs if run.env_id == env.env_id]
         entries = [", ".join(files)] if files else []
         for run in runs:
-            done = sorted(path.parent.name for path in run_folder(data, run.run_id).glob(f"[0-9]*/{FORECAST_SEAL}"))
+            sealed = run_folder(data, run.run_id).glob(f"[0-9]*/{FORECAST_SEAL}")
+            done = sorted(path.parent.name for path in sealed if is_init_time(path.parent.name))
             if done:
                 shown = done[0] if len(done) == 1 else f"{done[0]} … {done[-1]}"
                 entries.append(

@@ -75,6 +75,7 @@ def find_external(source: SourceEntry, init_times: list[str]) -> dict[str, bool]
 
     Of one store for all init times, what it has shows when it is read: here it is there or not.
     """
+    assert source.root is not None  # the config names it
     if source.pattern is None:
         return dict.fromkeys(init_times, os.path.exists(source.root))
     found = {}

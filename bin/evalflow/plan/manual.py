@@ -15,6 +15,7 @@ from evalflow.plan.model import (
     RunEntry,
     Task,
 )
+from evalflow.report.spec import ReportSource, ReportSpec, ReportTruth, SectionSpec
 from evalflow.verification.spec import (
     CaseEntry,
     ComparingSpec,
@@ -30,7 +31,7 @@ from evalflow.verification.spec import (
 _MODELS = (
     Plan, EnvironmentEntry, EnvironmentSpec, RunEntry, RunSpec, Resources, ForecastEntry, Task,
     JobResources, InputEntry, VerificationSpec, SourceEntry, ReferenceSpec, TruthEntry, GridFileEntry, RegionEntry, CaseEntry,
-    ComparingSpec, SignificanceSpec,
+    ComparingSpec, SignificanceSpec, ReportSpec, ReportSource, ReportTruth, SectionSpec,
 )  # fmt: skip
 
 

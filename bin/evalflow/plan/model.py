@@ -7,7 +7,8 @@ from pydantic import Field
 from evalflow.documents import Document
 from evalflow.environment.spec import EnvironmentSpec
 from evalflow.inference.spec import RunSpec
-from evalflow.plan.options import MAKES_FORECASTS, VERIFIES
+from evalflow.plan.options import MAKES_FORECASTS, REPORTS, VERIFIES
+from evalflow.report.spec import ReportSpec
 from evalflow.verification.spec import SourceEntry, VerificationSpec
 
 
@@ -100,6 +101,7 @@ class Plan(Document):
     tasks: list[Task] = Field(description="What is left to do, packed.")
     inputs: list[InputEntry] = Field(description="Stored forecasts that downscalers read.")
     verification: VerificationSpec = Field(description="What is verified, against what, and how.")
+    report: ReportSpec = Field(description="What the pages are drawn from, besides the tables of scores.")
     warnings: list[str] = Field(description="What was found damaged, missing or without meaning.")
 
     @property
@@ -122,3 +124,8 @@ class Plan(Document):
     def verifies(self) -> bool:
         """Whether the launch is to verify something."""
         return self.target in VERIFIES and bool(self.verification.truths)
+
+    @property
+    def reports(self) -> bool:
+        """Whether the launch is to draw the pages."""
+        return self.target in REPORTS

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-TARGETS = ("environments", "forecasts", "verification", "experiment", "sandbox")
+TARGETS = ("environments", "forecasts", "verification", "report", "experiment", "sandbox")
 MAKES_FORECASTS = ("forecasts", "verification", "experiment")
 VERIFIES = ("verification", "experiment")
+REPORTS = ("report", "experiment")
 
 
 @dataclass(frozen=True)

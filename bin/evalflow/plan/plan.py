@@ -17,6 +17,7 @@ from evalflow.plan.entries import (
 from evalflow.plan.experiment import Experiment, read_experiment
 from evalflow.plan.model import EnvironmentEntry, ForecastEntry, InputEntry, Plan, RunEntry, Task
 from evalflow.plan.options import MAKES_FORECASTS, Options
+from evalflow.plan.report import report_spec
 from evalflow.plan.resources import build_resources, describe_unused, run_resources
 from evalflow.plan.stored import FoundEnvironment, Stored
 from evalflow.plan.tasks import plan_tasks, with_resources
@@ -185,12 +186,18 @@ def make_plan(config_path: Path, options: Options) -> Plan:
         tasks=tasks,
         inputs=_input_entries(experiment, found, tasks),
         verification=_awaiting(verification, found, tasks),
+        report=report_spec(experiment, verification),
         warnings=_warnings(experiment, found, options),
     )
 
 
 def write_plan(plan: Plan, path: Path) -> None:
-    """Write the plan, whole or not at all, and beside it, where something is to be verified, `verification.json`."""
+    """Write the plan, whole or not at all.
+
+    Beside it, what is to be verified goes to `verification.json`, and what is to be drawn to `report.json`.
+    """
     write_over(path, plan.to_json(indent=1) + "\n")
     if plan.verifies:
         write_over(path.with_name("verification.json"), plan.verification.to_json(indent=1) + "\n")
+    if plan.reports:
+        write_over(path.with_name("report.json"), plan.report.to_json(indent=1) + "\n")

@@ -5,7 +5,8 @@ the jobs with one name, one runs at a time. So each GPU job gets one of a few na
 widest job, and all lanes together are no wider than the cap: whichever jobs run, their GPUs are within it.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 
 from evalflow.config.fields import parse_runtime
 from evalflow.config.model import ConfigModel
@@ -46,7 +47,7 @@ def describe_unused(config: ConfigModel) -> list[str]:
     return [f"profile: these have no meaning here: {', '.join(unused)}"]
 
 
-def lane_widths(demand: Counter, cap: int) -> list[int]:
+def lane_widths(demand: Mapping[int, float], cap: int) -> list[int]:
     """Return how many GPUs each lane is for, widest first; together they are no more than the cap.
 
     Parameters
@@ -77,7 +78,7 @@ def assign_lanes(jobs: list[tuple[int, float]], cap: int | None) -> list[int | N
     lanes: list[int | None] = [None] * len(jobs)
     if cap is None or sum(jobs[index][0] for index in with_gpus) <= cap:
         return lanes
-    demand: Counter = Counter()
+    demand: defaultdict[int, float] = defaultdict(float)
     for index in with_gpus:
         demand[jobs[index][0]] += jobs[index][1]
     widths = lane_widths(demand, cap)

@@ -1,18 +1,21 @@
 """What of a plan is in the store: look, report, and (where asked to) move damaged things aside."""
 
 import os
+import shlex
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from evalflow.checkpoints.local import LocalFile
 from evalflow.digests import file_digest
 from evalflow.environment.image import check_image
-from evalflow.errors import UserError
+from evalflow.errors import UserError, describe_os_error
 from evalflow.identity import Run, refuse_collision
-from evalflow.inference.proof import check_forecast
+from evalflow.inference.publish import StoredRun
 from evalflow.plan.options import Options
 from evalflow.requirements import read_lock
 from evalflow.store.files import bad_name, compare_file, read_json, replace_link, set_aside
+from evalflow.store.forecasts import list_made
 from evalflow.store.layout import (
     CHECKPOINT,
     ENVIRONMENT_FILES,
@@ -28,6 +31,8 @@ from evalflow.store.layout import (
     proof_of,
     run_folder,
 )
+
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -116,8 +121,8 @@ class Stored:
         if self.options.stub:
             return FoundEnvironment(complete=False)  # its files are empty, and are to be gone through again
         folder = environment_folder(self.data, env_id)
-        seal = read_json(folder / ENVIRONMENT_SEAL)
-        if seal is not None and "identity" in seal:
+        seal = read_json(folder / ENVIRONMENT_SEAL) or {}
+        if "identity" in seal:
             refuse_collision(env_id, seal["identity"], run.env_identity)
         known = {CHECKPOINT} if self._mend_checkpoint(folder, run) else set()
         if not os.path.lexists(folder / ENVIRONMENT_SEAL):
@@ -131,7 +136,7 @@ class Stored:
         complete = image.exists() and self._image_problem(image) is None
         return FoundEnvironment(complete, seal["image_id"])
 
-    def _sealed_problem(self, folder: Path, seal: dict | None, known: set[str]) -> str | None:
+    def _sealed_problem(self, folder: Path, seal: dict, known: set[str]) -> str | None:
         """Return what is wrong with a sealed environment, or None; files in `known` are whole."""
         if not _is_whole(seal):
             return f"{ENVIRONMENT_SEAL} is not whole"
@@ -142,7 +147,7 @@ class Stored:
                 target = os.readlink(folder / name) if (folder / name).is_symlink() else name
                 image = Path(os.path.normpath(Path(os.path.realpath(folder)) / target))
                 problem = self._image_problem(image)
-                if problem is None and read_json(proof_of(image)).get("sha256") != proof["sha256"]:
+                if problem is None and (read_json(proof_of(image)) or {}).get("sha256") != proof["sha256"]:
                     problem = f"its image {image.name} is another one"
             else:
                 problem = compare_file(folder / name, proof, self.options.verify_store)
@@ -168,10 +173,44 @@ class Stored:
         if os.path.lexists(checkpoint) and (not checkpoint.exists() or checkpoint.stat().st_size == 0):
             self._set_aside(checkpoint)
 
-    def _set_forecast_aside(self, folder: Path, problem: str) -> None:
-        why = f"{FORECAST_SEAL} is missing" if problem == "missing" else problem
-        aside = f"moved aside to {set_aside(folder).name}, to be" if self.options.repair else "to be moved aside and"
-        self.warnings.append(f"{folder}: {why}; {aside} made again")
+    def _free_name(self, stored: StoredRun, init_time: str, problem: str, then: str) -> None:
+        """Take a forecast's name from what is not whole, and say so and what comes then."""
+        name = stored.folder / init_time
+        if problem == "missing":
+            problem = f"{FORECAST_SEAL} is missing" if name.exists() else "what it leads to is gone"
+        if not self.options.repair:
+            self.warnings.append(f"{name}: {problem}; to be {'moved aside and ' if name.exists() else ''}{then}")
+            return
+        with suppress(OSError):  # a store to read only: that something is missing in it is an error of its own
+            aside = stored.free_name(init_time)
+            self.warnings.append(f"{name}: {problem}; {f'moved aside to {aside.name}, ' if aside else ''}to be {then}")
+
+    def _is_complete(self, stored: StoredRun, init_time: str, present: bool, made: list[Path]) -> bool:
+        """Return whether a forecast is whole and has its name; a whole one without a name gets it."""
+        problem = stored.problem(init_time) if present else "missing"
+        if problem is None:
+            return True
+        whole = stored.first_whole(made)
+        if present:
+            self._free_name(stored, init_time, problem, "replaced by another one" if whole else "made again")
+        if whole is None or not self.options.repair:
+            return whole is not None
+        try:
+            stored.give_name(init_time, whole)
+        except OSError as error:
+            self.warnings.append(f"{whole}: is whole, but cannot be given its name: {describe_os_error(error)}")
+            return False
+        return stored.problem(init_time) is None
+
+    def _report_spare(self, stored: StoredRun, spare: list[Path]) -> None:
+        if spare:
+            size = sum(path.stat().st_size for folder in spare for path in folder.rglob("*") if path.is_file())
+            shown = shlex.join(["rm", "-r", *map(str, spare[:_SHOWN])])
+            more = f" (and {len(spare) - _SHOWN} more: plan again then)" if len(spare) > _SHOWN else ""
+            self.warnings.append(
+                f"{stored.folder}: {len(spare)} forecasts ({size / 1e6:,.1f} MB) have no name, since another launch made "
+                f"the same; when no launch runs, remove them: {shown}{more}"
+            )
 
     def check_forecasts(self, run: Run, init_times: list[str]) -> list[bool]:
         """Return for every init time whether its forecast is complete."""
@@ -180,24 +219,23 @@ class Stored:
             present = set(os.listdir(folder))
         except OSError:
             return [False] * len(init_times)
-        run_digest = run.run_digest
+        stored = StoredRun(folder, run.run_digest, self.options.verify_store)
         about = read_json(folder / RUN_FILE)
         if about is not None and "identity" in about:
             refuse_collision(run.run_id, about["identity"], run.run_identity)
-        complete = []
-        for init_time in init_times:
-            problem = "missing"
-            if init_time in present and not self.options.stub:
-                problem = check_forecast(folder / init_time, run_digest, self.options.verify_store)
-                if problem is not None:
-                    self._set_forecast_aside(folder / init_time, problem)
-            complete.append(problem is None)
+        if self.options.stub:
+            return [False] * len(init_times)
+        made = list_made(stored.folder)
+        complete = [self._is_complete(stored, time, time in present, made.get(time, [])) for time in init_times]
+        done = [time for time, whole in zip(init_times, complete, strict=True) if whole]
+        made = list_made(stored.folder)  # as it is by now
+        self._report_spare(stored, [path for time in done for path in stored.list_spare(time, made.get(time, []))])
         return complete
 
 
-def _is_whole(seal: dict | None) -> bool:
+def _is_whole(seal: dict) -> bool:
     """Return whether an `env.json` says all that SEAL_ENVIRONMENT writes into it."""
-    files = seal.get("files") if seal else None
+    files = seal.get("files")
     if not isinstance(files, dict) or not isinstance(seal.get("image_id"), str):
         return False
     needed = {CHECKPOINT, METADATA, LOCK}

@@ -52,7 +52,7 @@ def with_resources(
     at_once : forecasts that a task makes at a time
     """
     widths = [min(at_once, len(task.init_times)) for task in tasks]
-    jobs = []
+    jobs: list[tuple[int, float]] = []
     for task, width in zip(tasks, widths, strict=True):
         wanted = resources[task.run_id]
         seconds = (wanted.runtime_seconds or 3600) * -(-len(task.init_times) // width)

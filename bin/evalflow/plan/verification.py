@@ -1,20 +1,22 @@
 """What the plan says of verification: the sources, the truths, and how they are compared."""
 
+from typing import Literal
+
 from evalflow.config.archives import BaselineConfig, ForecastsConfig, TruthConfig
-from evalflow.config.areas import DomainArea, RegularGrid, ShapeConfig
+from evalflow.config.areas import DomainArea, RegionConfig, RegularGrid, ShapeConfig
 from evalflow.config.grids import grid_files
 from evalflow.digests import digest
 from evalflow.errors import UserError
-from evalflow.identity import COMPARING, canonical_path, truth_parts
-from evalflow.lookup import Lookup
+from evalflow.identity import comparison_parts
+from evalflow.lookup import Lookup, canonical_path
 from evalflow.plan.experiment import Experiment
 from evalflow.plan.options import Options
-from evalflow.scores.names import Threshold
 from evalflow.sources import Source, collect_sources
 from evalflow.store.layout import results_folder, run_folder
 from evalflow.verification.spec import (
     CaseEntry,
     ComparingSpec,
+    Dimension,
     GridFileEntry,
     ReferenceSpec,
     RegionEntry,
@@ -48,7 +50,6 @@ def _source_entry(source: Source, experiment: Experiment) -> SourceEntry:
 
 def _truth_entry(truth: TruthConfig, experiment: Experiment) -> TruthEntry:
     lookup, settings = experiment.lookup, experiment.config.experiment
-    comparing = settings.model_dump(mode="json", exclude_defaults=True, include=set(COMPARING))
     return TruthEntry(
         label=truth.label,
         root=canonical_path(truth.root, lookup) if truth.root is not None else None,
@@ -57,11 +58,11 @@ def _truth_entry(truth: TruthConfig, experiment: Experiment) -> TruthEntry:
         stations=canonical_path(truth.stations, lookup) if truth.stations is not None else None,
         columns=truth.columns,
         units=truth.units,
-        identity={**truth_parts(truth, lookup), "comparing": comparing},
+        identity=comparison_parts(truth, settings, lookup),
     )
 
 
-def _shape(name: str, shape: ShapeConfig, lookup: Lookup, key: str) -> RegionEntry:
+def _shape(name: str, shape: ShapeConfig | RegionConfig, lookup: Lookup, key: str) -> RegionEntry:
     file = lookup.require(shape.file, f"{key}.file") if shape.file is not None else None
     return RegionEntry(name=name, box=shape.box, file=file)
 
@@ -97,7 +98,7 @@ def _cases(experiment: Experiment) -> list[CaseEntry]:
 
 def _comparing(experiment: Experiment, regions: dict[str, RegionEntry]) -> ComparingSpec:
     settings = experiment.config.experiment
-    domain: str | RegionEntry
+    domain: Literal["common", "truth"] | RegionEntry
     if isinstance(settings.domain, DomainArea):
         box, region = settings.domain.box, settings.domain.region
         if region is not None and region not in regions:
@@ -122,13 +123,12 @@ def _comparing(experiment: Experiment, regions: dict[str, RegionEntry]) -> Compa
 
 
 def _thresholds(experiment: Experiment) -> dict[str, list[str]]:
-    return {
-        param: [Threshold(operator, value).text for operator, values in events.items() for value in values]
-        for param, events in experiment.config.experiment.thresholds.items()
-    }
+    settings = experiment.config.experiment
+    found = {param: [one.text for one in settings.thresholds_of(param)] for param in settings.verified_params()}
+    return {param: events for param, events in found.items() if events}
 
 
-def _crossed(experiment: Experiment) -> list[list[str]]:
+def _crossed(experiment: Experiment) -> list[list[Dimension]]:
     """Return the dimensions, besides the region, that are crossed: those that the dashboard lists together."""
     listed = [name for name in experiment.config.experiment.dashboard.stratification if name != "region"]
     return [listed] if len(listed) > 1 else []
@@ -144,7 +144,7 @@ def verification_spec(experiment: Experiment, options: Options) -> VerificationS
     """
     config = experiment.config
     sources = collect_sources(config, experiment.runs, experiment.lookup)
-    regions = _regions(experiment)
+    regions = _regions(experiment) if config.truths() else {}  # without a truth nobody looks at them
     by_index = {index: source.source_id for source in sources.values() for index in source.indexes}
     settings = config.experiment
     site = options.launch / options.grids if options.grids else None

@@ -17,7 +17,7 @@ import numpy as np
 import yaml
 
 REQUIRED = {"date", "lead_time", "input", "variables", "timestep", "multistep_input"}
-DEFAULTS = {"steps": None, "increment_scale": 1.0, "output": {}}
+DEFAULTS: dict = {"steps": None, "increment_scale": 1.0, "output": {}}
 SHAPE = "(1, states, grid points, variables)"
 OUTPUT_DEFAULTS = {"path": "grib/{date}{time}_{step:03}.grib", "bits_per_value": 16}
 
@@ -185,6 +185,7 @@ def run(config, checkpoint, folder):
 
 
 def main(arguments=None):
+    """Make one forecast, as the arguments say."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", type=Path, required=True, help="ONNX model")
     parser.add_argument("--config", type=Path, required=True, help="inference config (YAML)")

@@ -1,0 +1,1 @@
+"""The store: where everything is, and how it is written."""

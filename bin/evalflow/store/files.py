@@ -4,6 +4,7 @@ Everything is written under a temporary name on the store's own file system, flu
 of two launches that make the same thing at once, the second finds it made and takes it.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -21,19 +22,27 @@ from evalflow.host import remove, remove_stale
 _MANY_FILES = 1000
 
 
+def _flush_one(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that cannot flush folders
+            raise
+    finally:
+        os.close(descriptor)
+
+
 def _flush(path: Path) -> None:
-    """Make sure that the bytes have reached the disk: a full or failing disk must show before the rename."""
-    below = path.rglob("*") if path.is_dir() and not path.is_symlink() else [path]
-    files = [file for file in below if file.is_file() and not file.is_symlink()]
-    if len(files) > _MANY_FILES:
+    """Make sure that files and folders have reached the disk: a full or failing disk must show before the rename."""
+    if path.is_symlink():
+        return
+    below = [one for one in path.rglob("*") if not one.is_symlink()] if path.is_dir() else []
+    if len(below) > _MANY_FILES:
         os.sync()  # of all that is written on this host, and yet faster
         return
-    for file in files:
-        descriptor = os.open(file, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    for one in [*below, path]:
+        _flush_one(one)
 
 
 def _settle(temporary: Path, final: Path) -> None:
@@ -67,6 +76,7 @@ def new_in_store(final: Path) -> Iterator[Path]:
         yield temporary
         _flush(temporary)
         _settle(temporary, final)
+        _flush_one(final.parent)
     except OSError as error:
         if error.filename is None:  # a failed write does not say of which file
             error.filename = str(final)
@@ -86,11 +96,8 @@ def _link_or_copy(source: str, target: str) -> None:
     shutil.copy2(source, target)
 
 
-def publish_folder(source: Path, final: Path) -> bool:
-    """Make `final` equal to the folder `source`, whole or not at all, by hard links where that is possible.
-
-    Return whether `final` is what we made of it: where it existed already, it stays.
-    """
+def store_folder(source: Path, final: Path) -> None:
+    """Make `final` equal to the folder `source`, whole or not at all, by hard links where that is possible."""
     problems = []
 
     def link_or_copy(one: str, other: str) -> None:
@@ -106,8 +113,6 @@ def publish_folder(source: Path, final: Path) -> bool:
         except shutil.Error as error:  # which lists texts, without the number of the error
             raise (problems or [error])[0] from None
         os.utime(temporary)  # it has its source's time, by which it might be stale
-        made = temporary.stat().st_ino
-    return final.stat().st_ino == made
 
 
 def write_new(final: Path, text: str) -> None:
@@ -149,6 +154,22 @@ def replace_link(link: Path, target: str) -> None:
     """Point the symbolic link `link` at `target`, in one step."""
     with new_in_place_of(link) as temporary:
         temporary.symlink_to(target)
+
+
+def remove_dangling(link: Path) -> None:
+    """Remove a link that leads nowhere. One that another process has pointed elsewhere meanwhile stays."""
+    taken = link.with_name(f".{link.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        link.rename(taken)
+    except FileNotFoundError:
+        return
+    try:
+        if taken.exists():
+            os.symlink(os.readlink(taken), link)
+    except FileExistsError:
+        pass
+    finally:
+        remove(taken)
 
 
 def to_json(data: object) -> str:
@@ -205,15 +226,20 @@ def bad_name(path: Path) -> Path:
     return candidate
 
 
-def set_aside(path: Path) -> Path:
+def set_aside(path: Path, name: Path | None = None) -> Path:
     """Move something damaged out of the way, never deleting it, and return where it is now.
+
+    Parameters
+    ----------
+    path : what is damaged
+    name : where it is looked for, and hence moved beside, where that is not `path`
 
     Raises
     ------
     UserError
         Where the store may not be changed.
     """
-    target = bad_name(path)
+    target = bad_name(name or path)
     try:
         path.rename(target)
     except FileNotFoundError:

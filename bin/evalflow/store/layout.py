@@ -3,10 +3,14 @@
 {outdir}/data/images/{image_id}.squashfs     an image, and {image_id}.squashfs.json beside it: its proof
 {outdir}/data/runs/{env_id}/                 an environment: checkpoint, metadata, lock, link to the image, seal
 {outdir}/data/runs/{run_id}/                 a run; run_id is {env_id}/{config_hash}
-{outdir}/data/runs/{run_id}/{init_time}/     a forecast; init times are named YYYYmmddHHMM
+{outdir}/data/runs/{run_id}/.made/{init_time}.{8 hex digits}/
+                                             a forecast, whole; init times are named YYYYmmddHHMM
+{outdir}/data/runs/{run_id}/{init_time}      its public name: a relative link to it (in old stores, the forecast itself)
 {outdir}/results/{experiment_id}/            what a launch reports
 """
 
+import re
+import uuid
 from datetime import datetime
 from pathlib import Path
 
@@ -27,6 +31,9 @@ CONFIG_FILE = "config.yaml"
 FORECASTER = "forecaster"
 LOG = "forecast.log"
 
+MADE = ".made"
+"""Folder of a run that holds its forecasts; what is beside it are their names."""
+_MADE_FORECAST = re.compile(r"(?P<init_time>\d{12})\.[0-9a-f]{8}")
 _INIT_TIME = "%Y%m%d%H%M"
 
 
@@ -61,8 +68,24 @@ def run_folder(data: Path, run_id: str) -> Path:
 
 
 def forecast_folder(data: Path, run_id: str, init_time: str) -> Path:
-    """Return the folder of a forecast."""
+    """Return the public name of a forecast: its folder, for all who read it."""
     return run_folder(data, run_id) / init_time
+
+
+def made_forecast_name(init_time: str) -> str:
+    """Return a name for a forecast in MADE that nobody else can have."""
+    return f"{init_time}.{uuid.uuid4().hex[:8]}"
+
+
+def made_init_time(name: str) -> str | None:
+    """Return the init time of the forecast that has a name in MADE, or None where the name is not of a forecast."""
+    match = _MADE_FORECAST.fullmatch(name)
+    return match["init_time"] if match else None
+
+
+def is_init_time(name: str) -> bool:
+    """Return whether a name in a run's folder is the public name of a forecast."""
+    return len(name) == 12 and name.isdecimal()
 
 
 def images_folder(data: Path) -> Path:

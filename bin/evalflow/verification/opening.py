@@ -10,6 +10,7 @@ from evalflow.fields.open import open_forecast
 from evalflow.fields.reader import NotThere
 from evalflow.fields.specs import GridFile, SourceSpec, TruthSpec
 from evalflow.store.files import read_json
+from evalflow.store.forecasts import forecast_places
 from evalflow.store.layout import FORECAST_SEAL, init_time_name, init_time_of
 from evalflow.verification.spec import SourceEntry, TruthEntry, VerificationSpec
 
@@ -41,12 +42,19 @@ def truth_spec(spec: VerificationSpec, truth: TruthEntry) -> TruthSpec:
     )
 
 
+def _find_sealed(source: SourceEntry, init_time: datetime) -> tuple[Path, dict] | None:
+    """Return where a run's forecast is and its seal, or None where there is no whole forecast of this run."""
+    for folder in forecast_places(Path(source.root or ""), init_time_name(init_time)):
+        seal = read_json(folder / FORECAST_SEAL)
+        if seal and seal.get("sha256") == source.sha256 and isinstance(seal.get("files"), dict):
+            return folder, seal
+    return None
+
+
 def seal_of(source: SourceEntry, init_time: datetime) -> str | None:
     """Return the digest of a run's forecast by its seal, or None where there is no whole forecast of this run."""
-    seal = read_json(Path(source.root or "") / init_time_name(init_time) / FORECAST_SEAL)
-    if not seal or seal.get("sha256") != source.sha256 or not isinstance(seal.get("files"), dict):
-        return None
-    return str(sorted((name, proof.get("sha256")) for name, proof in seal["files"].items()))
+    found = _find_sealed(source, init_time)
+    return str(sorted((name, proof.get("sha256")) for name, proof in found[1]["files"].items())) if found else None
 
 
 def open_source(spec: VerificationSpec, source: SourceEntry, init_time: datetime) -> OneMember:
@@ -61,28 +69,38 @@ def open_source(spec: VerificationSpec, source: SourceEntry, init_time: datetime
     """
     root, pattern = Path(source.root or ""), source.pattern
     if source.kind == "run":
-        if seal_of(source, init_time) is None:
+        found = _find_sealed(source, init_time)
+        if found is None:
             raise NotThere(f"{root / init_time_name(init_time)}: no whole forecast")
-        root, pattern = root / init_time_name(init_time), None
+        root, pattern = found[0], None
     return open_forecast(
         SourceSpec(root, pattern, tuple(lead_times_of(source)), source.member, source.units, _grid_files(spec)),
         init_time,
     )
 
 
-def forecasts(spec: VerificationSpec, source: SourceEntry) -> Iterator[OneMember]:
-    """Yield the forecasts of a source that can be opened, in the order of init times.
+class Forecasts:
+    """The forecasts of a source that can be opened, in the order of init times: an iterator.
 
-    Raises
-    ------
-    UserError
-        Where an archive cannot be read at all.
+    Attributes
+    ----------
+    last : the one that was opened last, or None
+    refused : why the first one that cannot be read cannot, or nothing
     """
-    for init_time in init_times_of(spec.init_times):
-        try:
-            yield open_source(spec, source, init_time)
-        except NotThere:
-            continue
-        except UserError:
-            if source.kind != "run":
-                raise
+
+    def __init__(self, spec: VerificationSpec, source: SourceEntry) -> None:
+        self.spec, self.source = spec, source
+        self.last: OneMember | None = None
+        self.refused = ""
+
+    def __iter__(self) -> Iterator[OneMember]:
+        """Yield readers."""
+        for init_time in init_times_of(self.spec.init_times):
+            try:
+                self.last = open_source(self.spec, self.source, init_time)
+            except NotThere:
+                continue
+            except UserError as error:
+                self.refused = self.refused or str(error)
+            else:
+                yield self.last

@@ -144,6 +144,11 @@ REFUSALS = [
         "has no meaning with builtin",
     ),
     (
+        {"runs.2.baseline": {"label": "p", "builtin": "persistence", "units": {"T_2M": "degC"}}},
+        "runs[2].baseline.units",
+        "has no meaning with builtin persistence; allowed: without it",
+    ),
+    (
         {"runs.2.baseline": {"label": "p", "builtin": "persistence", "reference": CLIMATOLOGY["reference"]}},
         "runs[2].baseline.reference",
         "has no meaning with builtin persistence",

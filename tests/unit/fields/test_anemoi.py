@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import zarr
 from evalflow.errors import UserError
-from evalflow.fields.anemoi import AnemoiArchive, is_dataset
-from evalflow.fields.cf import Told
-from evalflow.fields.cfreaders import CfForecast
-from evalflow.fields.zarrs import open_zarr
+from evalflow.fields.arrays.anemoi import AnemoiArchive, is_dataset
+from evalflow.fields.arrays.cf import Told
+from evalflow.fields.arrays.readers import CfForecast
+from evalflow.fields.arrays.zarrs import open_zarr
 from support.field_files import write_fields
 
 DATES = [datetime(2025, 1, 31, hour) for hour in (18, 21)] + [datetime(2025, 2, 1, hour) for hour in (0, 3, 6)]
@@ -136,6 +136,14 @@ def test_each_chunk_is_read_once(tmp_path, monkeypatch, chunks, reads):
     ]
     for name, time, values in found:
         np.testing.assert_array_equal(values, data[DATES.index(time), COSMO.index(name), 0])
+
+
+def test_chunks_that_hold_some_dates(tmp_path):
+    write_dataset(tmp_path / "an.zarr", COSMO, chunks=(2, 4, 1, 2))
+    archive = AnemoiArchive(open_zarr(tmp_path / "an.zarr"))
+    found = [path.name for path in archive.files(["T_2M", "T_850"], [DATES[4], DATES[3], datetime(2030, 1, 1)])]
+    assert found == ["1.0.0.0", "1.0.0.1", "1.1.0.0", "1.1.0.1", "2.0.0.0", "2.0.0.1", "2.1.0.0", "2.1.0.1"]
+    assert [path.name for path in archive.files(["T_2M"], [DATES[0]])] == ["0.0.0.0", "0.0.0.1"]
 
 
 def test_members(tmp_path):

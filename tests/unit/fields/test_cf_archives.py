@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import zarr
 from evalflow.errors import UserError
-from evalflow.fields.cf import Told
-from evalflow.fields.cfreaders import CfArchive, CfForecast
+from evalflow.fields.arrays.cf import Told
+from evalflow.fields.arrays.netcdf import open_netcdf
+from evalflow.fields.arrays.readers import CfArchive, CfForecast
+from evalflow.fields.arrays.zarrs import open_zarr
 from evalflow.fields.grids import Grid
-from evalflow.fields.netcdf import open_netcdf
-from evalflow.fields.zarrs import open_zarr
-from support.field_files import FORMATS, write_fields, write_netcdf
+from support.field_files import FORMATS, write_fields, write_netcdf, write_zarr
 
 H = timedelta(hours=1)
 DAY = datetime(2020, 1, 1)
@@ -62,6 +62,31 @@ def test_each_chunk_is_read_once(tmp_path, how, monkeypatch):
     assert (calls.count("msl"), calls.count("2m_temperature")) == (1, 3)
 
 
+@pytest.mark.parametrize(("version", "shards"), [(2, None), (3, None), (3, (4, 2, 3))])
+def test_chunks_that_hold_some_times(tmp_path, version, shards):
+    """What is replaced in an archive has another size or mtime: readers say which files to look at."""
+    store = write_zarr(tmp_path / "an.zarr", on_grid("2m_temperature", "K"), version=version)
+    group = zarr.open_group(store, mode="a")
+    for name in ("2m_temperature", "msl"):
+        if name in group:
+            del group[name]
+        options = {"dimension_names": ["time", "latitude", "longitude"], "shards": shards} if version == 3 else {}
+        array = group.create_array(name, shape=(5, 2, 3), chunks=(2, 2, 3), dtype="f4", fill_value=np.nan, **options)
+        array.attrs.update(
+            {"units": "K" if name[0] == "2" else "Pa", "_ARRAY_DIMENSIONS": ["time", "latitude", "longitude"]}
+        )
+        array[:3] = 1 + np.arange(18).reshape(3, 2, 3)
+    archive = CfArchive([open_zarr(store)])
+    np.testing.assert_array_equal(archive.read("T_2M", DAY + 2 * H), np.arange(13, 19))
+    found = [
+        str(path.relative_to(store)) for path in archive.files(["T_2M", "PMSL"], [DAY + hour * H for hour in (2, 4)])
+    ]
+    # Chunks of two hours, of which that of 4 h was never written; shards of four.
+    chunk = {2: "1.0.0", 3: "c/0/0/0" if shards else "c/1/0/0"}[version]
+    assert found == [f"2m_temperature/{chunk}", f"msl/{chunk}"]
+    assert archive.files(["T_2M"], [datetime(2021, 1, 1)]) == []
+
+
 def test_many_files_are_one_archive(tmp_path, how):
     files = []
     for day in (1, 2):
@@ -70,6 +95,8 @@ def test_many_files_are_one_archive(tmp_path, how):
         fields["t2m"] = (*fields["t2m"][:1], np.full((2, 2, 3), 200 + day, "f4"), {"units": "K"})
         files.append(write_fields(tmp_path / str(day), fields, how))
     archive = CfArchive(files)
+    if how == "nc":
+        assert archive.files(["T_2M"], [datetime(2020, 1, 2, 12)]) == [tmp_path / "2.nc"]
     assert len(archive.valid_times("T_2M")) == 4
     assert archive.read("T_2M", datetime(2020, 1, 2, 12))[0] == 202
 
@@ -117,6 +144,12 @@ def test_levels_of_the_model_are_no_pressures(tmp_path, how, units, wanted):
     fields["level"] = (("level",), np.array([500]), units)
     fields["t"] = (("time", "level", "latitude", "longitude"), np.zeros((5, 1, 2, 3), "f4"), {"units": "K"})
     assert CfArchive([write_fields(tmp_path / "an", fields, how)]).params() == wanted
+
+
+def test_levels_in_names(tmp_path):
+    """`u100` is the wind at 100 m in ERA5's NetCDF, and at 100 hPa elsewhere: it is neither here."""
+    fields = on_grid("u100", "m/s") | on_grid("u10", "m/s") | on_grid("u850", "m/s") | on_grid("z500", "gpm")
+    assert CfArchive([write_fields(tmp_path / "an", fields, "nc")]).params() == {"U_10M", "U_850", "Z_500"}
 
 
 def test_units_that_are_not_known(tmp_path, how):
@@ -206,6 +239,23 @@ def test_icons_own_output(tmp_path, how):
     np.testing.assert_allclose((grid.latitudes, grid.longitudes), ([46, 47], [7, -8]))
     assert grid.area.tolist() == [1e6, 2e6] and grid.elevation.tolist() == [400, 1900]
     np.testing.assert_array_equal(archive.read("T_2M", DAY + 2 * H), [4, 5])
+
+
+def test_a_field_names_its_coordinates(tmp_path, how):
+    """Points of two kinds may have dimensions of one length, such as those of winds between grid points."""
+    north, east = {"standard_name": "latitude"}, {"standard_name": "longitude"}
+    fields = {
+        "time": TIME,
+        "lat": (("y", "x"), np.full((2, 2), 46.0), north),
+        "lon": (("y", "x"), np.full((2, 2), 7.0), east),
+        "slat": (("y", "x"), np.full((2, 2), 46.5), north),
+        "slon": (("y", "x"), np.full((2, 2), 7.5), east),
+        "u10": (("time", "y", "x"), np.zeros((5, 2, 2), "f4"), {"units": "m/s", "coordinates": "slon slat"}),
+    }
+    fields["t2m"] = (*fields["u10"][:2], {"units": "K", "coordinates": "lon lat"})
+    archive = CfArchive([write_fields(tmp_path / "an", fields, how)])
+    for param, place in (("T_2M", (46, 7)), ("U_10M", (46.5, 7.5))):
+        assert (archive.grid(param).latitudes[0], archive.grid(param).longitudes[0]) == place
 
 
 def test_coordinates_in_another_file(tmp_path, how):

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import zarr
 from evalflow.errors import UserError
-from evalflow.fields import cf_sources
+from evalflow.fields.arrays import sources as cf_sources
 from evalflow.fields.open import open_forecast, open_truth
 from evalflow.fields.reader import NotThere
 from evalflow.fields.specs import GridFile, SourceSpec, TruthSpec
@@ -139,6 +139,7 @@ def test_analyses_in_daily_files(tmp_path, monkeypatch):
     )
     times = [datetime(2020, 1, 2, hour) for hour in (0, 6, 23)] + [datetime(2020, 1, 4, 3), datetime(2020, 1, 9)]
     found = {time: values for _, time, values in archive.read_many(["T_2M"], times)}
+    assert [path.name for path in archive._reader.files(["T_2M"], times)] == ["an_20200102.nc", "an_20200104.nc"]
     assert list(found) == times[:4] and opened[-2:] == ["02", "04"] and len(opened) <= 3
     np.testing.assert_array_equal(found[times[2]], [243, 197])
     np.testing.assert_array_equal(found[times[3]], [243, 237])

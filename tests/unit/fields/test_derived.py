@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,8 +34,11 @@ class Fake:
     def grid(self, param):
         return POINTS
 
-    def describe(self, param):
+    def describe(self, param, time=None):
         return f"a.grib: {param}"
+
+    def files(self, params, times):
+        return [Path(f"{param}.{time}") for param in params for time in times]
 
     def lead_times(self, param):
         return sorted(self.fields[param])
@@ -186,6 +190,29 @@ def test_amounts_that_are_held_serve_others():
     assert reader.lead_times("TOT_PREC6") == [6 * H, 12 * H] and reader.lead_times("TOT_PREC3") == []
 
 
+def test_an_amount_that_begins_before_the_forecast_is_none_of_it():
+    reader = DerivedForecast(Fake({"TOT_PREC6": {3 * H: ([1, 2], 6 * H), 6 * H: ([3, 4], 6 * H)}}))
+    assert reader.lead_times("TOT_PREC6") == [6 * H]
+
+
+def test_files_of_what_a_param_is_made_of():
+    fake = Fake(
+        {
+            "TOT_PREC": sums(KINDS["since the start"], RAIN),
+            "U_10M": {6 * H: ([1, 1], None)},
+            "V_10M": {6 * H: ([1, 1], None)},
+        }
+    )
+    reader = DerivedForecast(fake)
+    assert [str(path) for path in reader.files(["SP_10M"], [6 * H])] == ["U_10M.6:00:00", "V_10M.6:00:00"]
+    assert [str(path) for path in reader.files(["TOT_PREC3"], [6 * H, 9 * H])] == [
+        f"TOT_PREC.{lead}:00:00" for lead in (3, 6, 9)
+    ]
+    assert reader.files(["TOT_PREC3", "U_10M", "PMSL"], [0 * H]) == []
+    hourly, _ = archive()
+    assert len(hourly.files(["TOT_PREC6", "TOT_PREC1"], [START + 6 * H])) == 6 and hourly.files(["PMSL"], [START]) == []
+
+
 def test_half_hours():
     rain = {n * H / 2: ([float(n), 0.0], n * H / 2) for n in range(1, 7)}  # since the start, 1 mm each half hour
     reader = DerivedForecast(Fake({"TOT_PREC": rain}))
@@ -209,6 +236,19 @@ def test_negative_amounts_within_packing_noise_are_clipped_and_counted():
     assert reader.clipped == {"TOT_PREC6": 1} and reader.notes == ["TOT_PREC6: 1 negative amounts became 0"]
     with pytest.raises(UserError, match=r"a\.grib: TOT_PREC: TOT_PREC6 would be -0\.15 kg m-2: the field is not a sum"):
         reader.read("TOT_PREC6", 18 * H)
+
+
+def test_points_that_are_not_used_are_not_checked():
+    """The predecessor's models write the rain outside of their limited area in mm and say m."""
+    since_start = {6 * H: ([10.0, 5000.0], 6 * H), 12 * H: ([9.95, 4990.0], 12 * H)}
+    reader = DerivedForecast(Fake({"TOT_PREC": since_start}))
+    with pytest.raises(UserError, match="TOT_PREC6 would be -10.00"):
+        reader.read("TOT_PREC6", 12 * H)
+    reader.use_only("TOT_PREC6", np.array([True, False]))
+    assert reader.read("TOT_PREC6", 12 * H).tolist() == [0, 0] and reader.clipped == {"TOT_PREC6": 1}
+    reader.use_only("TOT_PREC6", np.array([False, True]))
+    with pytest.raises(UserError, match="TOT_PREC6 would be -10.00"):
+        reader.read("TOT_PREC6", 12 * H)
 
 
 def test_a_field_that_is_held_is_checked_too():

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evalflow.errors import UserError
-from evalflow.fields.codes import eccodes
-from evalflow.fields.grib import GribArchive, GribForecast
-from evalflow.fields.grib_catalogues import ArchiveFiles, ForecastFiles
+from evalflow.fields.grib.catalogues import ArchiveFiles, ForecastFiles
+from evalflow.fields.grib.codes import eccodes
+from evalflow.fields.grib.reader import GribArchive, GribForecast
 from evalflow.fields.grid_files import GridFiles
 from evalflow.fields.reader import NotThere
 from evalflow.fields.specs import GridFile
@@ -51,6 +51,17 @@ def test_params_lead_times_and_values(forecast):
     assert reader.members("T_2M") == [] and reader.accumulation("T_2M", 6 * H) is None
     assert reader.describe("TD_2M").endswith("a.grib: message 3 [K]")
     np.testing.assert_allclose(reader.grid("T_2M").latitudes, LATITUDES)
+
+
+def test_where_values_come_from(tmp_path):
+    first = write(tmp_path / "a.grib", grib(step=0, **T_2M), grib(step=6, **T_2M))
+    second = write(tmp_path / "b.grib", grib(step=6, shortName="2d"))
+    reader = GribForecast(ForecastFiles([first, second], INIT))
+    assert reader.describe("T_2M") == f"{first}: message 1 [K]"
+    assert reader.describe("T_2M", 6 * H) == f"{first}: message 2 [K]"
+    assert reader.files(["T_2M", "TD_2M"], [0 * H]) == [first]
+    assert reader.files(["T_2M", "TD_2M"], [0 * H, 6 * H]) == [first, second]
+    assert reader.files(["TD_2M"], [0 * H, 12 * H]) == []
 
 
 def test_values_that_are_given_out_belong_to_the_caller(forecast):
@@ -338,7 +349,7 @@ def test_analyses_by_valid_time(archive, layout):
 
 
 def test_each_file_is_looked_into_once(archive, monkeypatch):
-    from evalflow.fields import grib_catalogues
+    from evalflow.fields.grib import catalogues as grib_catalogues
 
     seen: list[Path] = []
     original = grib_catalogues.read_index

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 from evalflow.errors import UserError
-from evalflow.fields.inca import forecast
+from evalflow.fields.arrays.inca import forecast
 from evalflow.fields.open import open_forecast
 from evalflow.fields.reader import NotThere
 from evalflow.fields.specs import SourceSpec
@@ -146,6 +146,8 @@ def test_missing_files_are_missing_values(root):
         "2024/12/TT_INCA_202412011200.nc: no such file: its values are missing",
         "INCA1km_topography_parameters.nc: no such file: the elevation is not known",
     ]
+    files = [path.name for path in reader.files(["U_10M", "T_2M"], [H])]
+    assert files == ["DD_INCA_202412011200.nc", "FF_INCA_202412011200.nc", "TT_INCA_202412011150.nc"]
     with pytest.raises(NotThere, match="no forecast of 2024-12-02 12:00 UTC"):
         forecast(SourceSpec(root), INIT + timedelta(days=1), [])
     for path in root.glob("2024/12/CT*"):

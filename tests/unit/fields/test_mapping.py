@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from evalflow.errors import UserError
 from evalflow.fields.grids import Grid, join
-from evalflow.fields.lattice import find_lattice, with_shape
-from evalflow.fields.mapping import Mapping
-from evalflow.fields.neighbours import find_mapping
-from evalflow.fields.spacing import spacing
+from evalflow.fields.points.lattice import find_lattice, with_shape
+from evalflow.fields.points.mapping import Mapping
+from evalflow.fields.points.neighbours import find_mapping
+from evalflow.fields.points.spacing import spacing
 from hypothesis import given
 from hypothesis import strategies as st
 from support.grids import global_grid, haversine_km, lat_lon, projected, scattered
@@ -125,6 +125,22 @@ def test_one_kilometre_inside_thirty_outside():
     np.testing.assert_array_equal(taken(mapping)[mapping.covered], chosen[mapping.covered])
 
 
+def test_a_coarse_source_of_scattered_points_reaches_as_far_as_its_points_are_apart():
+    source, target = scattered(60, seed=9), stations(800, seed=10)
+    apart = np.median(np.sort(haversine_km(source, source), axis=1)[:, 1:5], axis=1)
+    expected = nearest_by_hand(source, target, 1.5 * apart)
+    mapping = find_mapping(source, target)
+    np.testing.assert_array_equal(taken(mapping), expected)
+    assert (haversine_km(target, source).min(axis=1)[mapping.covered] > 1000).any()
+
+
+def test_points_that_are_there_twice_stay_two_in_the_same_grid():
+    """Also where a rounding puts one of them across the date line."""
+    source = Grid([10, 10, 20, 20], [-180, -180, 30, 30], "unstructured")
+    target = Grid([10, 10, 20, 20], [-180, 179.99999, 30, 30.00001], "unstructured")
+    assert list(find_mapping(source, target).apply(np.arange(4))) == [0, 1, 2, 3]
+
+
 def test_a_missing_source_point_is_missing_where_it_is_taken():
     source, target = scattered(50, seed=7), stations(200, seed=8)
     mapping = find_mapping(source, target, max_distance=None)
@@ -238,6 +254,40 @@ def test_boxes_of_scattered_points_by_all_distances():
     expected = [values[owner == point].astype(float).mean() for point in range(target.size)]
     np.testing.assert_allclose(mapping.apply(values), expected, rtol=1e-5, atol=1e-6)
     assert set(np.unique(owner)) > {-1}  # there is something outside, which no box takes
+
+
+def test_boxes_near_a_pole_are_narrow_and_one_without_a_point_takes_the_nearest():
+    source, target = scattered(1500, seed=11, box=(-180, 180, 60, 90)), global_grid(5)
+    target = target.take(target.latitudes > 69)
+    target = Grid(target.latitudes, target.longitudes, "regular", (5, 72))
+    mapping = find_mapping(source, target, weights=np.ones(source.size), max_distance=None)
+    values = np.random.default_rng(2).normal(size=source.size).astype(np.float32)
+    filled = mapping.apply(values)
+    nearest = haversine_km(target, source).argmin(axis=1)
+    apart = np.median(np.sort(haversine_km(source, source), axis=1)[:, 1:5], axis=1)
+    coarse = spacing(target) > 2.02 * apart[nearest]
+    empty = 0
+    for point in range(target.size):
+        north, east = target.latitudes[point], target.longitudes[point]
+        across = np.abs((source.longitudes - east + 180) % 360 - 180) <= 2.5
+        inside = (np.abs(source.latitudes - north) <= 2.5) & (across | (north == 90))
+        empty += coarse[point] and not inside.any()
+        assert mapping.averaged[point] == (coarse[point] and inside.any())
+        expected = values[inside].astype(float).mean() if mapping.averaged[point] else values[nearest[point]]
+        np.testing.assert_allclose(filled[point], expected, rtol=1e-5, atol=1e-6)
+    assert empty > 3
+    assert mapping.averaged.sum() > 100
+
+
+def test_an_edge_of_a_limited_target_that_is_rounded():
+    """The outer columns of the source lie on the outer edges of the target, but for rounding: each counts by half."""
+    source = lat_lon(np.arange(40, 42.01, 0.5), np.arange(5, 11.01, 0.5))
+    source = Grid(source.latitudes, source.longitudes - 1e-9, "regular", source.shape)
+    target = lat_lon([41.0, 43.0], [6.0, 8.0, 10.0])
+    values = (source.longitudes < 5.1).astype(np.float32)
+    halves = np.array([0.5, 1, 1, 1, 0.5])
+    filled = find_mapping(source, target, weights=np.ones(source.size)).apply(values)
+    np.testing.assert_allclose(filled[0], 0.5 / halves.sum(), rtol=1e-6)
 
 
 def test_a_fine_part_is_averaged_and_a_coarse_part_is_not():

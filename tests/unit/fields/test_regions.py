@@ -9,7 +9,7 @@ import pytest
 import shapefile
 import shapely
 from evalflow.errors import UserError
-from evalflow.fields.regions import Region, RegionSpec, each_once, find_region_file, read_region
+from evalflow.fields.points.regions import Region, RegionSpec, each_once, find_region_file, read_region
 from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import CRS, Transformer
@@ -98,9 +98,38 @@ def test_a_box_all_round(sides):
     assert all(inside(box(*sides), (0, 0), (-180, 90), (179.9999, -90), (180, 1), (360, 1), (-0.0001, 1)))
 
 
+@pytest.mark.parametrize(
+    ("sides", "there", "not_there"),
+    [
+        ((-170, 170, -20, 20), [-170, -100, 0, 100, 170], [-175, 175, 180]),
+        ((-100, 100, -20, 20), [-100, 0, 99], [-101, 101, 180]),
+        ((100, -100 + 300, -20, 20), [100, 180, -170, -160], [0, 99, -159]),
+        ((10, 350, -20, 20), [10, 100, 180, -100, -10], [0, -9, 9]),
+        ((20, 10, -20, 20), [20, 100, 180, -100, 0, 10], [11, 15, 19]),
+    ],
+)
+def test_a_box_wider_than_half_the_globe(sides, there, not_there):
+    region = box(*sides)
+    assert inside(region, *[(x, 0) for x in there]) == [True] * len(there)
+    assert inside(region, *[(x, 0) for x in not_there]) == [False] * len(not_there)
+
+
+def test_a_wide_polygon_with_vertices_between_and_one_that_may_be_meant_either_way(tmp_path):
+    ring = [[-120, -20], [0, -20], [120, -20], [120, 20], [0, 20], [-120, 20], [-120, -20]]
+    region = geojson(tmp_path, polygon(ring))
+    assert inside(region, (0, 0), (-119, 0), (119, 0), (180, 0), (130, 0)) == [True, True, True, False, False]
+    assert region.digest != box(-120, 120, -20, 20).digest  # it has more vertices: another polygon
+    ring = [[x, y] for x, y in ring if x]
+    with pytest.raises(
+        UserError, match="mine.geojson: a side from -120 to 120 degrees east may be meant either way round; add a"
+    ):
+        geojson(tmp_path, polygon(ring))
+
+
 def test_a_box_that_begins_in_the_west_and_is_given_to_360():
     assert inside(box(350, 10, 40, 50), (355, 45), (-5, 45), (5, 45), (11, 45)) == [True, True, True, False]
     assert inside(box(200, 300, 40, 50), (-100, 45), (260, 45), (0, 45)) == [True, True, False]
+    assert box(200, 300, 40, 50).digest == box(-160, -60, 40, 50).digest
 
 
 @pytest.mark.parametrize(

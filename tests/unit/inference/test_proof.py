@@ -8,13 +8,14 @@ from pathlib import Path
 import eccodes
 import pytest
 import yaml
+from evalflow.config.times import as_hours
 from evalflow.digests import file_digest
 from evalflow.errors import UserError
 from evalflow.inference.proof import check_forecast, read_fields
-from evalflow.inference.task import UNFINISHED, UNFINISHED_FOLDER
+from evalflow.inference.task import UNFINISHED
 from evalflow.runners.base import ForecastRequest
 from evalflow.runners.registry import runner_named
-from evalflow.store.layout import FORECAST_SEAL
+from evalflow.store.layout import FORECAST_SEAL, MADE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.environments import needs_root, small_disk
@@ -64,7 +65,7 @@ def test_forecast_lists_every_file_and_is_written_last(model):
     assert (document["run_id"], document["init_time"], document["sha256"]) == (RUN_ID, TIMES[0], "f" * 64)
     assert document["leads"] == {"0": 1, "6": 2} and document["environment"] == "folder"
     assert check_forecast(folder, "f" * 64, verify=True) is None
-    assert model.names() == {TIMES[0]}
+    assert model.names() == {MADE, TIMES[0]}
 
 
 def test_config_of_a_forecast(model):
@@ -76,7 +77,7 @@ def test_config_of_a_forecast(model):
 
 
 def test_prepared_run(model):
-    about = json.loads((model.root / "prepared" / "run.json").read_text())
+    about = json.loads((model.store / "run.json").read_text())
     assert about["run_id"] == RUN_ID and about["sha256"] == "f" * 64 and "config" not in about
     assert yaml.safe_load((model.root / "prepared" / "inference.yaml").read_text()) == {"scale": 1.0, "name": "$(x)"}
 
@@ -107,7 +108,7 @@ def test_forecast_that_is_not_whole_fails(model, capfd, script, status, reason):
     if "last words" in script:
         assert "last words" in captured
     assert not (model.unfinished / TIMES[0] / FORECAST_SEAL).exists()
-    assert model.names() == {UNFINISHED_FOLDER}, "only what is whole has the name of a forecast"
+    assert model.names() == {UNFINISHED}, "only what is whole has the name of a forecast"
 
 
 def test_several_leads_in_one_file_of_any_name(model):
@@ -127,6 +128,19 @@ def test_leads_are_hours_whatever_the_unit_and_the_type_of_step(tmp_path):
     assert {lead: counts.total() for lead, counts in leads.items()} == {6: 1, 12: 1}
 
 
+def test_leads_below_an_hour(tmp_path):
+    """Runs may have `steps: 0/1/30m`; ecCodes shows 30 minutes as 0 hours, or as an error in GRIB 1."""
+    message = eccodes.GRIBMessage.from_samples("regular_ll_sfc_grib2")
+    message.set({"indicatorOfUnitOfTimeRange": 0, "forecastTime": 30})
+    (tmp_path / "edition 2").write_bytes(message.get_buffer())
+    message = eccodes.GRIBMessage.from_samples("regular_ll_sfc_grib1")
+    for unit, number in ((0, 10), (13, 6)):  # 10 minutes; 6 quarters of an hour
+        message.set({"unitOfTimeRange": unit, "P1": number})
+        (tmp_path / f"edition 1, {unit}").write_bytes(message.get_buffer())
+    leads = read_fields(list(tmp_path.iterdir()))
+    assert {lead: counts.total() for lead, counts in leads.items()} == {0.5: 1, as_hours(10): 1, 1.5: 1}
+
+
 def test_what_a_former_try_left_is_removed(model):
     for folder in (model.output / TIMES[0], model.unfinished / TIMES[0]):
         folder.mkdir(parents=True)
@@ -134,7 +148,7 @@ def test_what_a_former_try_left_is_removed(model):
         (folder / FORECAST_SEAL).write_text("{}")
     model.does(TIMES[0], 'cp "$samples/lead-0.grib" "$1"')
     assert model.run(TIMES[0]) == 1
-    assert model.names() == {UNFINISHED_FOLDER}
+    assert model.names() == {UNFINISHED}
     assert not (folder / "lead-6.grib").exists() and not (folder / FORECAST_SEAL).exists()
 
 
@@ -143,7 +157,6 @@ def test_full_disk_fails_the_forecast_and_not_those_before_it(model, capfd):
     with small_disk(model.output, "64k"):
         model.does(TIMES[1], 'head -c 100000 /dev/zero > "$1/large"')
         assert model.run(*TIMES) == 0
-        assert (model.output / UNFINISHED).read_text() == f"{TIMES[1]} 1\n{TIMES[2]} 1\n"
         assert "No space left on device" in capfd.readouterr().err
         assert check_forecast(model.output / TIMES[0], "f" * 64, verify=True) is None
         assert not (model.output / TIMES[1]).exists()
@@ -172,7 +185,7 @@ def test_what_changes_while_a_forecast_is_made_makes_it_nobodys(model, capfd):
     overwriting = f'echo others > "{model.root}/new"; mv "{model.root}/new" "{model.root}/checkpoint"'
     model.does(TIMES[1], f"{WHOLE}; {overwriting}")
     assert model.run(*TIMES[:2]) == 0
-    assert {path.name for path in model.store.iterdir()} == {TIMES[0]}
+    assert set(model.stored()) == {TIMES[0]}
     assert (
         f"{TIMES[1]}: {model.root / 'checkpoint'}: has changed since the launch was planned" in capfd.readouterr().err
     )

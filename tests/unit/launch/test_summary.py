@@ -1,10 +1,112 @@
-"""What a launch leaves."""
+"""What a launch says at its end of the forecasts that it was to make, and that it names what has no name."""
 
+import json
+import os
+import shutil
 from pathlib import Path
 
-from evalflow.launch.summary import write_summary
+import pytest
+from evalflow.launch.summary import describe_summary, is_lacking, make_summary, write_summary
 from evalflow.plan.model import Plan
 from evalflow.plan.plan import write_plan
+from support.environments import run as run_script
+from support.stored import give_name, store_made, write_forecast
+
+
+@pytest.fixture
+def planned(experiment) -> dict:
+    """A plan of one run of three init times, nothing of which is stored."""
+    return experiment.plan()
+
+
+def summarize(planned: dict) -> tuple[dict, dict, bool]:
+    """Return the summary, what it says of the run, and whether something is lacking."""
+    plan = Plan(**planned)
+    summary = make_summary(plan)
+    (counted,) = summary["runs"]
+    return summary, counted, is_lacking(plan, summary)
+
+
+def test_all_have_their_names(planned):
+    for init_time in planned["init_times"]:
+        give_name(store_made(planned["runs"][0], init_time))
+    _, counted, lacking = summarize(planned)
+    assert (counted["made"], counted["missing"], counted["unnamed"], lacking) == (3, [], [], False)
+    assert (counted["seconds"], counted["bytes"]) == (6.0, 24)
+
+
+def test_whole_forecasts_without_a_name_get_it(planned):
+    """The last job ran out of time, say, or Nextflow could not make the names."""
+    made = [store_made(planned["runs"][0], init_time) for init_time in planned["init_times"]]
+    _, counted, lacking = summarize(planned)
+    assert counted["made"] == 3 and not lacking
+    for path in made:
+        assert (path.parents[1] / path.name.split(".")[0]).samefile(path)
+
+
+@pytest.mark.parametrize("name", ["a file", "leads nowhere"])
+def test_what_is_in_the_way_of_a_name_is_moved(planned, name):
+    made = [store_made(planned["runs"][0], init_time) for init_time in planned["init_times"]]
+    if name == "a file":
+        (made[0].parents[1] / planned["init_times"][0]).write_text("in the way")
+    else:
+        other = store_made(planned["runs"][0], planned["init_times"][0], "a" * 8)
+        give_name(other)
+        shutil.rmtree(other)
+    _, counted, lacking = summarize(planned)
+    assert counted["made"] == 3 and not lacking
+
+
+def test_a_name_that_cannot_be_made_is_said_with_the_forecast_and_the_reason(planned, monkeypatch):
+    made, _ = [store_made(planned["runs"][0], init_time) for init_time in planned["init_times"][:2]]
+
+    def refuse(_target, name):
+        raise OSError(30, "Read-only file system", str(name))
+
+    monkeypatch.setattr(os, "symlink", refuse)
+    summary, counted, lacking = summarize(planned)
+    assert counted["missing"] == planned["init_times"] and lacking and len(counted["unnamed"]) == 2
+    text = describe_summary(Plan(**planned), summary)
+    line = (
+        f"{made}: is whole, but cannot be given its name: {made.parents[1]}/{planned['init_times'][0]}: Read-only file"
+    )
+    assert line in text and "missing: " in text
+
+
+def test_missing_forecasts_are_lacking_and_those_that_nobody_wanted_are_not(planned):
+    give_name(store_made(planned["runs"][0], planned["init_times"][0]))
+    _, counted, lacking = summarize(planned)
+    assert counted["missing"] == planned["init_times"][1:] and lacking
+    _, counted, lacking = summarize(planned | {"tasks": []})
+    assert counted["missing"] == [] and not lacking, "a launch of environments only"
+    assert not summarize(planned | {"stub": True})[2]
+
+
+def test_a_folder_of_an_old_store_counts(planned):
+    run = planned["runs"][0]
+    write_forecast(Path(run["spec"]["folder"]) / planned["init_times"][0], run["spec"]["sha256"])
+    assert summarize(planned)[1]["made"] == 1
+
+
+def test_what_is_set_aside_is_no_forecast(planned):
+    run = planned["runs"][0]
+    for name in (planned["init_times"][0], f"{planned['init_times'][1]}.bad-20240101T000000"):
+        write_forecast(Path(run["spec"]["folder"]) / name, run["spec"]["sha256"])
+    summary, *_ = summarize(planned)
+    assert f"{{{planned['init_times'][0]}}}  1 forecast\n" in describe_summary(Plan(**planned), summary) + "\n"
+
+
+def test_the_script_tells_by_its_status(planned, tmp_path):
+    (tmp_path / "plan.json").write_text(json.dumps(planned))
+    made = [store_made(planned["runs"][0], init_time) for init_time in planned["init_times"][:2]]
+    result = run_script("summarize.py", "--plan", tmp_path / "plan.json")
+    assert (
+        result.returncode == 1
+        and f"missing: {planned['runs'][0]['run_id']}/{planned['init_times'][2]}" in result.stdout
+    )
+    shutil.copytree(made[0], made[0].with_name(f"{planned['init_times'][2]}.01234567"))
+    result = run_script("summarize.py", "--plan", tmp_path / "plan.json")
+    assert result.returncode == 0 and "3 made, 0 reused, 0 missing" in result.stdout, result.stderr
 
 
 def test_the_config_that_is_kept_is_the_one_that_was_planned(experiment, tmp_path):

@@ -365,20 +365,21 @@ def test_better_and_worse(world):
 
 
 def test_biases_are_compared_by_size(world):
+    # Both sources share an error that varies from day to day: it moves one bias away from 0, and
+    # the other one towards it.
     some = world(inits=MANY, missing=0)
-    some.forecasts[0] = some.truths + 1
-    some.forecasts[1] = some.truths - 0.5
-    some.forecasts += np.random.default_rng(1).normal(0, 0.1, some.forecasts.shape).astype(np.float32)
+    daily = np.repeat(np.random.default_rng(1).normal(0, 0.1, 60), 2)
+    some.forecasts[0] = some.truths + 1 + daily[:, None, None]
+    some.forecasts[1] = some.truths - 0.5 + daily[:, None, None]
     [block] = aggregate(series_of(some), [Score("BIAS")], [Stratum()], references=[0])
-    assert block.value[:, 0, 0, 0] == pytest.approx([1, -0.5], abs=0.02)
+    sizes = 1 + daily.mean(), 0.5 - daily.mean()
+    assert block.value[:, 0, 0, 0] == pytest.approx([sizes[0], -sizes[1]], abs=1e-5)
     [difference] = block.differences
-    assert difference.value[1, 0, 0, 0] == pytest.approx(-0.5, abs=0.02)
+    assert difference.value[1, 0, 0, 0] == pytest.approx(sizes[1] - sizes[0], abs=1e-5)
     assert difference.gain[1, 0, 0, 0] == 1
-    assert difference.relative[1, 0, 0, 0] == pytest.approx(-50, abs=2)
-    half = difference.upper[1, 0, 0, 0] - difference.value[1, 0, 0, 0]
-    sizes = [np.mean([np.mean(one.f - one.o) for one in some.pairs(source, 0, "all")]) for source in (0, 1)]
-    assert difference.value[1, 0, 0, 0] == pytest.approx(abs(sizes[1]) - abs(sizes[0]))
-    assert 0 < half < 0.01
+    assert difference.relative[1, 0, 0, 0] == pytest.approx(100 * (sizes[1] / sizes[0] - 1), abs=0.01)
+    half = [(one.upper - one.lower)[index] / 2 for one, index in ((block, (0, 0, 0, 0)), (difference, (1, 0, 0, 0)))]
+    assert half[1] == pytest.approx(2 * half[0], rel=1e-3)
 
 
 def test_no_percentage_where_the_reference_is_about_0(world):

@@ -15,11 +15,12 @@ from evalflow.store.files import (
     compare_file,
     describe_file,
     new_in_store,
-    publish_folder,
     read_json,
+    remove_dangling,
     replace_file,
     replace_link,
     set_aside,
+    store_folder,
     to_json,
     write_new,
 )
@@ -103,14 +104,14 @@ def test_temporaries_of_killed_processes_go_after_two_days(tmp_path):
 
 
 def test_the_age_of_a_temporary_is_not_that_of_its_source(tmp_path, monkeypatch):
-    """Else another launch that publishes at this moment would take it for left behind."""
+    """Else another launch that stores at this moment would take it for left behind."""
     source = tmp_path / "source"
     write_folder(source, "made long ago")
     os.utime(source, (1, 1))
     ages = []
     flush = _flush
     monkeypatch.setattr(store, "_flush", lambda path: (ages.append(time.time() - path.stat().st_mtime), flush(path)))
-    assert publish_folder(source, tmp_path / "final")
+    store_folder(source, tmp_path / "final")
     assert ages and max(ages) < 60
 
 
@@ -181,6 +182,38 @@ def test_replace_link_points_elsewhere_in_one_step(tmp_path):
     assert list(tmp_path.iterdir()) == [link]
 
 
+def test_a_link_that_leads_nowhere_is_removed(tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to("gone")
+    remove_dangling(link)
+    remove_dangling(link)  # by another launch
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_that_another_process_has_mended_meanwhile_stays(tmp_path):
+    link = tmp_path / "link"
+    (tmp_path / "there").mkdir()
+    link.symlink_to("there")
+    remove_dangling(link)
+    assert os.readlink(link) == "there" and len(list(tmp_path.iterdir())) == 2
+
+
+def test_what_is_stored_is_flushed_with_its_folders_before_it_has_its_name(tmp_path, monkeypatch):
+    write_folder(tmp_path / "source", "content")
+    flushed = []
+
+    def note(descriptor):
+        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        flushed.append(path)
+        assert (tmp_path / "store" / "final").exists() == (path == tmp_path / "store")
+
+    monkeypatch.setattr(os, "fsync", note)
+    store_folder(tmp_path / "source", tmp_path / "store" / "final")
+    *below, folder = flushed
+    assert folder == tmp_path / "store", "the name itself, last"
+    assert {str(path.relative_to(below[-1])) for path in below} == {"sub/file", "sub", "."}
+
+
 def test_what_is_set_aside_keeps_its_content_and_never_replaces_anything(tmp_path):
     moved = []
     for number in range(3):
@@ -191,6 +224,13 @@ def test_what_is_set_aside_keeps_its_content_and_never_replaces_anything(tmp_pat
     assert [path.read_text() for path in moved] == ["0", "1", "2"]
     assert all(path.name.startswith("forecaster-0000.bad-") for path in moved)
     assert set_aside(tmp_path / "moved by another launch") and len(list(tmp_path.iterdir())) == 3
+
+
+def test_what_is_set_aside_can_lie_beside_another_name(tmp_path):
+    (tmp_path / ".made").mkdir()
+    (tmp_path / ".made" / "one.1234").write_text("damaged")
+    aside = set_aside(tmp_path / ".made" / "one.1234", tmp_path / "one")
+    assert aside.parent == tmp_path and aside.name.startswith("one.bad-") and aside.read_text() == "damaged"
 
 
 def test_what_cannot_be_set_aside_is_said(tmp_path, monkeypatch):

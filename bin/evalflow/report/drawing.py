@@ -1,0 +1,65 @@
+"""How a page is written: a template, with all that it needs inside it, renamed into place."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from evalflow.report import words
+from evalflow.store.files import new_in_place_of
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page that was drawn, and files beside it.
+
+    Attributes
+    ----------
+    name : of the file, in the folder of results
+    title, about : what the index says of it
+    files : (name, title) of what belongs to it
+    """
+
+    name: str
+    title: str
+    about: str = ""
+    files: list[tuple[str, str]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all its files."""
+        return [self.name, *(name for name, _ in self.files)]
+
+
+def _inlined(name: str) -> Markup:
+    """Return a file of the templates as it is, to be put into a page."""
+    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: words.visible(value) if type(value) is str else value,
+    )
+    environment.globals["inlined"] = _inlined
+    environment.filters |= {"short": words.short, "unit": words.unit, "number": words.number}
+    return environment
+
+
+def render(template: str, **context: object) -> str:
+    """Return what a template makes of values; texts are escaped."""
+    return _environment().get_template(template).render(**context)
+
+
+def write_text(folder: Path, name: str, text: str) -> None:
+    """Write a file of the report, whole or not at all."""
+    with new_in_place_of(folder / name) as temporary:
+        temporary.write_text(text, encoding="utf-8")

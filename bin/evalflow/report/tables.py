@@ -1,0 +1,56 @@
+"""The tables of scores as the pages read them."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from evalflow.errors import UserError
+
+SCORES, DIFFERENCES = "scores.parquet", "differences.parquet"
+STRATA = ("region", "season", "init_hour", "valid_hour")
+Row = dict[str, Any]
+
+
+class ScoreTables:
+    """The tables in a folder of results; rows come as mappings from column to value, missing values as None."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def exist(self) -> bool:
+        """Whether there are both."""
+        return all((self.folder / name).is_file() for name in (SCORES, DIFFERENCES))
+
+    def made_from(self) -> str:
+        """Return the digest of what the tables were made from, or nothing where there are none."""
+        if not self.exist:
+            return ""
+        found = [self._metadata(name).get(b"made_from", b"").decode() for name in (SCORES, DIFFERENCES)]
+        return " ".join(dict.fromkeys(found))
+
+    def _metadata(self, name: str) -> dict[bytes, bytes]:
+        try:
+            return pq.read_schema(self.folder / name).metadata or {}
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self.folder / name}: cannot be read ({error}); remove it and launch again") from None
+
+    def rows(self, name: str, by: str | None = None, **wanted: Any) -> list[Row]:
+        """Return the rows of a table whose stratum is the whole, but for one dimension.
+
+        Parameters
+        ----------
+        by : the dimension (of STRATA) of which all values are wanted
+        wanted : column → value, or list of values
+        """
+        chosen: dict[str, Any] = {stratum: "all" for stratum in STRATA if stratum != by} | wanted
+        expression = ~pc.field("case").is_valid()
+        for column, value in chosen.items():
+            field = pc.field(column)
+            expression &= field.isin(value) if isinstance(value, list) else field == value
+        try:
+            return pq.read_table(self.folder / name, filters=expression).to_pylist()
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self.folder / name}: cannot be read ({error}); remove it and launch again") from None

@@ -1,0 +1,182 @@
+"""The verdict: which source is best, where, by how much, and whether that is more than chance."""
+
+from dataclasses import dataclass, field
+
+from evalflow.report.spec import ReportSpec
+from evalflow.report.tables import DIFFERENCES, SCORES, Row, ScoreTables
+from evalflow.report.words import SPACE, hours, number, percent, with_unit
+
+METRIC = "RMSE"
+Key = tuple[str, float]
+"""Param and lead time in hours."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The best source for one param and lead time.
+
+    Attributes
+    ----------
+    best, value : its label, and its RMSE with unit
+    is_reference : whether it is the reference itself
+    change : its RMSE against the reference's, in percent or in units
+    chance : whether that is no more than chance by the level; None where there are too few days
+    many : whether it stays by the false discovery rate of all that are compared with the reference
+    note : the numbers, as a sentence
+    """
+
+    best: str
+    style: int
+    value: str
+    is_reference: bool
+    change: str = ""
+    chance: bool | None = None
+    many: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class VerdictTable:
+    """The verdict against one truth."""
+
+    truth: str
+    reference: str
+    lead_times: list[str]
+    rows: list[tuple[str, list[Verdict | None]]]
+    sentences: list[str] = field(default_factory=list)
+
+    @property
+    def decided(self) -> bool:
+        """Whether there is any interval to decide by."""
+        return any(cell is not None and cell.chance is not None for _, row in self.rows for cell in row)
+
+
+def choose_lead_times(common: set[float], asked: set[float]) -> list[float]:
+    """Return three lead times: first, middle and last of those that are asked for, else of all, without 0 h."""
+    usable = sorted((common & asked) or common)
+    usable = [lead for lead in usable if lead > 0] or usable
+    if not usable:
+        return []
+    return sorted({usable[0], usable[(len(usable) - 1) // 2], usable[-1]})
+
+
+def _common(rows: list[Row]) -> set[float]:
+    """Return the lead times that every source has for every param that it has; where there are none, all."""
+    leads: dict[tuple[str, str], set[float]] = {}
+    for row in rows:
+        if row["value"] is not None:
+            leads.setdefault((row["source"], row["param"]), set()).add(row["lead_time"])
+    sets = list(leads.values())
+    return set.intersection(*sets) or set.union(*sets) if sets else set()
+
+
+def _note(row: Row, spec: ReportSpec, reference: str) -> str:
+    if row["p_value"] is None:
+        return f"{row['n_days']} days of data: too few for a verdict"
+    what = f"{with_unit(number(row['difference'], signed=True), row['units'])} against {reference}"
+    band = f"{number(row['lower'], signed=True)} to {number(row['upper'], signed=True)}"
+    text = f"{what}, {100 * (1 - spec.level):g}{SPACE}% interval {band}, p {number(row['p_value'], 2)}"
+    text += f", q {number(row['q_value'], 2)}, {row['n_days']} days"
+    if row["p_value"] >= spec.level and row["detectable"]:
+        text += f"; one of {with_unit(number(row['detectable'], 2), row['units'])} would most likely have been seen"
+    if row["days_needed"]:
+        text += f"; about {row['days_needed']:,.0f} more days would decide a difference of this size"
+    return text
+
+
+def _verdict(rows: list[Row], found: dict[str, Row], spec: ReportSpec, reference: str) -> Verdict | None:
+    rows = [row for row in rows if row["value"] is not None]
+    if not rows:
+        return None
+    order = [source.source_id for source in spec.sources]
+    ranked = sorted(rows, key=lambda row: (row["value"], order.index(row["source"]) if row["source"] in order else 99))
+    best = ranked[0]
+    about = {
+        "best": spec.label_of(best["source"]),
+        "style": order.index(best["source"]) if best["source"] in order else 0,
+        "value": with_unit(number(best["value"]), best["units"]),
+    }
+    if best["source"] == reference:
+        return Verdict(**about, is_reference=True, note=f"no source has a smaller {METRIC}")
+    row = found.get(best["source"])
+    if row is None:
+        return Verdict(**about, is_reference=False, note="the reference has no value here")
+    change = percent(row["relative"])
+    if row["relative"] is None:
+        change = with_unit(number(row["difference"], signed=True), row["units"])
+    return Verdict(
+        **about,
+        is_reference=False,
+        change=change,
+        chance=None if row["p_value"] is None else row["p_value"] >= spec.level,
+        many=row["q_value"] is not None and row["q_value"] < spec.false_discovery_rate,
+        note=_note(row, spec, spec.label_of(reference)),
+    )
+
+
+def _sentences(table: VerdictTable, spec: ReportSpec, days: int) -> list[str]:
+    cells = [cell for _, row in table.rows for cell in row if cell is not None]
+    if not cells:
+        return []
+    wins: dict[str, int] = {}
+    for cell in cells:
+        wins[cell.best] = wins.get(cell.best, 0) + 1
+    first = max(wins, key=lambda label: wins[label])
+    lines = [f"{first} has the smallest {METRIC} in {wins[first]} of {len(cells)} comparisons of param and lead time."]
+    against = [cell for cell in cells if not cell.is_reference and cell.change]
+    if not against:
+        return [*lines, f"No source is better than {table.reference} in any of them."]
+    if all(cell.chance is None for cell in against):
+        lines.append(
+            f"Whether to believe it cannot be said yet: {days} {'day' if days == 1 else 'days'} of data are too few; "
+            f"there are intervals from {spec.min_days} days on."
+        )
+        return lines
+    sure = sum(cell.chance is False for cell in against)
+    kept = sum(cell.chance is False and cell.many for cell in against)
+    if not sure:
+        return [
+            *lines,
+            f"The best source beats {table.reference} in {len(against)} of {len(cells)}; none of these differences is more "
+            f"than chance (p < {spec.level:g}).",
+        ]
+    lines.append(
+        f"The best source beats {table.reference} in {len(against)} of {len(cells)}; {sure} of these {len(against)} "
+        f"{'is' if sure == 1 else 'are'} more than chance (p < {spec.level:g}), and {kept} also when it counts how many "
+        f"comparisons were made (q < {spec.false_discovery_rate:g})."
+    )
+    return lines
+
+
+def make_verdict(spec: ReportSpec, tables: ScoreTables, truth: str) -> VerdictTable | None:
+    """Return the best source per param at three lead times against one truth, or None where there are no scores."""
+    chosen = {"truth": truth, "metric": METRIC, "scale": 0.0}
+    scores = tables.rows(SCORES, **chosen)
+    asked = {lead for section in spec.sections for lead in section.lead_times}
+    leads = choose_lead_times(_common(scores), asked)
+    if not leads or not spec.references:
+        return None
+    reference = spec.references[0]
+    found: dict[Key, dict[str, Row]] = {}
+    for row in tables.rows(DIFFERENCES, reference=reference, **chosen):
+        found.setdefault((row["param"], row["lead_time"]), {})[row["source"]] = row
+    by_key: dict[Key, list[Row]] = {}
+    for row in scores:
+        by_key.setdefault((row["param"], row["lead_time"]), []).append(row)
+    table = VerdictTable(
+        truth=truth,
+        reference=spec.label_of(reference),
+        lead_times=[hours(lead) for lead in leads],
+        rows=[
+            (
+                param,
+                [
+                    _verdict(by_key.get((param, lead), []), found.get((param, lead), {}), spec, reference)
+                    for lead in leads
+                ],
+            )
+            for param in dict.fromkeys(row["param"] for row in scores)
+        ],
+    )
+    table.sentences.extend(_sentences(table, spec, max((row["n_days"] for row in scores), default=0)))
+    return table
