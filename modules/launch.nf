@@ -29,18 +29,14 @@ def end_launch(plan, made_twice, aggregated) {
     made_twice.subscribe { file -> lists << file }
     def scores = [] // what came of verification, one file or none
     aggregated.subscribe { file -> scores << file }
-    def is_over = false // after an error, Nextflow calls this once more
     workflow.onComplete {
-        if (!is_over) {
-            is_over = true
-            def lacking = plans.any { file ->
-                run_script(['summarize.py', '--plan', file] + known_costs(lists) +
-                    scores.collectMany { score -> ['--aggregated', score] }, System.out)
-            }
-            release_work_folder()
-            if (lacking && has_succeeded()) {
-                error('forecasts are missing, or cannot be found by their names: the summary above says which')
-            }
+        def lacking = plans.any { file ->
+            run_script(['summarize.py', '--plan', file] + known_costs(lists) +
+                scores.collectMany { score -> ['--aggregated', score] }, System.out)
+        }
+        release_work_folder()
+        if (lacking && has_succeeded()) { // error() in here changes the exit status in some versions only
+            exit(1, 'forecasts are missing, or cannot be found by their names: see above')
         }
     }
 }

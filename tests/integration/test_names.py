@@ -170,7 +170,8 @@ def test_with_resume_what_is_gone_from_the_store_is_made_again_each_time(quick, 
 
 def test_a_store_of_folders_under_their_names_stays_valid_and_grows(whole, tmp_path):
     """As evalflow 0.1 left it."""
-    subprocess.run(["cp", "-al", *map(str, (whole.root / "exp", whole.root / "out", tmp_path))], check=True)
+    shutil.copytree(whole.root / "exp", tmp_path / "exp")
+    subprocess.run(["cp", "-al", str(whole.root / "out"), str(tmp_path)], check=True)
     workspace = Workspace(tmp_path)
     for name in names(workspace):
         target = name.resolve()
