@@ -51,6 +51,7 @@ def test_points_that_one_lacks_are_left_out_for_all(world):
 
 def test_each_source_may_lack_other_points_at_each_time(world):
     random = np.random.default_rng(5)
+    missing = []
     for folder, seed in (("model", 0), ("second", 1)):
         world.forecasts["T_2M"] = world.forecasts["T_2M"] + np.float32(seed)
         gaps = random.random(world.forecasts["T_2M"].shape) < 0.2
@@ -59,9 +60,8 @@ def test_each_source_may_lack_other_points_at_each_time(world):
         world.forecasts["T_2M"] = whole
         if seed:
             world.trial.data["sources"].append(source(folder, world.leads, path))
-            common = ~(gaps | first)
-        else:
-            first = gaps
+        missing.append(gaps)
+    common = ~(missing[0] | missing[1])
     done = world.trial.run()
     place = world.leads.index(18)
     for label, offset in (("model", -1), ("second", 0)):
