@@ -19,7 +19,7 @@ from evalflow.yamlio import read_text
 @click.option("--truth", required=True, type=int, help="Number of the truth in the spec, from 0 on.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder for domain.json and packs.json.")
 def main(spec, truth, output):
-    """Find the points at which sources are compared, and list the statistics that the store lacks."""
+    """Find the points at which sources are compared; list the statistics that the store lacks."""
     known = VerificationSpec.from_json(read_text(spec), str(spec))
     found = define_domain(known, truth)
     packs = packs_of(known, found)

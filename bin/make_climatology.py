@@ -18,7 +18,7 @@ from evalflow.yamlio import read_text
 @click.option("--domain", required=True, type=click.Path(path_type=Path), help="domain.json of the truth.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Link to the climatology in the store.")
 def main(spec, domain, output):
-    """Put the climatology of a truth into the store, once ever: means over a reference period by hour and time of year."""
+    """Put the climatology of a truth, means by hour and time of year, into the store, once ever."""
     known = VerificationSpec.from_json(read_text(spec), str(spec))
     found = DomainFound.from_json(read_text(domain), str(domain))
     output.symlink_to(make_climatology(known, found, references(known)[0]))
