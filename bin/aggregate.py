@@ -9,7 +9,7 @@ import click
 from evalflow.cli import command
 from evalflow.store.files import write_over
 from evalflow.verification.aggregate import aggregate_experiment
-from evalflow.verification.domain import DomainFound
+from evalflow.verification.found import DomainFound
 from evalflow.verification.aggregated import describe_headline
 from evalflow.verification.samples import Samples
 from evalflow.verification.spec import VerificationSpec

@@ -8,7 +8,7 @@ import click
 
 from evalflow.cli import command
 from evalflow.store.files import write_over
-from evalflow.verification.domain import DomainFound
+from evalflow.verification.found import DomainFound
 from evalflow.verification.samples import compare_samples
 from evalflow.verification.spec import VerificationSpec
 from evalflow.yamlio import read_text

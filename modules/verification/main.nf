@@ -48,8 +48,9 @@ workflow VERIFICATION {
         domains.join(of_climates.filter { _number, wanted -> wanted })
             .map { number, file, domain, _packs, _wanted -> tuple(number, file, domain) }
     )
-    climates = MAKE_CLIMATOLOGY.out.climatology // [ number, file, or none ]
-        .mix(of_climates.filter { _number, wanted -> !wanted }.map { number, _wanted -> tuple(number, []) })
+    climates = MAKE_CLIMATOLOGY.out.climatology // truth (number) whose climatology is made, or not wanted
+        .map { number, _file -> number }
+        .mix(of_climates.filter { _number, wanted -> !wanted }.map { number, _wanted -> number })
 
     VERIFY_PACKS(domains, climates, made, ended)
 

@@ -9,7 +9,7 @@ include { VERIFY     } from './verify'
 workflow VERIFY_PACKS {
     take:
     lists    // packs of a truth: [ number, spec, domain.json, list of packs ]
-    climates // [ number, climatology, or none ]
+    climates // truth (number) whose climatology is made, or not wanted
     made     // forecast that this launch has made: [ run_id, init_time ]
     ended    // one item, when INFERENCE has ended
 
@@ -52,9 +52,7 @@ workflow VERIFY_PACKS {
         .combine(COPY_TRUTH.out.truth, by: 0)
         .map { _block, pack, spec, domain, list, truth -> tuple(pack.truth, pack, spec, domain, list, truth) }
         .combine(climates, by: 0)
-        .map { _number, pack, spec, domain, list, truth, climate ->
-            tuple(pack, spec, domain, list, [truth, climate].flatten())
-        }
+        .map { _number, pack, spec, domain, list, truth -> tuple(pack, spec, domain, list, truth) }
     VERIFY(jobs)
 
     emit:

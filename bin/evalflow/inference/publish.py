@@ -118,8 +118,9 @@ def complain(spec: RunSpec, init_time: str, what: str) -> None:
 
 def refuse_scratch() -> None:
     """Refuse another folder than the task's: Nextflow would copy what links lead to, or lose it."""
-    folder = os.environ.get("NXF_TASK_WORKDIR")
-    if folder and os.path.realpath(folder) != os.path.realpath(os.curdir):
+    # With `scratch`, Nextflow says that the other folder is the task's; its wrapper stays where it
+    # is.
+    if "NXF_TASK_WORKDIR" in os.environ and not os.path.exists(".command.run"):
         raise UserError(
             "process.scratch: forecasts are stored by their tasks, and Nextflow must not copy them; remove it from your "
             "config, or set process.withLabel:forecast.ext.on_node = true in its place"

@@ -68,8 +68,8 @@ class Parameter:
         """
         if value == self.default and type(value) is type(self.default):
             return value
-        if value in (None, "") or (value is True and self.type != "boolean"):
-            raise ValueError("has no value")  # Nextflow gives True for `--name` alone, and for `--name ''`
+        if value in (None, "") or (self.type != "boolean" and str(value).lower() == "true"):
+            raise ValueError("has no value")  # Nextflow gives True, or its text, for `--name` alone and for `--name ''`
         text = str(value) if isinstance(value, str | int) else ""
         if self.type == "boolean" and text.lower() in {"true", "false"}:
             return text.lower() == "true"

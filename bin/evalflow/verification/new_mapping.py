@@ -9,7 +9,8 @@ from evalflow.fields.points.mapping import Mapping
 from evalflow.fields.points.neighbours import find_mapping
 from evalflow.fields.points.npz import read_arrays
 from evalflow.store.layout import comparison_folder
-from evalflow.verification.domain import TARGET, TARGET_ARRAYS, TARGET_VERSION, DomainFound, mapping_options
+from evalflow.verification.found import TARGET, TARGET_ARRAYS, TARGET_VERSION, DomainFound
+from evalflow.verification.seen import mapping_options
 from evalflow.verification.spec import VerificationSpec
 
 
