@@ -150,8 +150,8 @@ def _sentences(table: VerdictTable, spec: ReportSpec, days: int) -> list[str]:
     if not sure:
         return [
             *lines,
-            f"The best source beats {table.reference} in {len(against)} of {len(cells)}; none of these differences is more "
-            f"than chance (p < {spec.level:g}).",
+            f"The best source beats {table.reference} in {len(against)} of {len(cells)}; none of these differences "
+            f"can be told from chance (p < {spec.level:g}).",
         ]
     lines.append(
         f"The best source beats {table.reference} in {len(against)} of {len(cells)}; {sure} of these {len(against)} "
