@@ -61,9 +61,16 @@ class ScoreTables:
         by : the dimension (of STRATA) of which all values are wanted
         wanted : column → value, or list of values
         """
+        return self._chosen(name, by, wanted).to_pylist()
+
+    def values(self, name: str, column: str, by: str | None = None, **wanted: Any) -> list[Any]:
+        """Return the sorted values of a column in the rows that `rows` would return."""
+        return sorted(self._chosen(name, by, wanted)[column].unique().to_pylist())
+
+    def _chosen(self, name: str, by: str | None, wanted: dict[str, Any]) -> pa.Table:
         chosen: dict[str, Any] = {stratum: "all" for stratum in STRATA if stratum != by} | wanted
         conditions = [
             pc.field(column).isin(value) if isinstance(value, list) else pc.field(column) == value
             for column, value in chosen.items()
         ]
-        return self._table(name).filter(reduce(and_, conditions)).to_pylist()
+        return self._table(name).filter(reduce(and_, conditions))
