@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -11,6 +12,7 @@ from evalflow.errors import UserError
 SCORES, DIFFERENCES = "scores.parquet", "differences.parquet"
 STRATA = ("region", "season", "init_hour", "valid_hour")
 Row = dict[str, Any]
+NO_CASE = ~pc.field("case").is_valid()
 
 
 class ScoreTables:
@@ -46,11 +48,18 @@ class ScoreTables:
         wanted : column → value, or list of values
         """
         chosen: dict[str, Any] = {stratum: "all" for stratum in STRATA if stratum != by} | wanted
-        expression = ~pc.field("case").is_valid()
+        expression = NO_CASE
         for column, value in chosen.items():
             field = pc.field(column)
             expression &= field.isin(value) if isinstance(value, list) else field == value
+        return self._read(name, filters=expression).to_pylist()
+
+    def table(self, name: str, columns: list[str]) -> pa.Table:
+        """Return columns of a table in all strata, but without cases."""
+        return self._read(name, columns=columns, filters=NO_CASE)
+
+    def _read(self, name: str, **wanted: Any) -> pa.Table:
         try:
-            return pq.read_table(self.folder / name, filters=expression).to_pylist()
+            return pq.read_table(self.folder / name, **wanted)
         except (OSError, ValueError) as error:
             raise UserError(f"{self.folder / name}: cannot be read ({error}); remove it and launch again") from None
