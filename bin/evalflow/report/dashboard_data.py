@@ -16,8 +16,10 @@ from evalflow.scores.table import METRICS
 
 KEYS = ("metric", "threshold", "scale", "region", "season", "init_hour", "valid_hour", "source")
 """What names a series of scores over lead time, within a truth and a param."""
-HALF_BITS = 10
-"""Bits of the mantissa that a half-width of a band keeps: a thousandth of it."""
+MANY = 500_000
+"""Scores from which on the page is large, so that fewer bits are kept."""
+BITS = {False: (23, 10), True: (17, 8)}
+"""Whether there are many → bits of the mantissa of a score (23: all of a float32) and of the half-width of a band."""
 
 Words = dict[str, list[Any]]
 Codes = NDArray[np.int64]
@@ -95,6 +97,8 @@ def _shuffled(values: NDArray) -> bytes:
 
 def _rounded(values: NDArray[np.float32], bits: int) -> NDArray[np.float32]:
     """Return values with so many bits of mantissa."""
+    if bits == 23:
+        return values
     dropped = 23 - bits
     whole = values.view(np.uint32).astype(np.uint64) + (1 << (dropped - 1))
     kept = ((whole >> dropped) << dropped).astype(np.uint32).view(np.float32)
@@ -123,8 +127,11 @@ def _distances(keys: Codes, values: NDArray, metrics: list[str]) -> NDArray:
     return np.where(np.isnan(best), values, np.abs(values - np.nan_to_num(best)))
 
 
-def _residuals(own: Series, given: NDArray, scored: Series, distances: NDArray) -> NDArray[np.float32]:
-    """Return what a difference is besides that of the two scores: 0 where both are of the same pairs."""
+def _residuals(own: Series, given: NDArray, scored: Series, distances: NDArray, bits: int) -> NDArray[np.float32]:
+    """Return what a difference is besides that of the two scores: 0 where both are of the same pairs.
+
+    `bits` are those of the scores: what is less than their rounding is 0 too.
+    """
     sizes = tuple(int(max(a.max(initial=0), b.max(initial=0))) + 1 for a, b in zip(scored.keys, own.keys, strict=False))
     sizes = (*sizes[:-1], max(sizes[-1], int(own.keys[-1].max(initial=0)) + 1))
     known = np.ravel_multi_index(tuple(scored.keys), sizes)  # sorted: the keys of series are
@@ -137,7 +144,7 @@ def _residuals(own: Series, given: NDArray, scored: Series, distances: NDArray) 
     first, second = of(own.keys[:8]), of(np.concatenate([own.keys[:7], own.keys[8:]]))
     predicted = np.float64(first) - np.float64(second)
     rest = given - predicted
-    near = np.abs(rest) <= 1e-6 * np.maximum(np.abs(first), np.abs(second))
+    near = np.abs(rest) <= 2.0 ** (2 - bits) * np.maximum(np.abs(first), np.abs(second))
     return np.where(near, 0, np.where(np.isnan(rest), np.nan, rest)).astype(np.float32)
 
 
@@ -151,17 +158,18 @@ def _marks(spec: ReportSpec, table: pa.Table) -> NDArray[np.uint8]:
 
 
 def _encode(parts: list[bytes]) -> str:
-    return base64.b64encode(zlib.compress(b"".join(parts), 9)).decode("ascii")
+    return base64.b64encode(zlib.compress(b"".join(parts), 6)).decode("ascii")
 
 
 def encode(spec: ReportSpec, scores: pa.Table, differences: pa.Table) -> tuple[dict, list[str]]:
     """Return what the page must know of the arrays, and the arrays of each truth and param.
 
-    Scores are float32. A difference is given as what it is besides the difference of the two float32
-    scores. Half-widths of bands are exact to a thousandth.
+    Scores are float32, of which BITS are kept. A difference is given as what it is besides the
+    difference of these two scores.
     """
     words = find_words(spec, scores)
     leads = len(words["lead_time"])
+    bits, half_bits = BITS[scores.num_rows > MANY]
     score_part, score_keys, score_lead = _of_parts(scores, words, KEYS)
     part, keys, lead = _of_parts(differences, words, (*KEYS, "reference"))
     usable = np.all([code >= 0 for code in (*keys, lead)], axis=0)
@@ -170,7 +178,7 @@ def encode(spec: ReportSpec, scores: pa.Table, differences: pa.Table) -> tuple[d
         rows = np.flatnonzero(score_part == number)
         table = scores.take(rows)
         series = _series([one[rows] for one in score_keys], score_lead[rows], leads)
-        values = series.spread(_column(table, "value", np.float32), np.nan)
+        values = _rounded(series.spread(_column(table, "value", np.float32), np.nan), bits)
         blocks = [_shuffled(series.keys.astype(np.uint16)), _shuffled(values)]
         blocks += _counts(series, table, ("n_inits", "n_days", "n_pairs"))
 
@@ -179,14 +187,16 @@ def encode(spec: ReportSpec, scores: pa.Table, differences: pa.Table) -> tuple[d
         own = _series([one[rows] for one in keys], lead[rows], leads)
         given = own.spread(_column(table, "difference", np.float64), np.nan)
         half = (_column(table, "upper", float) - _column(table, "lower", float)) / 2
-        rest = _residuals(own, given, series, _distances(series.keys, values, words["metric"]))
+        rest = _residuals(own, given, series, _distances(series.keys, values, words["metric"]), bits)
         blocks += [_shuffled(own.keys.astype(np.uint16)), _shuffled(rest)]
-        blocks += [_shuffled(_rounded(own.spread(half.astype(np.float32), np.nan), HALF_BITS))]
+        blocks += [_shuffled(_rounded(own.spread(half.astype(np.float32), np.nan), half_bits))]
         blocks += [_shuffled(own.spread(_marks(spec, table), 0))]
         blocks += _counts(own, table, ("n_days",))
 
-        place = divmod(int(number), len(words["param"]))
-        heads.append({"truth": place[0], "param": place[1], "scores": series.keys.shape[1], "differences": own.keys.shape[1]})
+        truth, param = divmod(int(number), len(words["param"]))
+        panels = np.unique(series.keys[:2], axis=1).T.tolist()
+        counts = {"scores": series.keys.shape[1], "differences": own.keys.shape[1]}
+        heads.append({"truth": truth, "param": param, "panels": panels, **counts})
         texts.append(_encode(blocks))
     references = [words["source"].index(one) for one in pc.unique(differences["reference"]).to_pylist() if one in words["source"]]
     return {"words": words, "parts": heads, "references": references}, texts

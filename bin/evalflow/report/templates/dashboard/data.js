@@ -36,9 +36,11 @@ function joined(codes) {
 
 /** Return name of a series → its place, for `count` series whose codes are in `codes`, column by column. */
 function places(codes, columns, count) {
-  const found = new Map();
-  for (let i = 0; i < count; i++)
-    found.set(joined(Array.from({ length: columns }, (_, column) => codes[column * count + i])), i);
+  const found = new Map(), one = new Array(columns);
+  for (let i = 0; i < count; i++) {
+    for (let column = 0; column < columns; column++) one[column] = codes[column * count + i];
+    found.set(joined(one), i);
+  }
   return found;
 }
 
@@ -56,10 +58,12 @@ async function decoded(number) {
   return part;
 }
 
+const headOf = (truth, param) => ABOUT.parts.find((head) => head.truth === truth && head.param === param);
+
 const PARTS = new Map();
 /** Return the arrays of a truth and a param, decoded once; null where there are none. */
 function partOf(truth, param) {
-  const number = ABOUT.parts.findIndex((head) => head.truth === truth && head.param === param);
+  const number = ABOUT.parts.indexOf(headOf(truth, param));
   if (number < 0) return Promise.resolve(null);
   if (!PARTS.has(number)) PARTS.set(number, decoded(number));
   return PARTS.get(number);
@@ -86,5 +90,5 @@ function differenceOf(part, codes, source, reference) {
   const cut = (array) => array.subarray(place * LEADS.length, (place + 1) * LEADS.length);
   const own = scoreOf(part, codes, source)?.value ?? NONE, other = scoreOf(part, codes, reference)?.value ?? NONE;
   const value = Array.from(cut(part.rest), (rest, i) => distance(codes[0], own[i]) - distance(codes[0], other[i]) + rest);
-  return { value, half: cut(part.half), marks: cut(part.marks), days: cut(part.pairedDays) };
+  return { value, score: own, half: cut(part.half), marks: cut(part.marks), days: cut(part.pairedDays) };
 }

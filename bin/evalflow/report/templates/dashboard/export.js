@@ -60,10 +60,8 @@ function svgOf(panel) {
     top += 290;
   }
   if (state.show !== "scores" && panel.gaps.length) {
-    const arrays = panel.gaps.flatMap((line) => [line.value, ...[1, -1].map((sign) => line.value.map((v, i) => v + sign * line.half[i]))]);
-    const rows = panel.gaps.filter((line) => line.marks.some((bits) => bits & 1)).length;
     parts.push(`<text x="16" y="${top - 8}" fill="${text}">${safe(panel.gapTitle())}</text>`);
-    parts.push(svgPlot(panel.gaps, { x: 70, y: top, width: 630, height: 180 }, rangeOf(arrays, rows, 180, [0]), 0, true));
+    parts.push(svgPlot(panel.gaps, { x: 70, y: top, width: 630, height: 180 }, gapRange(panel, 180), 0, true));
     top += 230;
   }
   parts.push(`<text x="700" y="${top - 16}" text-anchor="end" fill="${text}">lead time [h]</text>`);

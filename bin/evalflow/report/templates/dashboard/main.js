@@ -9,11 +9,11 @@ const watcher = new IntersectionObserver((entries) => {
 }, { rootMargin: "300px" });
 
 /** Return the panels that the state asks for, by param. */
-async function wantedPanels() {
+function wantedPanels() {
   const found = [];
   for (const param of state.param) {
-    const part = await partOf(state.truth, param), own = [];
-    if (part) for (const metric of state.metric) for (const threshold of thresholdsOf(part, metric)) {
+    const head = headOf(state.truth, param), own = [];
+    if (head) for (const metric of state.metric) for (const threshold of thresholdsOf(head, metric)) {
       const name = [param, metric, threshold].join();
       if (!PANELS.has(name)) PANELS.set(name, new Panel(param, metric, threshold));
       own.push(PANELS.get(name));
@@ -23,16 +23,16 @@ async function wantedPanels() {
   return found;
 }
 
-/** Return the thresholds for which a part has scores of a metric over everything. */
-function thresholdsOf(part, metric) {
-  const there = WORDS.threshold.map((_, i) => i).filter((i) => WORDS.source.some((_, source) => part.scores.has(joined([metric, i, 0, 0, 0, 0, 0, source]))));
+/** Return the thresholds at which a part has scores of a metric, as far as they are chosen. */
+function thresholdsOf(head, metric) {
+  const there = head.panels.filter(([one]) => one === metric).map(([, threshold]) => threshold);
   return there.filter((i) => !WORDS.threshold[i] || state.threshold < 0 || state.threshold === i);
 }
 
 let shown = "";
 /** Put the panels onto the page. */
-async function arrange() {
-  const wanted = await wantedPanels(), text = wanted.flatMap(([, own]) => own.map((panel) => [panel.param, panel.metric, panel.threshold].join())).join(" ");
+function arrange() {
+  const wanted = wantedPanels(), text = wanted.flatMap(([, own]) => own.map((panel) => [panel.param, panel.metric, panel.threshold].join())).join(" ");
   if (text === shown && text) return;
   shown = text;
   watcher.disconnect();
@@ -52,10 +52,11 @@ function drawNote() {
 
 /** Draw what the state says. */
 async function update() {
-  await arrange();
+  arrange();
   const now = [...PANELS.values()].filter((panel) => panel.root.isConnected);
   now.forEach((panel) => { panel.stale = true; });
-  await Promise.all(now.filter((panel) => panel.seen).map((panel) => panel.draw()));
+  const width = now[0]?.body.clientWidth; // all are as wide, and asking after a change lays the page out anew
+  await Promise.all(now.filter((panel) => panel.seen).map((panel) => panel.draw(width)));
   document.documentElement.dataset.drawn = String(Number(document.documentElement.dataset.drawn ?? 0) + 1);
 }
 
@@ -90,7 +91,7 @@ function start() {
   drawNote();
   change(fromHash(location.hash), false).catch((error) => complain(`The numbers of this page cannot be read: ${error.message}`));
   addEventListener("hashchange", () => change(fromHash(location.hash), false));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => change({}, false));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { COLOURS.clear(); change({}, false); });
   let width = innerWidth;
   addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; update(); } });
 }

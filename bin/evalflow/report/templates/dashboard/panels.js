@@ -27,7 +27,7 @@ class Panel {
 
   gapTitle() {
     const { target, better } = ABOUT.metrics[this.metric];
-    const of = target === null ? "" : target === 0 ? " of the absolute value" : ` of the distance from ${target}`;
+    const name = WORDS.metric[this.metric], of = target === null ? "" : target === 0 ? ` of |${name}|` : ` of |${name} − ${target}|`;
     const way = !better || better.startsWith("neither") ? "" : better.startsWith("↑") ? "; above 0 is better" : "; below 0 is better";
     return `difference${of} to ${ABOUT.sources[state.reference].label}${way}`;
   }
@@ -43,10 +43,14 @@ class Panel {
   }
 
   /** Draw what is there, in place of what was drawn. */
-  async draw() {
+  async draw(width = this.body.clientWidth) {
+    this.width = Math.max(width, 200);
     await this.load();
-    this.clear();
     this.stale = false;
+    const shape = this.shape();
+    if (this.plots.length && shape === this.shown) return this.refill();
+    this.clear();
+    this.shown = shape;
     this.hint.textContent = ABOUT.metrics[this.metric].better;
     const low = state.show !== "both";
     this.body.className = "plots" + (low ? " low" : "") + (state.tables || !this.lines.length ? " free" : "");
@@ -55,8 +59,21 @@ class Panel {
     else this.plot();
   }
 
+  /** Return all that a plot is made for; where only numbers change it is filled anew, which is faster. */
+  shape() {
+    const there = this.lines.some((line) => line.value.some(Number.isFinite));
+    return JSON.stringify([there, state.tables, state.show, state.reference, this.width, isLog(this), state.strong,
+      colourOf("--ground"), this.lines.map((line) => line.source), this.gaps.map((line) => line.source)]);
+  }
+
+  /** Give the plots other numbers. */
+  refill() {
+    const data = [...(state.show === "differences" ? [] : [scoreData(this)]), ...(this.plots.length > 1 || state.show === "differences" ? [gapData(this)] : [])];
+    this.plots.forEach((plot, i) => plot.setData(data[i]));
+  }
+
   plot() {
-    const width = Math.max(this.body.clientWidth, 200);
+    const width = this.width;
     if (state.show !== "differences") this.plots.push(plotScores(this, this.body, width, state.show === "both" ? 150 : 190));
     if (state.show === "scores" || state.reference < 0) return;
     this.body.append(element("h4", {}, this.gapTitle()));
@@ -127,7 +144,7 @@ class Panel {
 function gapText(line, i) {
   if (!Number.isFinite(line.value[i])) return "–";
   const band = Number.isFinite(line.half[i]) ? ` ± ${Number(line.half[i].toPrecision(3))}` : "", mark = markText(line.marks[i]);
-  return numberText(line.value[i], true) + band + (mark ? `, ${mark}` : "");
+  return differenceText(line.value[i], line.score[i]) + band + (mark ? `, ${mark}` : "");
 }
 
 /** Return the counts of a lead time: those of all sources where they are the same. */

@@ -95,39 +95,57 @@ function zoomTo(plot) {
   if (inside.length > 1) change({ from: inside[0], to: inside[inside.length - 1] });
 }
 
-const leadAxis = (show) => axisOf({ show: true, size: show ? 30 : 8, values: show ? (_, ticks) => ticks.map((tick) => `${tick}`) : () => [] });
+const leadAxis = (show) => axisOf({ show: true, incrs: [0.25, 0.5, 1, 2, 3, 6, 12, 24, 48, 72, 120, 240], space: 36, size: show ? 30 : 8, values: show ? (_, ticks) => ticks.map((tick, i) => `${tick}${i === ticks.length - 1 ? " h" : ""}`) : () => [] });
 const valueAxis = () => axisOf({ size: 54, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : numberText(tick))) });
+
+const orNull = (values) => Array.from(values, (value) => (Number.isFinite(value) ? value : null));
+
+/** Return what the plot of scores shows. */
+const scoreData = (panel) => [LEADS, ...panel.lines.map((line) => orNull(line.value))];
+
+/** Return whether the scores of a panel have a logarithmic axis. */
+const isLog = (panel) => state.log && ABOUT.metrics[panel.metric].target === null && positive(panel.lines);
 
 /** Make the plot of scores in `place`. */
 function plotScores(panel, place, width, height) {
-  const lines = panel.lines, metric = ABOUT.metrics[panel.metric], log = state.log && metric.target === null && positive(lines);
+  const lines = panel.lines, metric = ABOUT.metrics[panel.metric], log = isLog(panel);
   const options = commonOptions(panel, width, height, {
-    draw: [(plot) => { if (metric.target !== null) drawZero(plot, metric.target); drawMarkers(plot, lines); }],
+    draw: [(plot) => { if (metric.target !== null) drawZero(plot, metric.target); drawMarkers(plot, panel.lines); }],
   });
   options.axes = [leadAxis(state.show === "scores"), valueAxis()];
   options.scales = {
     x: { time: false, range: () => [state.from, state.to] },
-    y: log ? { distr: 3 } : { range: () => rangeOf(lines.map((line) => line.value), 0, height) },
+    y: log ? { distr: 3 } : { range: () => rangeOf(panel.lines.map((line) => line.value), 0, height) },
   };
   options.series = [{}, ...lines.map((line) => ({ stroke: line.look.colour, dash: line.look.dash, points: { show: false }, spanGaps: true, ...weightOf(line.source) }))];
-  return new uPlot(options, [LEADS, ...lines.map((line) => Array.from(line.value, (v) => (Number.isFinite(v) ? v : null)))], place);
+  return new uPlot(options, scoreData(panel), place);
 }
 
 /** Return a colour with an opacity. */
 const faint = (colour, part) => colour + Math.round(part * 255).toString(16).padStart(2, "0");
 
-/** Make the plot of differences in `place`: per source the line and the two edges of its band. */
+/** Return one edge of the band of a line. */
+const edgeOf = (line, sign) => line.value.map((value, i) => value + sign * line.half[i]);
+
+/** Return what the plot of differences shows: per source the line and the two edges of its band. */
+const gapData = (panel) => [LEADS, ...panel.gaps.flatMap((line) => [line.value, edgeOf(line, 1), edgeOf(line, -1)].map(orNull))];
+
+/** Return the lines of differences that have a mark. */
+const markedOf = (panel) => panel.gaps.filter((line) => line.marks.some((bits) => bits & 1));
+
+/** Return the range of the axis of differences: bands and 0 inside, marks below. */
+const gapRange = (panel, height) => rangeOf(panel.gaps.flatMap((line) => [line.value, edgeOf(line, 1), edgeOf(line, -1)]), markedOf(panel).length, height, [0]);
+
+/** Make the plot of differences in `place`. */
 function plotDifferences(panel, place, width, height) {
-  const lines = panel.gaps, marked = lines.filter((line) => line.marks.some((bits) => bits & 1));
-  const edge = (line, sign) => line.value.map((value, i) => { const at = value + sign * line.half[i]; return Number.isFinite(at) ? at : null; });
-  const arrays = lines.flatMap((line) => [line.value.map((v) => (Number.isFinite(v) ? v : null)), edge(line, 1), edge(line, -1)]);
+  const lines = panel.gaps;
   const options = commonOptions(panel, width, height, {
-    draw: [(plot) => { drawZero(plot, 0); drawMarkers(plot, lines); drawMarks(plot, marked); }],
+    draw: [(plot) => { drawZero(plot, 0); drawMarkers(plot, panel.gaps); drawMarks(plot, markedOf(panel)); }],
   });
   options.axes = [leadAxis(true), valueAxis()];
   options.scales = {
     x: { time: false, range: () => [state.from, state.to] },
-    y: { range: () => rangeOf(arrays.map((array) => array.map((v) => v ?? NaN)), marked.length, height - 40, [0]) },
+    y: { range: () => gapRange(panel, height - 40) },
   };
   options.series = [{}];
   options.bands = [];
@@ -137,5 +155,5 @@ function plotDifferences(panel, place, width, height) {
     for (let n = 0; n < 2; n++) options.series.push({ stroke: "transparent", width: 0, points: { show: false } });
     options.bands.push({ series: [3 * i + 2, 3 * i + 3], fill: faint(line.look.colour, 0.16 * weight.alpha) });
   });
-  return new uPlot(options, [LEADS, ...arrays], place);
+  return new uPlot(options, gapData(panel), place);
 }

@@ -9,6 +9,13 @@ function numberText(value, signed = false) {
 }
 const withUnit = (text, unit) => (unit && text !== "–" ? text + SPACE + unit : text);
 
+/** Return a difference with as many decimals as the score that it is of. */
+function differenceText(value, score) {
+  if (!Number.isFinite(value)) return "–";
+  const size = Number.isFinite(score) && score !== 0 ? Math.floor(Math.log10(Math.abs(score))) : 0;
+  return numberText(Number(value.toFixed(Math.min(Math.max(4 - size, 0), 12))), true);
+}
+
 /** Return an element; children are elements or texts. */
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -20,7 +27,12 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
-const colourOf = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+// Asking for a style makes the browser compute all of them, so each colour is asked for once.
+const COLOURS = new Map();
+const colourOf = (name) => {
+  if (!COLOURS.has(name)) COLOURS.set(name, getComputedStyle(document.documentElement).getPropertyValue(name).trim());
+  return COLOURS.get(name);
+};
 const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3]];
 /** Return how a source looks: colour, dash and marker, so that colour is never the only difference. */
 function lookOf(source) {
