@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from evalflow.report.spec import ReportSource, ReportSpec
 from evalflow.scores.table import METRICS as METRICS_TABLE
+
 from support.report import make_spec
 
 PARAMS = ("T_2M", "TD_2M", "PMSL", "SP_10M", "PS", "TOT_PREC6")
@@ -69,5 +70,6 @@ def large_tables(folder: Path, strata: tuple[tuple[str, str], ...] = (WHOLE,)) -
     text = _text([SOURCES[0]]).take(pa.array(np.zeros(difference.size, int)))
     others |= {"reference": text, "reference_label": text, "difference": difference, "relative": difference}
     others |= {"lower": difference - half, "upper": difference + half, "p_value": p, "q_value": np.minimum(1, 2 * p)}
-    _write(spec.results / "differences.parquet", others | {"better": pa.array(difference < 0), "detectable": half, "days_needed": half})
+    others |= {"better": pa.array(difference < 0), "detectable": half, "days_needed": half}
+    _write(spec.results / "differences.parquet", others)
     return spec
