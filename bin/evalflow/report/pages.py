@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from evalflow.digests import digest
+from evalflow.report.dashboard import draw_dashboard
 from evalflow.report.drawing import Page, render, write_text
 from evalflow.report.index import draw_index, find_missing, known_of_verification
 from evalflow.report.scorecards import Scorecard, make_scorecard, scorecard_csv
@@ -61,7 +62,7 @@ def draw_scorecards(spec: ReportSpec, tables: ScoreTables) -> list[Page]:
     ]
 
 
-DRAWERS = (draw_scorecards,)
+DRAWERS = (draw_dashboard, draw_scorecards)
 """What draws pages besides the index, in the order in which the index links to them."""
 
 

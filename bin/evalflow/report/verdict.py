@@ -24,7 +24,7 @@ class Verdict:
     change : its RMSE against the reference's, in percent or in units
     chance : whether that is no more than chance by the level; None where there are too few days
     many : whether it stays by the false discovery rate of all that are compared with the reference
-    note : the numbers, as a sentence
+    note, brief : all the numbers, as a sentence; the interval and p in short
     """
 
     best: str
@@ -35,6 +35,7 @@ class Verdict:
     chance: bool | None = None
     many: bool = False
     note: str = ""
+    brief: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,15 @@ def _common(rows: list[Row]) -> set[float]:
     return set.intersection(*sets) or set.union(*sets) if sets else set()
 
 
+def _brief(row: Row, spec: ReportSpec) -> str:
+    if row["p_value"] is None:
+        return f"{row['n_days']} days of data: too few"
+    text = f"{number(row['lower'], 2, signed=True)} to {number(row['upper'], 2, signed=True)}, p {number(row['p_value'], 2)}"
+    if row["p_value"] >= spec.level and row["days_needed"]:
+        text += f"; about {row['days_needed']:,.0f} more days would decide"
+    return text
+
+
 def _note(row: Row, spec: ReportSpec, reference: str) -> str:
     if row["p_value"] is None:
         return f"{row['n_days']} days of data: too few for a verdict"
@@ -124,6 +134,7 @@ def _verdict(rows: list[Row], found: dict[str, Row], spec: ReportSpec, reference
         chance=None if row["p_value"] is None else row["p_value"] >= spec.level,
         many=row["q_value"] is not None and row["q_value"] < spec.false_discovery_rate,
         note=_note(row, spec, spec.label_of(reference)),
+        brief=_brief(row, spec),
     )
 
 
@@ -150,8 +161,8 @@ def _sentences(table: VerdictTable, spec: ReportSpec, days: int) -> list[str]:
     if not sure:
         return [
             *lines,
-            f"The best source beats {table.reference} in {len(against)} of {len(cells)}; none of these differences is more "
-            f"than chance (p < {spec.level:g}).",
+            f"The best source beats {table.reference} in {len(against)} of {len(cells)}; none of these differences "
+            f"can be told from chance (p < {spec.level:g}).",
         ]
     lines.append(
         f"The best source beats {table.reference} in {len(against)} of {len(cells)}; {sure} of these {len(against)} "
