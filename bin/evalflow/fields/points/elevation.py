@@ -14,7 +14,8 @@ LAPSE_RATE = 0.0065
 KNOWN = 0.9
 """Share of the points at which an elevation must be known.
 
-Tables of stations lack that of a few; T_2M leaves these few out.
+Tables of stations lack that of a few. T_2M leaves these few out for all sources (their corrected
+values are missing), so that the others can be corrected.
 """
 
 EQUAL_METRES = 1.0
