@@ -7,39 +7,42 @@ import evalflow  # noqa: F401 - finds the project's Python first
 import click
 
 from evalflow.cli import command
+from evalflow.errors import UserError
 from evalflow.store.files import write_over
-from evalflow.verification.domain import DomainFound
-from evalflow.verification.packs import Packs
-from evalflow.verification.samples import Samples
+from evalflow.verification.found import DomainFound
+from evalflow.verification.samples import common_masks, read_packs
 from evalflow.verification.spec import VerificationSpec
-from evalflow.verification.verify import Verifier, verify_pack
+from evalflow.verification.verify import Verifier, failed_pack, verify_pack
 from evalflow.yamlio import read_text
 
 
 @command
-@click.option("--spec", required=True, type=click.Path(path_type=Path), help="What the plan says of verification.")
-@click.option("--domain", required=True, type=click.Path(path_type=Path), help="The domain.json of the truth.")
+@click.option("--spec", required=True, type=click.Path(path_type=Path), help="verification.json of the plan.")
+@click.option("--domain", required=True, type=click.Path(path_type=Path), help="domain.json of the truth.")
 @click.option(
     "--packs", required=True, type=click.Path(path_type=Path), help="The packs.json, or samples.json, of the truth."
 )
 @click.option("--pack", required=True, help="id of the pack to verify.")
-@click.option("--files", required=True, type=click.Path(path_type=Path), help="Folder: truth.nc, climatology.nc.")
+@click.option("--truth", required=True, type=click.Path(path_type=Path), help="The copy of the block's truth.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="JSON file that says what was done.")
-def main(spec, domain, packs, pack, files, output):
+def main(spec, domain, packs, pack, truth, output):
     """Put the sums that the store lacks of each forecast of a pack there; what is there is left alone.
 
-    With a samples.json in place of packs.json, the sums are over the points that all sources have.
+    With a samples.json in place of packs.json, sum over the points that all sources have.
     """
     known = VerificationSpec.from_json(read_text(spec), str(spec))
     found = DomainFound.from_json(read_text(domain), str(domain))
-    text = read_text(packs)
-    samples = Samples.from_json(text, str(packs)) if '"differing"' in text else None
-    listed = samples.packs if samples else Packs.from_json(text, str(packs)).packs
+    listed, samples = read_packs(read_text(packs), str(packs))
     (chosen,) = [one for one in listed if one.id == pack]
-    climatology = files / "climatology.nc"
     source = known.sources[chosen.source]
-    verifier = Verifier(known, found, source, files / "truth.nc", climatology if climatology.exists() else None)
-    done = verify_pack(verifier, chosen, (lambda name: samples.masks_at(chosen.source, name)) if samples else None)
+    masks_at = common_masks(known, found, samples, chosen.source) if samples else None
+    try:
+        verifier = Verifier(known, found, source, truth)
+    except UserError as error:
+        click.echo(f"evalflow: {source.label}: {error}", err=True)
+        done = failed_pack(source, chosen, str(error))
+    else:
+        done = verify_pack(verifier, chosen, masks_at)
     write_over(output, done.to_json(indent=1) + "\n")
 
 

@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# Check the style of the Python code, and the Nextflow code where there is a tool for that. `make lint` calls this.
+# Check style, types and structure of the Python code, the documents, and the Nextflow code as far as there is a tool
+# for that. `make lint` calls this.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 status=0
 .venv/bin/python3 -m ruff check bin tests tools || status=1
 .venv/bin/python3 -m ruff format --check bin tests tools || status=1
+.venv/bin/python3 -m mypy || status=1
+.venv/bin/python3 -m pytest -q tests/unit/test_rooms.py || status=1
 
 # find_files NAME...: files of these names, but none below hidden folders, work and output.
 find_files() {
@@ -13,6 +16,9 @@ find_files() {
   for name; do names+=(-o -name "$name"); done
   find . \( -path './.?*' -o -path ./work -o -path ./output \) -prune -o -type f \( "${names[@]:1}" \) -print | sort
 }
+
+mapfile -t documents < <(find_files '*.md')
+.venv/bin/python3 tools/check_docs.py "${documents[@]}" || status=1
 
 mapfile -t scripts < <(find_files '*.nf' '*.config' | grep -v '/nf-test.config$')
 mapfile -t suites < <(find_files '*.nf.test')

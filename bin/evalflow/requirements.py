@@ -19,10 +19,12 @@ def read_lock(path: Path) -> dict | None:
         python = re.fullmatch(r"# Locked by evalflow for Python (\S+) on \S+\.", lines[0])
         image_id = re.fullmatch(r"# image_id: ([0-9a-f]{8})", lines[1])
         sha256 = re.fullmatch(r"# sha256: ([0-9a-f]{64})", lines[2])
+        if python is None or image_id is None or sha256 is None:
+            return None
         if sha256[1] != hashlib.sha256("\n".join([*lines[:2], lines[3]]).encode()).hexdigest():
             return None
         return {"python": python[1], "image_id": image_id[1]}
-    except (OSError, UnicodeDecodeError, IndexError, TypeError):
+    except (OSError, UnicodeDecodeError, IndexError):
         return None
 
 
@@ -35,7 +37,7 @@ def is_local_file(text: str) -> bool:
 
 
 def canonical_requirement(text: str) -> str:
-    """Return the requirement in one spelling: PEP 503 name, sorted extras and clauses, PEP 508 text.
+    """Return the requirement in one spelling: PEP 503 name, sorted extras and clauses, PEP 508.
 
     A bare URL (`https://…whl`, `git+https://…`) is not PEP 508; it is only stripped.
     """
@@ -50,7 +52,7 @@ def canonical_requirement(text: str) -> str:
 
 
 def requirement_name(text: str) -> str:
-    """Return what the requirement installs: its PEP 503 name where the text says it, else the whole text."""
+    """Return what the requirement installs: its PEP 503 name if the text says it, else the text."""
     try:
         return canonicalize_name(Requirement(text).name)
     except InvalidRequirement:
@@ -70,7 +72,10 @@ def requirement_name(text: str) -> str:
 
 
 def merge_requirements(base: list[str], extra: list[str]) -> list[str]:
-    """Return both lists as one, canonical and sorted; what `extra` says of a package replaces what `base` says of it."""
+    """Return both lists as one, canonical and sorted.
+
+    What `extra` says of a package replaces what `base` says of it.
+    """
     overridden = {requirement_name(text) for text in extra}
     kept = [text for text in base if requirement_name(text) not in overridden]
     return sorted({canonical_requirement(text) for text in kept + extra})
@@ -79,7 +84,8 @@ def merge_requirements(base: list[str], extra: list[str]) -> list[str]:
 def identify_requirement(text: str, lookup: Lookup, key: str) -> tuple[str, str]:
     """Return the requirement as identity and as text to install.
 
-    They differ for a local file only: its identity is file name and content, the text its absolute path.
+    They differ for a local file only: its identity is file name and content, the text its absolute
+    path.
 
     Raises
     ------

@@ -1,5 +1,5 @@
 /*
- * Make the climatology of one truth, which is stored once ever.
+ * Make the climatology of one truth, once ever.
  */
 
 process MAKE_CLIMATOLOGY {
@@ -11,15 +11,15 @@ process MAKE_CLIMATOLOGY {
     tuple val(number), path(spec), path(domain)
 
     output:
-    tuple val(number), path('climatology.nc'), emit: climatology
+    tuple val(number), path('climatology.json'), emit: climatology
 
     script:
     """
-    make_climatology.py --spec ${spec} --domain ${domain} --output climatology.nc
+    make_climatology.py --spec ${spec} --domain ${domain} --output climatology.json
     """
 
     stub:
     """
-    touch climatology.nc
+    touch climatology.json
     """
 }

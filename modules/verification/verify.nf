@@ -1,5 +1,5 @@
 /*
- * Verify one source in one block of init times: the sums that the store lacks go there.
+ * Verify one source in one block of init times, and put the statistics that the store lacks there.
  */
 
 process VERIFY {
@@ -8,14 +8,15 @@ process VERIFY {
     cache false // the store may have changed since
 
     input:
-    tuple val(pack), path(spec), path(domain), path(list), path(files, stageAs: 'files/*')
+    tuple val(pack), path(spec), path(domain), path(list), path(truth)
 
     output:
     path 'done.json', emit: done
 
     script:
     """
-    verify.py --spec ${spec} --domain ${domain} --packs ${list} --pack '${pack.id}' --files files --output done.json
+    verify.py --spec ${spec} --domain ${domain} --packs ${list} --pack '${pack.id}' --truth ${truth} \\
+        --output done.json
     """
 
     stub:

@@ -1,6 +1,6 @@
 /*
- * Verify the packs that a list names. A pack is one source in one block of init times; it starts when
- * the forecasts that this launch makes of it are there, at the latest when INFERENCE has ended.
+ * Verify the packs that a list names. A pack is one source in one block of init times. It starts
+ * when this launch has made the forecasts that it awaits, at the latest when INFERENCE has ended.
  */
 
 include { COPY_TRUTH } from './copy_truth'
@@ -9,7 +9,7 @@ include { VERIFY     } from './verify'
 workflow VERIFY_PACKS {
     take:
     lists    // packs of a truth: [ number, spec, domain.json, list of packs ]
-    climates // [ number, climatology, or none ]
+    climates // truth (number) whose climatology is made, or not wanted
     made     // forecast that this launch has made: [ run_id, init_time ]
     ended    // one item, when INFERENCE has ended
 
@@ -35,9 +35,13 @@ workflow VERIFY_PACKS {
 
     // A block's truth is copied once: [ block, truth (number), spec, domain.json, list ]
     blocks = packs
-        .map { _id, pack, spec, domain, list -> tuple("${pack.truth} ${pack.block}".toString(), pack, spec, domain, list) }
+        .map { _id, pack, spec, domain, list ->
+            tuple("${pack.truth} ${pack.block}".toString(), pack, spec, domain, list)
+        }
         .unique { block, _pack, _spec, _domain, _list -> block }
-        .map { block, pack, spec, domain, list -> tuple(block, [block: pack.block, truth: pack.truth], spec, domain, list) }
+        .map { block, pack, spec, domain, list ->
+            tuple(block, [block: pack.block, truth: pack.truth], spec, domain, list)
+        }
     COPY_TRUTH(blocks)
 
     jobs = packs
@@ -48,9 +52,7 @@ workflow VERIFY_PACKS {
         .combine(COPY_TRUTH.out.truth, by: 0)
         .map { _block, pack, spec, domain, list, truth -> tuple(pack.truth, pack, spec, domain, list, truth) }
         .combine(climates, by: 0)
-        .map { _number, pack, spec, domain, list, truth, climate ->
-            tuple(pack, spec, domain, list, [truth, climate].flatten())
-        }
+        .map { _number, pack, spec, domain, list, truth -> tuple(pack, spec, domain, list, truth) }
     VERIFY(jobs)
 
     emit:

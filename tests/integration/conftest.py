@@ -7,12 +7,12 @@ from support.launches import Workspace, copy_workspace, make_workspace
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Workspace:
     """A workspace after its first launch. Do not change it: take `workspace`, a copy."""
-    workspace = make_workspace(tmp_path_factory.mktemp("base"))
+    workspace = make_workspace(tmp_path_factory.mktemp("base") / 'it\'s a "test" $(touch pwned) ;& {x}')
     result = workspace.launch()
     assert result.status == 0, result.text
     assert result.tasks == {
         "MAKE_PLAN": 1, "GET_CHECKPOINT": 2, "LOCK_REQUIREMENTS": 2, "BUILD_IMAGE": 1, "SEAL_ENVIRONMENT": 2,
-        "PREPARE_RUN": 2, "RUN_FORECAST": 4,
+        "PREPARE_RUN": 2, "RUN_FORECAST": 4, "MAKE_REPORT": 1,
     }, result.text  # fmt: skip
     return workspace
 

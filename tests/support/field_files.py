@@ -6,9 +6,9 @@ from typing import Any
 import netCDF4
 import numpy as np
 import zarr
-from evalflow.fields.arrays import Arrays
-from evalflow.fields.netcdf import open_netcdf
-from evalflow.fields.zarrs import open_zarr
+from evalflow.fields.arrays.named import Arrays
+from evalflow.fields.arrays.netcdf import open_netcdf
+from evalflow.fields.arrays.zarrs import open_zarr
 
 FORMATS = ("nc", "zarr2", "zarr3")
 

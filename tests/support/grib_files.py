@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from evalflow.fields.codes import eccodes
+from evalflow.fields.grib.codes import eccodes
 
 COLUMNS, ROWS = 4, 3
 LATITUDES = np.repeat([52.0, 51.0, 50.0], COLUMNS)

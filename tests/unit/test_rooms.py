@@ -1,14 +1,15 @@
 """The rooms of the package stand on floors: a module imports from lower floors, and circles do not exist.
 
-The check reads syntax trees and imports nothing, so `make lint` runs it too.
+Files and functions have a longest length, and the fields of a plan or a spec have types that say what they hold.
+The checks read syntax trees and import nothing, so `make lint` runs them too.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from support.paths import BIN
+from support.paths import BIN, PROJECT
 
 SHARED = ["errors", "texts", "digests", "yamlio", "lookup", "requirements", "processes", "host", "documents"]
 STAGES = ["environment", "inference", "sandbox", "verification", "report", "showcase"]
@@ -24,6 +25,12 @@ FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in room
 EXCEPTIONS = {("evalflow.inference", "evalflow.environment.mount")}
 """(importing room, imported module) of two stages: a task of inference makes its environment visible."""
 
+MAX_FILE = 400
+MAX_FUNCTION = 50
+"""Lines, with everything between the first and the last of them."""
+ANYTHING = {"identity"}
+"""Fields of documents that may hold anything: exactly what an id was hashed from."""
+
 
 def module_name(path: Path) -> str:
     """Return the name by which a file below `bin/` is imported; of a script, its file name."""
@@ -31,6 +38,11 @@ def module_name(path: Path) -> str:
         return path.name
     parts = path.relative_to(BIN).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def sources_of_the_package() -> dict[str, str]:
+    """Return name → source of every module and script."""
+    return {module_name(path): path.read_text() for path in BIN.rglob("*.py")}
 
 
 def imported(tree: ast.AST, names: set[str]) -> Iterator[str]:
@@ -111,7 +123,7 @@ def violations(sources: dict[str, str]) -> list[str]:
 
 
 def test_rooms_import_from_their_own_floor_and_from_those_below():
-    sources = {module_name(path): path.read_text() for path in BIN.rglob("*.py")}
+    sources = sources_of_the_package()
     assert len(sources) > 50
     assert violations(sources) == []
 
@@ -153,3 +165,83 @@ def test_what_is_allowed():
         "evalflow.plan.plan": "from evalflow.inference import proof",
     }
     assert violations(sources) == []
+
+
+def too_long(sources: dict[str, str]) -> list[str]:
+    """Return the files and functions that are longer than their ceilings."""
+    found = []
+    for name, source in sources.items():
+        size = len(source.splitlines())
+        if size > MAX_FILE:
+            found.append(f"{name}: {size} lines; a file has at most {MAX_FILE}")
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                size = node.end_lineno - node.lineno + 1
+                if size > MAX_FUNCTION:
+                    found.append(f"{name}: {node.name} has {size} lines; a function has at most {MAX_FUNCTION}")
+    return sorted(found)
+
+
+def says_nothing(annotation: ast.expr) -> bool:
+    """Return whether a type leaves open what is in it: it names Any, or a dict or a list without what it holds."""
+    described = {id(node.value) for node in ast.walk(annotation) if isinstance(node, ast.Subscript)}
+    names = [node for node in ast.walk(annotation) if isinstance(node, ast.Name) and id(node) not in described]
+    return any(node.id in {"Any", "object", "dict", "list", "Mapping"} for node in names)
+
+
+def documents(trees: Iterable[ast.AST]) -> list[ast.ClassDef]:
+    """Return the classes that are a Document, or derived from one."""
+    classes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    found: list[ast.ClassDef] = []
+    while True:
+        known = {"Document"} | {one.name for one in found}
+        more = [one for one in classes if one not in found and {getattr(base, "id", "") for base in one.bases} & known]
+        if not more:
+            return found
+        found += more
+
+
+def vague_fields(sources: dict[str, str]) -> list[str]:
+    """Return the fields of documents whose type leaves open what they hold."""
+    return [
+        f"{one.name}.{node.target.id}"
+        for one in documents(map(ast.parse, sources.values()))
+        for node in one.body
+        if isinstance(node, ast.AnnAssign) and node.target.id not in ANYTHING and says_nothing(node.annotation)
+    ]
+
+
+def test_the_manual_of_the_architecture_names_every_room():
+    text = (PROJECT / "docs" / "architecture.md").read_text()
+    rooms = {path.stem for path in (BIN / "evalflow").iterdir() if not path.name.startswith("_")}
+    assert {room for room in rooms if f"`{room}`" not in text} == set()
+
+
+def test_files_and_functions_are_short():
+    assert too_long(sources_of_the_package()) == []
+
+
+def test_a_line_too_many_is_said():
+    body = "    pass\n" * (MAX_FUNCTION - 1)
+    assert too_long({"a": f"def f():\n{body}"}) == []
+    assert too_long({"a": f"def f():\n{body}    pass\n"}) == ["a: f has 51 lines; a function has at most 50"]
+    assert too_long({"a": "\n" * MAX_FILE}) == []
+    assert too_long({"a": "\n" * (MAX_FILE + 1)}) == ["a: 401 lines; a file has at most 400"]
+
+
+def test_fields_of_plan_and_specs_say_what_they_hold():
+    sources = sources_of_the_package()
+    names = {one.name for one in documents(map(ast.parse, sources.values()))}
+    assert {"Plan", "Task", "EnvironmentSpec", "RunSpec", "VerificationSpec"} <= names
+    assert vague_fields(sources) == []
+
+
+@pytest.mark.parametrize("kind", ["Any", "dict", "dict[str, Any]", "list[dict]", "dict | None", "Mapping", "list"])
+def test_a_field_that_may_hold_anything_is_said(kind):
+    source = f"class A(Document):\n    x: {kind} = Field({{}})\nclass B(A):\n    y: {kind}\nclass C:\n    z: {kind}"
+    assert vague_fields({"a": source}) == ["A.x", "B.y"]
+
+
+def test_fields_that_say_what_they_hold():
+    source = "class A(Document):\n    identity: dict[str, Any]\n    x: dict[str, list[int]] | None\n    y: list[B] = []"
+    assert vague_fields({"a": source}) == []

@@ -51,7 +51,7 @@ def look_up_param(name: str) -> Param | str:
 
 
 def _wrong_units(units: Mapping[str, str], columns: Mapping[str, str]) -> list:
-    """Return the problems of the key `units`: names that no param has, and units that are none of the param's quantity."""
+    """Return the problems of the key `units`: unknown params, and units of another quantity."""
     wrong = []
     for name, unit in units.items():
         param = look_up_param(columns.get(name, name))
@@ -75,7 +75,7 @@ def _without_meaning(entry: Model, names: Container[str], where: str) -> list:
     return [((name,), f"has no meaning with {where}; allowed: without it") for name in written if name in names]
 
 
-_UNITS_TEXT = "Unit of a param that the files do not say, or say wrongly: param, or name in the files, and unit."
+_UNITS_TEXT = "Unit of a param where the files do not say it, or say it wrongly: param, or name in the files, and unit."
 
 
 class ForecastsConfig(Model):
@@ -114,7 +114,7 @@ class ForecastsConfig(Model):
 class ReferencePeriod(Model):
     """The past that a climatology is the mean of, by hour of the day and time of the year."""
 
-    start: Time = Field(description="Begin of the period, ISO-8601, UTC.")
+    start: Time = Field(description="Start of the period, ISO-8601, UTC.")
     end: LastTime = Field(description="End of the period; a day without an hour counts to its end.")
     window: Count = Field(
         15, le=182, description="Days before and after a day of the year that count for it, in each of the years."
@@ -135,8 +135,8 @@ class BaselineConfig(Model):
     label: Text = Field(description="Name shown in figures, tables and reports. Scorecards refer to it.")
     root: Text | None = Field(
         None,
-        description="Folder or store of the baseline's data. ICON's archive, INCA and Zarr stores are known by their paths. "
-        "Needed without `builtin`.",
+        description="Folder or store of the baseline's data, needed without `builtin`. evalflow tells ICON's "
+        "archive, INCA and Zarr stores by their paths.",
     )
     pattern: InitPattern | None = Field(
         None,
@@ -145,23 +145,23 @@ class BaselineConfig(Model):
     )
     builtin: Literal["persistence", "persistence_24h", "climatology"] | None = Field(
         None,
-        description="In place of root, a forecast that is made of the truth: persistence (the truth at the init time), "
-        "persistence_24h (the last truth at the same hour, not after the init time), climatology (the mean of a "
-        "`reference` period).",
+        description="In place of root, a forecast that evalflow makes from the truth: persistence (the truth at "
+        "the init time), persistence_24h (the last truth at the valid hour, not after the init time), "
+        "climatology (the mean of a `reference` period).",
     )
     reference: ReferencePeriod | None = Field(
-        None, description="With `builtin: climatology`, and needed there: the period. It must not hold the dates."
+        None, description="The period, which `builtin: climatology` needs. It must not contain the dates."
     )
     steps: Steps | None = Field(
         None,
-        description="Lead times to use, as start/end/step in hours, the end included. Needed without `builtin`; with it, "
-        "left out: the lead times of all others.",
+        description="Lead times to use, as start/end/step in hours, the end included. Needed without `builtin`. "
+        "With it, left out: the lead times of all others.",
     )
     member: Member = Field(
         "000",
-        description="Ensemble member: 000 or control, any other as three digits, mean (of all members), or median (the "
-        "one computed beforehand). Sums over hours of hourly medians are too small: with median, let the data "
-        "hold the sums.",
+        description="Ensemble member: 000 or control, any other as three digits, mean (of all members), or median "
+        "(computed beforehand). Sums of hourly medians are too small: with median, use data that "
+        "contain the sums.",
     )
     units: Units = Field({}, examples=[{"TOT_PREC": "mm"}], description=_UNITS_TEXT)
 
@@ -192,8 +192,8 @@ class TruthConfig(Model):
     label: Text = Field(description="Name shown in figures, tables and reports. Scorecards refer to it.")
     root: Text | None = Field(
         None,
-        description="Analyses: a Zarr store, NetCDF or GRIB. Or observations at stations: tables (Parquet, CSV), or a "
-        "request such as jretrievedwh:1,2. Needed without `command`.",
+        description="Analyses (a Zarr store, NetCDF or GRIB), or observations at stations (tables as Parquet or "
+        "CSV, or a request such as jretrievedwh:1,2). Needed without `command`.",
     )
     pattern: Pattern | None = Field(
         None,
@@ -203,18 +203,19 @@ class TruthConfig(Model):
     )
     command: TableCommand | None = Field(
         None,
-        description="In place of root, a program and its arguments that prints a table of observations as CSV. "
-        "{start} and {end} are filled in: the valid times wanted, ISO-8601. No shell runs it.",
+        description="In place of root, a program and its arguments. It prints a table of observations as CSV. "
+        "evalflow fills in {start} and {end}, the first and last valid time wanted, ISO-8601. No "
+        "shell runs it.",
     )
     stations: Text | None = Field(
         None,
-        description="Table of the stations: station, lat, lon, elevation, and name where there is one. Left out: the "
-        "observations have it themselves.",
+        description="Table of the stations with the columns station, lat, lon, elevation, and name where there is "
+        "one. Left out: the observations have these columns themselves.",
     )
     columns: dict[Text, Name] = Field(
         {},
         examples=[{"TT": "T_2M"}],
-        description="Params that have another name in the files: that name, and the param.",
+        description="Params that have another name in the files: the name there, and the param.",
     )
     units: Units = Field({}, examples=[{"TT": "degC"}], description=_UNITS_TEXT)
 

@@ -1,4 +1,4 @@
-"""Parts of the globe, and of the time, for which scores are computed: boxes, files of polygons, cases."""
+"""Parts of the globe and of time for which scores are computed: boxes, files of polygons, cases."""
 
 from typing import Annotated, Literal
 
@@ -31,17 +31,10 @@ class ShapeConfig(Model):
         return self
 
 
-class RegionConfig(Model):
+class RegionConfig(ShapeConfig):
     """A region that is not a shapefile below `root`: a box, or the polygons of a file."""
 
     name: Name = Field(description="Name of the region, in tables and file names.")
-    box: Box | None = Field(None, description=_BOX)
-    file: Text | None = Field(None, description=_FILE)
-
-    @model_validator(mode="after")
-    def _one_shape(self) -> "RegionConfig":
-        _check_one_of(self, "box", "file")
-        return self
 
 
 def _unique_regions(regions: list) -> list:

@@ -63,7 +63,7 @@ class ScorecardConfig(Model):
     """One scorecard: every run against one baseline."""
 
     baseline: Text = Field(
-        description="Label, among the `runs`, of what the runs are compared with: a baseline, or any other."
+        description="Label, among the `runs`, of the source that the runs are compared with: a baseline, or any other."
     )
     lead_times: Steps = Field(description="Lead times shown, as start/end/step in hours, the end included.")
     stratification: Dimension = Field(description="What the columns of the scorecard stand for.")
@@ -109,13 +109,13 @@ class SignificanceConfig(Model):
     """When a difference counts for more than chance. It changes no score."""
 
     level: Number = Field(
-        0.05, gt=0, lt=1, description="Chance of a false alarm of one comparison: intervals hold 1 - level."
+        0.05, gt=0, lt=1, description="Chance of a false alarm in one comparison. Intervals cover 1 - level."
     )
     false_discovery_rate: Number = Field(
         0.10, gt=0, lt=1, description="Part of the marked differences that may be chance, where many are compared."
     )
     min_days: Annotated[int, Field(ge=10), BeforeValidator(check_number)] = Field(
-        10, description="Days from which there are intervals. Below 10, nothing is known of them."
+        10, description="Days of data from which on there are intervals. Fewer than 10 tell too little."
     )
 
 
@@ -150,8 +150,8 @@ class ExperimentConfig(Model):
     )
     mapping: Literal["nearest", "bilinear"] = Field(
         "nearest",
-        description="How a source gets to these points: from the nearest point, or bilinear. Where the points are more "
-        "than twice as far apart as the source's, it is the mean over a box in any case.",
+        description="How a source gets to these points: from the nearest point, or bilinear. Where the points are "
+        "more than twice as far apart as the source's, evalflow takes means over boxes in any case.",
     )
     max_distance: MaxDistance = Field(
         "auto",
@@ -163,23 +163,23 @@ class ExperimentConfig(Model):
     )
     common_sample: Literal["intersect", "strict"] = Field(
         "intersect",
-        description="What happens where a source lacks values that others have: intersect leaves them out for all of them, "
-        "strict ends with a table of what is missing.",
+        description="What happens where a source lacks values that others have. intersect: these values are left "
+        "out for all sources. strict: the launch ends with a table of what is missing.",
     )
     min_coverage: Number = Field(
         0.9,
         ge=0,
         le=1,
-        description="Part of the init times that a source must have. One with fewer takes none from the others; it is "
-        "compared on what it has, and marked.",
+        description="Part of the init times that a source must have. A source with fewer does not reduce the "
+        "sample of the others: it is compared with the reference alone, and marked.",
     )
     scales: Annotated[list[Positive], AfterValidator(unique)] = Field(
-        [50, 200], description="Sizes of boxes in km; errors of means over boxes are scored too. Empty: none."
+        [50, 200], description="Sizes of boxes in km. Errors of means over boxes are scored, too. Empty: none."
     )
     references: Annotated[list[Text], AfterValidator(unique)] | None = Field(
         None,
-        description="Labels, among the `runs`, of what differences are taken to. Left out: the first baseline, else the "
-        "first of the runs.",
+        description="Labels, among the `runs`, of the sources that others are compared with. Left out: the first "
+        "baseline, else the first of the runs.",
     )
     significance: SignificanceConfig = Field(
         default_factory=SignificanceConfig, description="When a difference counts for more than chance."
@@ -196,7 +196,7 @@ class ExperimentConfig(Model):
         return self.scorecards.sections if self.scorecards and self.scorecards.enabled else {}
 
     def named_params(self) -> list[str]:
-        """Return the params that the config names itself: where one cannot be had, that is an error, unlike with a default."""
+        """Return the params that the config names: to lack one of them is an error."""
         named = list(self.params) if "params" in self.model_fields_set else []
         named += [variable.partition(":")[0] for card in self.sections().values() for variable in card.variables]
         if self.scoremaps and self.scoremaps.enabled and "params" in self.scoremaps.model_fields_set:
@@ -204,12 +204,12 @@ class ExperimentConfig(Model):
         return unique(named)
 
     def verified_params(self) -> list[str]:
-        """Return the params to verify: those of `params`, then what else scorecards and score maps name."""
+        """Return the params to verify: `params`, then what else scorecards and score maps name."""
         mapped = self.scoremaps.params if self.scoremaps and self.scoremaps.enabled else []
         return unique([*self.params, *self.named_params(), *mapped])
 
     def thresholds_of(self, param: str) -> list[Threshold]:
-        """Return the thresholds of a param, sorted: those of `thresholds`, and those that scorecards name."""
+        """Return the thresholds of a param, sorted: of `thresholds` and of scorecards."""
         found = {
             Threshold(operator, value)
             for operator, values in self.thresholds.get(param, {}).items()

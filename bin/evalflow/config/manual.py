@@ -1,7 +1,8 @@
-"""The config's manual, made from the models: what stands here about a field is what its description says."""
+"""The config's manual, made from the descriptions of the models' fields."""
 
 import json
 import re
+import textwrap
 
 from evalflow.config.messages import alternatives, describe, resolve
 from evalflow.config.runs import RunConfig
@@ -10,21 +11,25 @@ from evalflow.lookup import PROJECT
 _INTRO = """\
 # The config
 
-<!-- Written by `bin/schema.py` from the models in `bin/evalflow/config/`. Change those, then run it again. -->
+<!-- Written by `bin/schema.py` from the models in `bin/evalflow/config/`: change those. -->
 
-One YAML file says what an experiment is: which models to run, when, what to verify them against, and what to make of
-the scores. Files written for evalml work as they are.
+One YAML file says what an experiment is: which models to run, when, what to verify them against,
+and what to make of the scores. Files written for evalml work as they are.
 
-- A key that is not listed here is refused, and so is a value that does not fit. Every problem is one line that names
-  the file, the key, what is wrong and what is allowed.
-- The order of keys, comments, and quotes around dates change nothing. A key that stands twice is refused.
-- Times are UTC. Lead times are hours, written `start/end/step`; the end is included where it is on the grid. Below an
-  hour, write `0/6/0.5` or `0/6/30m`.
-- Relative paths are looked up beside the config, then in the launch folder, then in the project.
-- For help while you write, begin the file with `# yaml-language-server: $schema=PATH/config/config.schema.json`.
+- evalflow refuses a key that is not listed here, and a value that does not fit. Every problem is
+  one line that names the file, the key, what is wrong and what is allowed.
+- The order of keys, comments, and quotes around dates change nothing. A key that stands twice is
+  refused.
+- Times are UTC. Lead times are hours, written `start/end/step`; the end is included where it is on
+  the grid. Below an hour, write `0/6/0.5` or `0/6/30m`.
+- evalflow looks for relative paths beside the config, then in the launch folder, then in the
+  project.
+- For help while you write, begin the file with
+  `# yaml-language-server: $schema=PATH/config/config.schema.json`.
 """
+_WIDTH = 100
 _IDENTITY = """\
-What a change of a field of a run entails:
+What follows from a change of a field of a run:
 
 | Fields | A change gives |
 |---|---|
@@ -36,14 +41,15 @@ EXAMPLE = PROJECT / "config" / "example.yaml"
 
 
 def _models_below(node: dict, schema: dict, path: str) -> list[tuple[str, dict]]:
-    """Return the models that a value of this node may hold: their place in the config, and their node."""
+    """Return place in the config and node of each model that a value of this node may hold."""
     found = []
     for leaf in alternatives(node, schema):
         target = resolve(leaf, schema)
         if "properties" in target:
             keys = list(target["properties"])
             inner = target["properties"][keys[0]]
-            # An item of `runs` is a mapping with one key: what stands below that key is the section.
+            # An item of `runs` is a mapping with one key: what stands below that key is the
+            # section.
             wraps = len(keys) == 1 and "$ref" in inner
             found += _models_below(inner, schema, f"{path}.{keys[0]}") if wraps else [(path, leaf)]
         elif target.get("type") == "array":
@@ -54,7 +60,7 @@ def _models_below(node: dict, schema: dict, path: str) -> list[tuple[str, dict]]
 
 
 def _sections(schema: dict) -> dict[str, str]:
-    """Return the reference of each model → its first place in the config, each model before those inside it."""
+    """Return reference of each model → first place in the config; outer models come first."""
     places: dict[str, str] = {}
 
     def visit(model: dict, path: str) -> None:
@@ -102,7 +108,7 @@ def config_docs(schema: dict) -> str:
     parts = [_INTRO, "## Top level\n", _table(schema, schema, places)]
     for reference, place in places.items():
         model = resolve({"$ref": reference}, schema)
-        parts += [f"## {place}\n", model["description"] + "\n", _table(model, schema, places)]
+        parts += [f"## {place}\n", textwrap.fill(model["description"], _WIDTH) + "\n", _table(model, schema, places)]
         if reference.endswith("/ForecasterConfig"):
             parts.append(_IDENTITY.format(env=_names(RunConfig.ENV_FIELDS), free=_names(RunConfig.HASH_EXCLUDE)))
     parts += ["## A complete example\n", f"```yaml\n{EXAMPLE.read_text(encoding='utf-8')}```\n"]

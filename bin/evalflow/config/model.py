@@ -1,7 +1,7 @@
 """The experiment's config: what it may say, and how it is read.
 
-The models hold canonical values: steps as `0/120/6`, times as `2024-01-01T00:00`, a command as a list of words. Two
-configs that say the same in different words are therefore equal.
+The models hold canonical values: steps as `0/120/6`, times as `2024-01-01T00:00`, a command as a
+list of words. Two configs that say the same in different words are therefore equal.
 """
 
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError,
 from evalflow.config import checks
 from evalflow.config.archives import BaselineConfig, ForecastsConfig, TruthConfig
 from evalflow.config.experiment import ExperimentConfig
-from evalflow.config.fields import Model, Name, refuse, tag_of
+from evalflow.config.fields import Model, Name, refuse, tag_of, unique
 from evalflow.config.grids import Grids
 from evalflow.config.messages import describe, problems
 from evalflow.config.resources import Profile
@@ -42,7 +42,8 @@ Truth = Annotated[
 
 
 def _flag_tag(value: object) -> str:
-    # What is not `auto` is for the other branch to judge: true and false have more spellings than two.
+    # What is not `auto` is for the other branch to judge: true and false have more spellings than
+    # two.
     return "<text>" if value == "auto" else "<flag>"
 
 
@@ -65,14 +66,15 @@ class ConfigModel(Model):
         "built and nothing is run."
     )
     truth: Truth | None = Field(
-        None, description="What forecasts are verified against: one, or a list. Left out: nothing is."
+        None, description="What forecasts are verified against: one truth, or a list. Left out: nothing is verified."
     )
     lapse_rate_correction: Annotated[
         Annotated[Literal["auto"], Tag("<text>")] | Annotated[bool, Tag("<flag>")], Discriminator(_flag_tag)
     ] = Field(
         "auto",
-        description="Correct T_2M for the difference in height between grids, by 0.0065 K/m: auto (for all sources where "
-        "all elevations are known, else for none), true (or T_2M is an error), or false.",
+        description="Correct T_2M for the difference in elevation between grids, by 0.0065 K/m. auto: all sources "
+        "if every elevation is known, else none. true: an unknown elevation is an error, for T_2M "
+        "alone. false: never.",
     )
     experiment: ExperimentConfig = Field(
         default_factory=ExperimentConfig, description="What is verified, and the products made of the scores."
@@ -111,7 +113,7 @@ class ConfigModel(Model):
         return self.dates.times() if isinstance(self.dates, Dates) else [parse_time(text) for text in self.dates]
 
     def participants(self) -> list[tuple[str, RunConfig | ForecastsConfig | BaselineConfig]]:
-        """Return the entries of `runs` in order: (forecaster, temporal_downscaler, forecasts or baseline; what it says)."""
+        """Return the entries of `runs` in order: pairs of kind (such as forecaster) and content."""
         return [(kind, getattr(item, kind)) for item in self.runs for kind in kinds_in(item)]
 
     def baselines(self) -> list[BaselineConfig]:
@@ -130,22 +132,21 @@ class ConfigModel(Model):
         return sorted({lead_time for steps in others for lead_time in lead_times_of(steps)})
 
     def references(self) -> list[int]:
-        """Return the indexes in `runs` of what differences are taken to.
+        """Return the indexes in `runs` of what differences are taken to, each once.
 
-        These are `references`, by default the first baseline, else the first of all; then the baselines of the scorecards.
+        They are those that `references` names (by default the first baseline, else the first of the
+        runs), then the baselines of scorecards.
         """
         participants = self.participants()
-        labels = [card.baseline for card in self.experiment.sections().values()]
-        if self.experiment.references is not None:
-            first, labels = [], [*self.experiment.references, *labels]
-        else:
-            baselines = [index for index, (kind, _) in enumerate(participants) if kind == "baseline"]
-            first = (baselines or [0])[:1]
-        found = [checks.find_source(label, participants) for label in labels]
-        return [*first, *(index for index in found if isinstance(index, int) and index not in first)]
+        labels = self.experiment.references
+        baselines = [index for index, (kind, _) in enumerate(participants) if kind == "baseline"]
+        found: list[int | str] = [*(baselines or [0])[:1]] if labels is None else []
+        named = [*(labels or []), *(card.baseline for card in self.experiment.sections().values())]
+        found += [checks.find_source(label, participants) for label in named]
+        return [index for index in unique(found) if isinstance(index, int)]
 
     def warnings(self) -> list[str]:
-        """Return one line for each thing that may be a mistake and stops nothing: key, what is wrong, what is allowed."""
+        """Return a line for each possible mistake that stops nothing: key, what is wrong, cure."""
         lines = checks.doubtful_blacklist(self.dates) if isinstance(self.dates, Dates) else []
         return lines + (checks.doubtful_params(self.experiment) if self.truth else [])
 

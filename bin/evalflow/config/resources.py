@@ -46,7 +46,7 @@ class InferenceResources(Model):
 
 
 class DefaultResources(Model):
-    """What a job asks for where nothing else is said."""
+    """What a job asks for where nothing else says it."""
 
     slurm_partition: SlurmName = Field(description="Slurm partition.")
     cpus_per_task: Count = Field(description="CPUs per task.")
@@ -65,14 +65,18 @@ class GlobalResources(Model):
 class Profile(Model):
     """How evalml ran the workflow.
 
-    Its resources become the defaults of the Slurm profile, and its GPUs the most in use at a time. What has no meaning
-    here is named in one warning.
+    Its resources become the defaults of the Slurm profile, and its GPUs the most in use at a time.
+    One warning names what evalflow does not use.
     """
 
-    executor: Text = Field(description="What ran the jobs, such as slurm. Here `-profile` of Nextflow says that.")
+    executor: Text = Field(
+        description="What ran the jobs, such as slurm. evalflow does not use it: give Nextflow a `-profile`."
+    )
     global_resources: GlobalResources = Field(description="What all jobs together may use.")
-    default_resources: DefaultResources = Field(description="What a job asks for where nothing else is said.")
-    jobs: Count = Field(description="Jobs at a time. It has no meaning here: `nextflow run -queue-size` says that.")
+    default_resources: DefaultResources = Field(description="What a job asks for where nothing else says it.")
+    jobs: Count = Field(description="Jobs at a time. evalflow does not use it: give Nextflow a `-queue-size`.")
     batch_rules: dict[Text, Count] = Field(
-        {}, description="How many jobs of a kind went into one submission. It has no meaning here."
+        {},
+        description="How many jobs of a kind went into one submission. evalflow does not use it: see "
+        "`--inits_per_task`.",
     )

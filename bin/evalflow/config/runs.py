@@ -14,8 +14,8 @@ from evalflow.texts import did_you_mean, show
 class RunConfig(Model):
     """What forecasters and temporal downscalers have in common."""
 
-    # The contract of identity: a change of a field in ENV_FIELDS gives another environment, of a field in HASH_EXCLUDE
-    # nothing new, of a field in neither another run in the same environment.
+    # The contract of identity: a change of a field in ENV_FIELDS gives another environment, of a
+    # field in HASH_EXCLUDE nothing new, of a field in neither another run in the same environment.
     ENV_FIELDS: ClassVar[frozenset[str]] = frozenset(
         {
             "checkpoint",
@@ -46,19 +46,20 @@ class RunConfig(Model):
     )
     command: Command | None = Field(
         None,
-        description="Only with `runner: command`, and needed there: the program and its arguments, as a list or as "
-        "text that is split into words like in a shell. No shell runs it. {checkpoint}, {config}, {init_time}, "
-        "{lead_time}, {start}, {end}, {step}, {output} and {python} are filled in; {output} must be used.",
+        description="The program and its arguments, which `runner: command` needs: a list, or text that is split into "
+        "words like in a shell. No shell runs it. evalflow fills in {checkpoint}, {config}, {init_time}, {lead_time}, "
+        "{start}, {end}, {step}, {output} and {python}, and for a temporal_downscaler {forecaster}; {output} must be "
+        "used.",
     )
     requirements: list[RequirementText] = Field(
         [],
-        description="Only with the runners onnx and command, whose checkpoints do not record what they were trained "
-        "with: the Python packages to install.",
+        description="Python packages to install, with the runners onnx and command only: their checkpoints do not "
+        "record what they were trained with.",
     )
     extra_requirements: list[RequirementText] = Field(
         [],
-        description="Python packages to install besides those that the checkpoint records, or in place of them: what "
-        "is said here of a package wins.",
+        description="Python packages to install besides those that the checkpoint records. What is said here of a "
+        "package replaces what the checkpoint records of it.",
     )
     python: str | None = Field(
         None,
@@ -70,14 +71,16 @@ class RunConfig(Model):
         "auto",
         pattern=r"^(auto|cpu|cu[0-9]{2,3})$",
         examples=["cpu", "cu126"],
-        description="The build of PyTorch to install: cpu, or one for a version of CUDA, from PyTorch's own index. auto: the "
-        "one of the index that all packages come from.",
+        description="The build of PyTorch to install from PyTorch's own index: cpu, or one for a version of CUDA. "
+        "auto: the build of the index that all packages come from.",
     )
     disable_local_eccodes_definitions: bool = Field(
-        False, description="Do not use the COSMO definitions of ecCodes, only those that ecCodes comes with."
+        False, description="Use only the definitions that ecCodes comes with, not those of COSMO."
     )
     squash_venv: bool = Field(
-        True, description="Keep the environment as one squashfs image. false: as a folder, for sites that cannot mount."
+        True,
+        description="Keep the environment as one SquashFS image. false: keep it as a folder, for sites that "
+        "cannot mount.",
     )
     inference_resources: InferenceResources | None = Field(
         None, description="What a forecast's job asks for. Left out: the defaults of the Nextflow profile."
@@ -150,7 +153,7 @@ KINDS = ("forecaster", "temporal_downscaler", "forecasts", "baseline")
 
 
 def kinds_in(item: Any) -> list[str]:
-    """Return the kinds of participant that an entry of `runs` holds: a mapping, or the item made of it."""
+    """Return the kinds of participant in an entry of `runs` (mapping, or item made from it)."""
     return [kind for kind in KINDS if (kind in item if isinstance(item, dict) else hasattr(item, kind))]
 
 

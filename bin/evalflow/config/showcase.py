@@ -89,8 +89,8 @@ class ShowcaseConfig(Model):
     params: Names = Field(["T_2M", "SP_10M"], description="Params to draw.")
     dates: Times = Field(
         [],
-        description="Init times to draw, where a launch goes as far as the experiment; cases are drawn in any case. "
-        "`--target showcase` draws all.",
+        description="Init times that a launch with `--target experiment` draws, besides the cases. `--target "
+        "showcase` draws all init times.",
     )
     meteograms: MeteogramConfig = Field(default_factory=MeteogramConfig, description="Time series at stations.")
     animations: AnimationsConfig = Field(default_factory=AnimationsConfig, description="Moving pictures.")

@@ -17,7 +17,7 @@ from evalflow.store.layout import CHECKPOINT, ENVIRONMENT_SEAL, IMAGE_LINKS, LOC
 
 
 def seal_environment(spec: EnvironmentSpec, image: Path) -> None:
-    """Write `env.json`, the last file of an environment: identity, sizes and digests of everything in it.
+    """Write `env.json`, an environment's last file: identity, sizes and digests of all.
 
     Raises
     ------
@@ -25,16 +25,15 @@ def seal_environment(spec: EnvironmentSpec, image: Path) -> None:
         Where a part of the environment is not whole.
     """
     folder, image = Path(os.path.realpath(spec.folder)), Path(os.path.realpath(image))
-    problem = check_image(image, verify=False)
-    if problem:
-        raise UserError(f"{image}: {problem}; launch again")
+    problem, proof = check_image(image, verify=False), read_json(proof_of(image))
+    if problem or proof is None:
+        raise UserError(f"{image}: {problem or f'{proof_of(image).name} is missing'}; launch again")
     locked = read_lock(folder / LOCK)
     if locked is None:
         raise UserError(f"{folder / LOCK}: not a whole lock file; launch again")
     link = folder / IMAGE_LINKS[spec.squash_venv]
     with new_in_store(link) as temporary:
         temporary.symlink_to(os.path.relpath(image, folder))
-    proof = read_json(proof_of(image))
     files = {name: describe_file(folder / name) for name in (METADATA, LOCK)}
     checkpoint = folder / CHECKPOINT
     files[CHECKPOINT] = {"size": checkpoint.stat().st_size, "sha256": file_digest(checkpoint)}

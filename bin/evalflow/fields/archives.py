@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from evalflow.errors import UserError
-from evalflow.fields.grib_scan import is_grib
+from evalflow.fields.grib.scan import is_grib
 
 _DIGITS = {"Y": 4, "y": 2, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2, "j": 3}
 """Directives of strftime that a pattern may have → number of digits."""

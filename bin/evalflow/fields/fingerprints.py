@@ -7,12 +7,17 @@ with time (one NetCDF for years) counts as a whole: with each new day all of it 
 import importlib
 import os
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from evalflow.digests import digest
 from evalflow.fields.archives import files_at, is_icon_archive, is_zarr
 from evalflow.fields.specs import SourceSpec, TruthSpec
+
+
+def fingerprint_of_files(paths: Iterable[Path]) -> str:
+    """Return a digest of what some files look like; those that are not there do not count."""
+    return digest(_describe(paths))
 
 
 def _describe(paths: Iterable[Path]) -> list:
@@ -28,7 +33,7 @@ def _describe(paths: Iterable[Path]) -> list:
 
 def _of_zarr(root: Path, times: Iterable[datetime]) -> list:
     # Heavy, and of Zarr stores alone.
-    return _describe(importlib.import_module("evalflow.fields.zarr_chunks").chunk_files(root, times))
+    return _describe(importlib.import_module("evalflow.fields.arrays.zarr_chunks").chunk_files(root, times))
 
 
 def forecast_fingerprint(source: SourceSpec, init_time: datetime) -> str:
@@ -43,10 +48,15 @@ def forecast_fingerprint(source: SourceSpec, init_time: datetime) -> str:
     if is_zarr(root):
         return digest(_of_zarr(root, [init_time]))
     if source.pattern is not None or not root.is_dir():
-        return digest(_describe(files_at(root, source.pattern, init_time)))
-    # ICON's archive and INCA: the init time is in the names of folders or files.
-    name = f"{init_time:%y%m%d%H}" if is_icon_archive(root) else f"{init_time:%Y%m%d%H%M}"
-    return digest(_describe(file for path in root.rglob(f"*{name}*") for file in _files_of(path)))
+        return fingerprint_of_files(files_at(root, source.pattern, init_time))
+    if is_icon_archive(root):
+        return fingerprint_of_files(root.glob(f"FCST{init_time:%y}/{init_time:%y%m%d%H}_*/grib/*"))
+    if "INCA" in root.parts:
+        # Of some params it is the run of ten minutes before that is used.
+        times = [init_time, init_time - timedelta(minutes=10)]
+        names = [f"{time:%Y/%m}/*_INCA_{time:%Y%m%d%H%M}.nc" for time in times]
+        return fingerprint_of_files(path for name in names for path in root.glob(name))
+    return fingerprint_of_files(files_at(root, None, init_time))
 
 
 def _files_of(path: Path) -> list[Path]:

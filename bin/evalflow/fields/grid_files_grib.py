@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from evalflow.fields.grib_index import read_index
-from evalflow.fields.grib_params import param_of
-from evalflow.fields.grib_values import Values
+from evalflow.fields.grib.index import read_index
+from evalflow.fields.grib.params import param_of
+from evalflow.fields.grib.values import Values
 from evalflow.fields.grids import Grid
 from evalflow.fields.params import convert, param_named
 

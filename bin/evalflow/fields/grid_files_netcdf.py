@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from evalflow.fields.arrays import Arrays, Variable, text, units_of
+from evalflow.fields.arrays.named import Arrays, Variable, text, units_of
+from evalflow.fields.arrays.netcdf import open_netcdf
 from evalflow.fields.grids import Grid
-from evalflow.fields.netcdf import open_netcdf
 from evalflow.fields.params import convert, param_named
 
 _LATITUDES = ("clat", "latitude", "lat", "latitudes")

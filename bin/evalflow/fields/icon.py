@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from evalflow.errors import UserError
-from evalflow.fields.grib import GribForecast
-from evalflow.fields.grib_index import Message, read_index
-from evalflow.fields.grib_params import is_known
+from evalflow.fields.grib.index import Message, read_index
+from evalflow.fields.grib.params import is_known
+from evalflow.fields.grib.reader import GribForecast
 from evalflow.fields.grid_files import GridFiles
 from evalflow.fields.reader import NotThere
 from evalflow.fields.specs import SourceSpec

@@ -20,13 +20,13 @@ from evalflow.fields.specs import SourceSpec, TruthSpec
 
 _MODULES = {
     "icon": "evalflow.fields.icon",
-    "inca": "evalflow.fields.inca",
-    "grib": "evalflow.fields.grib_sources",
-    "netcdf": "evalflow.fields.cf_sources",
-    "zarr": "evalflow.fields.cf_sources",
-    "table": "evalflow.fields.table_sources",
-    "command": "evalflow.fields.table_sources",
-    "jretrievedwh": "evalflow.fields.jretrieve",
+    "inca": "evalflow.fields.arrays.inca",
+    "grib": "evalflow.fields.grib.sources",
+    "netcdf": "evalflow.fields.arrays.sources",
+    "zarr": "evalflow.fields.arrays.sources",
+    "table": "evalflow.fields.observations.sources",
+    "command": "evalflow.fields.observations.sources",
+    "jretrievedwh": "evalflow.fields.observations.jretrieve",
 }
 _OF_FORECASTS = ("grib", "netcdf", "zarr")
 """Formats of forecasts in a folder with several, in the order in which one is taken."""

@@ -1,13 +1,14 @@
 """Prove forecasts: check and seal what a model has made, tell whether a forecast is complete.
 
-A forecast is a folder; publish.py says where. It is complete when its `forecast.json` lists every file with size and
-digest, and they agree.
+A forecast is a folder; publish.py says where. It is complete when its `forecast.json` lists every
+file with size and digest, and they agree.
 """
 
 import json
 import os
 import re
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,12 +30,14 @@ _FIELD_KEYS = (
     "table2Version", "indicatorOfParameter", "indicatorOfTypeOfLevel", "timeRangeIndicator", "level",
     "perturbationNumber",
 )  # fmt: skip
+_SECONDS = 13
+"""ecCodes' code of the unit second: a lead time may be a part of an hour."""
 _ERROR = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Interrupt|Exit): .*")
 """The last line of a Python traceback."""
 
 
 def check_inputs(spec: RunSpec, checkpoint: Path) -> None:
-    """Check that the files that a forecast is made from are still those that its run's id stands for.
+    """Check that the inputs of a forecast are still those that its run's id stands for.
 
     Parameters
     ----------
@@ -52,20 +55,21 @@ def check_inputs(spec: RunSpec, checkpoint: Path) -> None:
             raise changed_since_planned(path)
 
 
-def read_fields(files: list[Path]) -> dict[int, Counter]:
-    """Return lead time in hours → how often each field is there, from the keys of all GRIB messages in `files`.
+def read_fields(files: list[Path]) -> dict[float, Counter]:
+    """Return lead time in hours → how often each field is there, by the GRIB keys of `files`.
 
-    A field is its short name and the values of _FIELD_KEYS: it is told from others whatever definitions ecCodes has.
+    A field is its short name and the values of _FIELD_KEYS: it is told from others whatever
+    definitions ecCodes has.
     """
     import eccodes
 
-    leads: dict[int, Counter] = {}
+    leads: dict[float, Counter] = {}
     for path in files:
         with open(path, "rb") as file:
             while (handle := eccodes.codes_grib_new_from_file(file, headers_only=True)) is not None:
                 try:
-                    eccodes.codes_set(handle, "stepUnits", 1)
-                    lead = int(eccodes.codes_get(handle, "endStep"))
+                    eccodes.codes_set(handle, "stepUnits", _SECONDS)
+                    lead = _hours(eccodes.codes_get(handle, "endStep", ktype=int))
                     known = [key for key in _FIELD_KEYS if eccodes.codes_is_defined(handle, key)]
                     values = {key: eccodes.codes_get(handle, key, ktype=int) for key in known}
                     field = (eccodes.codes_get(handle, "shortName", ktype=str), *values.items())
@@ -75,8 +79,16 @@ def read_fields(files: list[Path]) -> dict[int, Counter]:
     return leads
 
 
-def _lost_fields(fields: dict[int, Counter], wanted: list[int]) -> str | None:
-    """Return which fields of a lead time are missing at a later one, or None. The start may have more, or fewer."""
+def _hours(seconds: int) -> float:
+    """Return seconds as hours: a whole number wherever it is one, as in the config."""
+    return seconds / 3600 if seconds % 3600 else seconds // 3600
+
+
+def _lost_fields(fields: dict[float, Counter], wanted: Iterable[float]) -> str | None:
+    """Return which fields are missing at a later lead time, or None.
+
+    The start may have more fields, or fewer.
+    """
     before: Counter = Counter()
     for lead in sorted(lead for lead in wanted if lead > 0):
         lost = before - fields[lead]
@@ -92,7 +104,7 @@ def _is_grib(path: Path) -> bool:
         return file.read(4) == b"GRIB"
 
 
-def _check_output(folder: Path, wanted: list[int], same_fields: bool) -> tuple[list[Path], dict[int, int]]:
+def _check_output(folder: Path, wanted: Iterable[float], same_fields: bool) -> tuple[list[Path], dict[float, int]]:
     """Return the files of a forecast and the number of fields per lead in its GRIB files.
 
     Parameters
@@ -103,7 +115,8 @@ def _check_output(folder: Path, wanted: list[int], same_fields: bool) -> tuple[l
     Raises
     ------
     UserError
-        Where the model wrote nothing, or nothing for a lead that was asked for, or lost a field on the way.
+        Where the model wrote nothing, or nothing for a lead that was asked for, or lost a field on
+        the way.
     """
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != LOG]
     empty = [path for path in files if path.stat().st_size == 0]
@@ -173,7 +186,7 @@ def seal_forecast(spec: RunSpec, job: ForecastRequest, method: str, seconds: flo
 
 
 def describe_failure(spec: RunSpec, init_time: str, log: Path, what: str) -> None:
-    """Show the end of a model's log, and one line with what is wrong and the last error in the log."""
+    """Show the end of a model's log, and one line: what is wrong, and the last error in the log."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     click.echo("\n".join(lines[-_LOG_TAIL:]), err=True)
     what += next((f" ({line})" for line in reversed(lines) if _ERROR.fullmatch(line)), "")

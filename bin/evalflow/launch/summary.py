@@ -1,12 +1,14 @@
 """What a launch has done: the plan it began with, compared with the store as it is now."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from evalflow import __version__
 from evalflow.errors import UserError, describe_os_error
 from evalflow.inference.publish import StoredRun
-from evalflow.plan.model import Plan, RunEntry
+from evalflow.plan.model import Plan
 from evalflow.store.files import read_json, to_json, write_over
 from evalflow.store.forecasts import list_made
 from evalflow.store.layout import (
@@ -43,56 +45,81 @@ def _give_name(stored: StoredRun, init_time: str, whole: Path) -> list[str]:
     return []
 
 
-def _found_before(plan: Plan, run_id: str) -> dict:
-    """Return what there was of a run's forecasts, or of those made elsewhere, when the launch was planned."""
-    reused = sum(entry.complete for entry in plan.forecasts if entry.run_id == run_id)
-    return {"made": 0, "reused": reused, "missing": [], "unnamed": [], "seconds": 0.0, "bytes": 0}
+@dataclass
+class _Counts:
+    """What there is now of a run's forecasts.
+
+    Attributes
+    ----------
+    missing : init times of those that the launch was to make and that cannot be found by their
+        names
+    unnamed : a line for each that is whole all the same
+    seconds, bytes : of those that were made
+    """
+
+    made: int = 0
+    reused: int = 0
+    missing: list[str] = field(default_factory=list)
+    unnamed: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    bytes: int = 0
 
 
-def _count_forecasts(plan: Plan, run: RunEntry) -> dict:
-    """Return what there is now of a run's forecasts."""
-    counted = _found_before(plan, run.run_id)
-    entries = [entry for entry in plan.forecasts if entry.run_id == run.run_id]
+def _count_forecasts(plan: Plan, run_id: str) -> _Counts:
+    """Count the forecasts of a run. Those made elsewhere count as when the launch began."""
+    entries = [entry for entry in plan.forecasts if entry.run_id == run_id]
+    counts = _Counts(reused=sum(entry.complete for entry in entries))
+    run = next((run for run in plan.runs if run.run_id == run_id), None)
+    if run is None:
+        return counts
     stored = StoredRun(run.spec.folder, run.spec.sha256)
-    wanted = {time for task in plan.tasks if task.run_id == run.run_id for time in task.init_times}
+    wanted = {time for task in plan.tasks if task.run_id == run_id for time in task.init_times}
     made = list_made(stored.folder)
     for init_time in [entry.init_time for entry in entries if not entry.complete]:
         problem = stored.problem(init_time)
         if problem and (whole := stored.first_whole(made.get(init_time, []))):
-            counted["unnamed"] += _give_name(stored, init_time, whole)
+            counts.unnamed += _give_name(stored, init_time, whole)
             problem = stored.problem(init_time)
         if problem is None:
-            counted["made"] += 1
-            proof = read_json(stored.folder / init_time / FORECAST_SEAL)
-            counted["seconds"] += proof["seconds"]
-            counted["bytes"] += sum(file["size"] for file in proof["files"].values())
+            counts.made += 1
+            proof = read_json(stored.folder / init_time / FORECAST_SEAL) or {}
+            counts.seconds += proof["seconds"]
+            counts.bytes += sum(file["size"] for file in proof["files"].values())
         elif init_time in wanted:
-            counted["missing"].append(init_time)
-    return counted
+            counts.missing.append(init_time)
+    return counts
 
 
 def count_statistics(plan: Plan, done: Iterable[PackDone]) -> list[dict]:
-    """Return what this launch has verified: per source the statistics computed, and the init times without any, with why.
+    """Return what this launch has verified.
+
+    For each source: the number of statistics computed, and the init times without any, with the
+    reason.
 
     A statistic is that of one source, init time and param against one truth.
     """
-    found = {
-        source.source_id: {"source_id": source.source_id, "label": source.label, "computed": 0, "without": {}}
-        for source in plan.verification.sources
-    }
+    computed: Counter[str] = Counter()
+    without: defaultdict[str, dict[str, str]] = defaultdict(dict)
     for pack in done:
-        counted = found[pack.source]
-        for init in pack.inits:
-            counted["computed"] += len(init.computed)
-            if init.reason:
-                counted["without"][init.init_time] = init.reason
-    return list(found.values())
+        computed[pack.source] += sum(len(init.computed) for init in pack.inits)
+        without[pack.source] |= {init.init_time: init.reason for init in pack.inits if init.reason}
+    return [
+        {
+            "source_id": source.source_id,
+            "label": source.label,
+            "computed": computed[source.source_id],
+            "without": without[source.source_id],
+        }
+        for source in plan.verification.sources
+    ]
 
 
 def make_summary(
     plan: Plan, cost: dict | None = None, made_twice: dict | None = None, done: Iterable[PackDone] = ()
 ) -> dict:
-    """Return what was built, made, reused and what is missing. Whole forecasts without a name get it.
+    """Return what was built, made and reused, and what is missing.
+
+    Whole forecasts without a name get their name.
 
     Parameters
     ----------
@@ -107,10 +134,9 @@ def make_summary(
         state = _state(env.complete, sealed is not None, env.needed, "built")
         known = {"image_id": (sealed or {}).get("image_id"), "warnings": (sealed or {}).get("warnings", [])}
         environments.append({"env_id": env.env_id, "state": state, **known})
-    runs = [{"run_id": run.run_id, "label": run.label, **_count_forecasts(plan, run)} for run in plan.runs]
-    runs += [
-        {"run_id": source.source_id, "label": source.label, **_found_before(plan, source.source_id)}
-        for source in plan.external
+    runs = [
+        {"run_id": run_id, "label": label, **asdict(_count_forecasts(plan, run_id))}
+        for run_id, label in plan.labels.items()
     ]
     return {
         "evalflow": __version__,

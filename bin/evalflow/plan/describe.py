@@ -1,9 +1,11 @@
 """The plan as text for people."""
 
+from collections.abc import Sequence
+
 from evalflow.plan.model import Plan
 
 
-def _table(rows: list[tuple[str, ...]]) -> list[str]:
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
         "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -26,7 +28,7 @@ def describe_plan(plan: Plan) -> str:
     ]
     states = {True: "stored", False: "to build"}
     if plan.envs:
-        rows = [("environment", "state")]
+        rows: list[tuple[str, ...]] = [("environment", "state")]
         rows += [
             (env.env_id, states[env.complete] if env.needed or env.complete else "not needed") for env in plan.envs
         ]

@@ -71,10 +71,11 @@ def run_spec(run: Run, data: Path, code: str) -> RunSpec:
 
 
 def find_external(source: SourceEntry, init_times: list[str]) -> dict[str, bool]:
-    """Return init_time → whether there are files, not all of them empty, of a source whose forecasts were made elsewhere.
+    """Return init_time → whether a source made elsewhere has files, not all of them empty.
 
     Of one store for all init times, what it has shows when it is read: here it is there or not.
     """
+    assert source.root is not None  # the config names it
     if source.pattern is None:
         return dict.fromkeys(init_times, os.path.exists(source.root))
     found = {}

@@ -1,7 +1,9 @@
 """What the plan says of verification: the sources, the truths, and how they are compared."""
 
+from typing import Literal
+
 from evalflow.config.archives import BaselineConfig, ForecastsConfig, TruthConfig
-from evalflow.config.areas import DomainArea, RegularGrid, ShapeConfig
+from evalflow.config.areas import DomainArea, RegionConfig, RegularGrid, ShapeConfig
 from evalflow.config.grids import grid_files
 from evalflow.digests import digest
 from evalflow.errors import UserError
@@ -9,12 +11,12 @@ from evalflow.identity import comparison_parts
 from evalflow.lookup import Lookup, canonical_path
 from evalflow.plan.experiment import Experiment
 from evalflow.plan.options import Options
-from evalflow.scores.names import Threshold
 from evalflow.sources import Source, collect_sources
 from evalflow.store.layout import results_folder, run_folder
 from evalflow.verification.spec import (
     CaseEntry,
     ComparingSpec,
+    Dimension,
     GridFileEntry,
     ReferenceSpec,
     RegionEntry,
@@ -60,13 +62,13 @@ def _truth_entry(truth: TruthConfig, experiment: Experiment) -> TruthEntry:
     )
 
 
-def _shape(name: str, shape: ShapeConfig, lookup: Lookup, key: str) -> RegionEntry:
+def _shape(name: str, shape: ShapeConfig | RegionConfig, lookup: Lookup, key: str) -> RegionEntry:
     file = lookup.require(shape.file, f"{key}.file") if shape.file is not None else None
     return RegionEntry(name=name, box=shape.box, file=file)
 
 
 def _regions(experiment: Experiment) -> dict[str, RegionEntry]:
-    """Return name → region: those of the stratification, then those of cases that have one of their own."""
+    """Return name → region: those of the stratification, then cases' own."""
     stratification, lookup = experiment.config.experiment.stratification, experiment.lookup
     key, regions = "experiment.stratification", {}
     for index, region in enumerate(stratification.regions):
@@ -96,7 +98,7 @@ def _cases(experiment: Experiment) -> list[CaseEntry]:
 
 def _comparing(experiment: Experiment, regions: dict[str, RegionEntry]) -> ComparingSpec:
     settings = experiment.config.experiment
-    domain: str | RegionEntry
+    domain: Literal["common", "truth"] | RegionEntry
     if isinstance(settings.domain, DomainArea):
         box, region = settings.domain.box, settings.domain.region
         if region is not None and region not in regions:
@@ -121,14 +123,13 @@ def _comparing(experiment: Experiment, regions: dict[str, RegionEntry]) -> Compa
 
 
 def _thresholds(experiment: Experiment) -> dict[str, list[str]]:
-    return {
-        param: [Threshold(operator, value).text for operator, values in events.items() for value in values]
-        for param, events in experiment.config.experiment.thresholds.items()
-    }
+    settings = experiment.config.experiment
+    found = {param: [one.text for one in settings.thresholds_of(param)] for param in settings.verified_params()}
+    return {param: events for param, events in found.items() if events}
 
 
-def _crossed(experiment: Experiment) -> list[list[str]]:
-    """Return the dimensions, besides the region, that are crossed: those that the dashboard lists together."""
+def _crossed(experiment: Experiment) -> list[list[Dimension]]:
+    """Return the dimensions besides the region that the dashboard crosses."""
     listed = [name for name in experiment.config.experiment.dashboard.stratification if name != "region"]
     return [listed] if len(listed) > 1 else []
 

@@ -14,6 +14,7 @@ from evalflow.errors import UserError
 SCORES, DIFFERENCES = "scores.parquet", "differences.parquet"
 STRATA = ("region", "season", "init_hour", "valid_hour")
 Row = dict[str, Any]
+NO_CASE = ~pc.field("case").is_valid()
 
 
 class ScoreTables:
@@ -46,11 +47,7 @@ class ScoreTables:
         if name not in self._tables:
             whole = {stratum: pc.field(stratum) == "all" for stratum in STRATA}
             parts = [reduce(and_, [same for other, same in whole.items() if other != stratum]) for stratum in STRATA]
-            expression = ~pc.field("case").is_valid() & reduce(or_, parts)
-            try:
-                self._tables[name] = pq.read_table(self.folder / name, filters=expression)
-            except (OSError, ValueError) as error:
-                raise UserError(f"{self.folder / name}: cannot be read ({error}); remove it and launch again") from None
+            self._tables[name] = self._read(name, filters=NO_CASE & reduce(or_, parts))
         return self._tables[name]
 
     def rows(self, name: str, by: str | None = None, **wanted: Any) -> list[Row]:
@@ -74,3 +71,13 @@ class ScoreTables:
             for column, value in chosen.items()
         ]
         return self._table(name).filter(reduce(and_, conditions))
+
+    def table(self, name: str, columns: list[str]) -> pa.Table:
+        """Return columns of a table in all strata, but without cases."""
+        return self._read(name, columns=columns, filters=NO_CASE)
+
+    def _read(self, name: str, **wanted: Any) -> pa.Table:
+        try:
+            return pq.read_table(self.folder / name, **wanted)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self.folder / name}: cannot be read ({error}); remove it and launch again") from None

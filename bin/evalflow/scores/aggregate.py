@@ -104,6 +104,11 @@ class Block:
     means: NDArray[np.float64]
     differences: tuple[Differences, ...]
 
+    def at_regions(self, places: Sequence[int]) -> "Block":
+        """Return the block of some of its regions."""
+        cut = _map(self, lambda array: array[..., places])
+        return replace(cut, regions=tuple(self.regions[place] for place in places))
+
 
 def aggregate(
     series: Sequence[Series],

@@ -1,30 +1,35 @@
 """From statistics to tables: the scores of all sources per stratum, and their differences, in the folder of results."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+import errno
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evalflow import __version__
 from evalflow.digests import digest
-from evalflow.fields.atoms import ALL
+from evalflow.errors import UserError
 from evalflow.fields.params import param_named
-from evalflow.scores.aggregate import Significance, aggregate
+from evalflow.fields.points.atoms import ALL
+from evalflow.scores.aggregate import Block, Significance, aggregate
 from evalflow.scores.names import Score, Threshold, parse_threshold
 from evalflow.scores.series import Series, Wanted, gather
 from evalflow.scores.strata import Case, Stratum, all_strata
+from evalflow.scores.sums import Sums
 from evalflow.scores.table import METRICS
-from evalflow.store.files import new_in_place_of, read_json, to_json, write_over
+from evalflow.store.files import new_in_place_of, to_json, write_over
 from evalflow.store.layout import init_time_of, statistics_folder
+from evalflow.verification import wanted as wanting
 from evalflow.verification.aggregated import Aggregated
 from evalflow.verification.arrays import write_arrays_file
-from evalflow.verification.domain import DomainFound
+from evalflow.verification.found import DomainFound
 from evalflow.verification.headline import find_headline
 from evalflow.verification.holdings import list_statistics
 from evalflow.verification.reading import SourceStatistics
-from evalflow.verification.samples import Samples
+from evalflow.verification.samples import Compared, Samples
 from evalflow.verification.spec import VerificationSpec
 from evalflow.verification.tables import About, Tables, write_table
 
@@ -33,11 +38,13 @@ MADE_FROM = "verification.json"
 """In the folder of results: what the tables there were made from."""
 VERSION = 1
 """Raise it when the same statistics would give other tables."""
+_NOT_SHOWN = {"awaited", "unseen", "verify_store", "results", "store"}
+"""Fields of the spec that no table depends on."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Truth:
-    """One truth with what was found of it."""
+class Verified:
+    """One truth, with what was found of it and the common sample."""
 
     spec: VerificationSpec
     found: DomainFound
@@ -45,161 +52,178 @@ class _Truth:
 
     @property
     def label(self) -> str:
+        """Label of the truth."""
         return self.spec.truths[self.found.truth].label
 
-    def numbers(self, ids: list[str]) -> list[int]:
-        """Return the numbers of sources."""
+    @cached_property
+    def statistics(self) -> list[SourceStatistics]:
+        """The statistics of each source."""
+        wanted = wanting.Wanted(self.spec, self.found)
+        return [SourceStatistics(wanted, source) for source in self.spec.sources]
+
+    @property
+    def case_regions(self) -> set[str]:
+        """Regions that only cases are scored in."""
+        return {case.region for case in self.spec.cases if case.region == f"case {case.name}"}
+
+    def wanted(self, compared: Compared) -> Wanted:
+        """Return the axes of the series of a param."""
+        param = compared.param
+        return Wanted(
+            init_times=tuple(init_time_of(name) for name in sorted(self.spec.init_times)),
+            lead_times=tuple(timedelta(minutes=minutes) for minutes in sorted(compared.lead_times)),
+            regions=(ALL, *self.found.regions),
+            thresholds={param: self.thresholds(param)},
+            scales=tuple(self.found.scales),
+        )
+
+    def thresholds(self, param: str) -> list[Threshold]:
+        """Return the thresholds of a param."""
+        return [parse_threshold(text) for text in self.spec.thresholds.get(param, [])]
+
+    def scores(self, param: str) -> list[Score]:
+        """Return all scores of a param that its statistics allow."""
+        with_climatology = any(source.reference for source in self.spec.sources)
+        scores = []
+        for metric in METRICS.values():
+            if metric.categorical:
+                scores += [Score(metric.name, threshold) for threshold in self.thresholds(param)]
+            elif metric.group != "anomaly" or with_climatology:
+                scores.append(Score(metric.name))
+                scores += [Score(metric.name, scale=scale) for scale in self.found.scales if metric.at_scales]
+        return scores
+
+    def strata(self, wanted: Wanted) -> list[Stratum]:
+        """Return what scores are computed of: all, seasons, hours, what is crossed, cases."""
+        strata = all_strata(wanted.init_times, wanted.lead_times, self.spec.crossed)
+        for case in self.spec.cases:
+            start, end = datetime.fromisoformat(case.start), datetime.fromisoformat(case.end)
+            if case.region in wanted.regions:
+                strata.append(Stratum(case=Case(case.name, start, end, case.region)))
+        return strata
+
+    def series(self, number: int, param: str, wanted: Wanted) -> Series | None:
+        """Return the sums of a source, or None where it has none."""
+        return gather(self._sums(number, param), [param], wanted).get(param)
+
+    def _sums(self, number: int, param: str) -> Iterator[Sums]:
+        for name in self.spec.init_times:
+            yield from self.statistics[number].sums(init_time_of(name), self.samples.common(number, name), [param])
+
+    @cached_property
+    def references(self) -> list[int]:
+        """Numbers of the sources that differences are taken to."""
         places = {source.source_id: number for number, source in enumerate(self.spec.sources)}
-        return [places[one] for one in ids]
-
-
-def _thresholds(spec: VerificationSpec, param: str) -> list[Threshold]:
-    return [parse_threshold(text) for text in spec.thresholds.get(param, [])]
-
-
-def _scores(spec: VerificationSpec, found: DomainFound, param: str) -> list[Score]:
-    """Return all scores of a param that its statistics allow."""
-    with_climatology = any(source.reference for source in spec.sources)
-    scores = []
-    for metric in METRICS.values():
-        if metric.categorical:
-            scores += [Score(metric.name, threshold) for threshold in _thresholds(spec, param)]
-        elif metric.group != "anomaly" or with_climatology:
-            scores.append(Score(metric.name))
-            scores += [Score(metric.name, scale=scale) for scale in found.scales if metric.at_scales]
-    return scores
-
-
-def _wanted(truth: _Truth, param: str, numbers: Sequence[int]) -> Wanted:
-    spec = truth.spec
-    hours = sorted({hours for number in numbers for hours in spec.sources[number].lead_times})
-    return Wanted(
-        init_times=tuple(init_time_of(name) for name in sorted(spec.init_times)),
-        lead_times=tuple(timedelta(hours=one) for one in hours),
-        regions=(ALL, *truth.found.regions),
-        thresholds={param: _thresholds(spec, param)},
-        scales=tuple(truth.found.scales),
-    )
-
-
-def _strata(truth: _Truth, wanted: Wanted) -> list[Stratum]:
-    spec = truth.spec
-    strata = all_strata(wanted.init_times, wanted.lead_times, spec.crossed)
-    for case in spec.cases:
-        start, end = datetime.fromisoformat(case.start), datetime.fromisoformat(case.end)
-        if case.region in (ALL, *truth.found.regions):
-            strata.append(Stratum(case=Case(case.name, start, end, case.region)))
-    return strata
-
-
-def _gather(truth: _Truth, param: str, number: int, wanted: Wanted) -> Series | None:
-    source = truth.spec.sources[number]
-    statistics = SourceStatistics(truth.spec, truth.found, source)
-    return gather(statistics.sums(truth.samples.masks_of(number)), [param], wanted).get(param)
-
-
-def _at_leads(series: Series, places: NDArray[np.intp]) -> Series:
-    """Return a series of some lead times."""
-    wanted = replace(series.wanted, lead_times=tuple(series.wanted.lead_times[place] for place in places))
-    return replace(
-        series,
-        wanted=wanted,
-        moments=series.moments[:, :, places],
-        anomalies=series.anomalies[:, :, places],
-        boxes={scale: values[:, places] for scale, values in series.boxes.items()},
-        tables={threshold: values[:, :, places] for threshold, values in series.tables.items()},
-    )
-
-
-def _comparable(series: dict[int, Series]) -> Iterator[tuple[list[int], NDArray[np.intp]]]:
-    """Yield sources and the lead times at which just these have data: one that ends early does not cut the others later."""
-    have = {number: one.pairs[:, :, 0].any(axis=0) for number, one in series.items()}
-    numbers = list(series)
-    patterns = np.stack([have[number] for number in numbers])
-    for pattern in np.unique(patterns.T, axis=0):
-        if pattern.any():
-            places = np.flatnonzero((pattern == patterns.T).all(axis=1))
-            yield [number for number, there in zip(numbers, pattern, strict=True) if there], places
+        return [places[one] for one in self.spec.references]
 
 
 class _Aggregator:
-    """Fills the tables of one truth."""
+    """Fills the tables of one truth.
 
-    def __init__(self, truth: _Truth, tables: Tables) -> None:
+    Attributes
+    ----------
+    days : the most days that a score is of
+    """
+
+    def __init__(self, truth: Verified, tables: Tables) -> None:
         self.truth, self.tables = truth, tables
         limits = truth.spec.significance
         self.significance = Significance(limits.level, limits.min_days)
         self.days = 0
 
-    def add(self, param: str) -> None:
-        """Add the scores of one param."""
-        samples = self.truth.samples
-        complete = self.truth.numbers(samples.complete.get(param, []))
-        partial = self.truth.numbers(samples.partial.get(param, []))
-        if not complete:
-            return
-        wanted = _wanted(self.truth, param, [*complete, *partial])
-        found = {number: _gather(self.truth, param, number, wanted) for number in (*complete, *partial)}
+    def add(self, compared: Compared) -> None:
+        """Add the scores of one param at lead times at which the same sources are compared."""
+        wanted = self.truth.wanted(compared)
+        found = {
+            number: self.truth.series(number, compared.param, wanted)
+            for number in (*compared.together, *compared.alone)
+        }
         series = {number: one for number, one in found.items() if one is not None}
-        scores = _scores(self.truth.spec, self.truth.found, param)
-        for numbers, places in _comparable({number: series[number] for number in complete if number in series}):
-            self._compare(
-                param, numbers, numbers, {number: _at_leads(series[number], places) for number in numbers}, scores
-            )
-        self._add_partial(param, [number for number in partial if number in series], series, scores)
+        together = [number for number in compared.together if number in series]
+        self._compare({number: series[number] for number in together}, scored=together, of=self.truth.references)
+        self._add_alone([number for number in compared.alone if number in series], series)
 
-    def _references(self, numbers: list[int]) -> list[int]:
-        wanted = self.truth.numbers(self.truth.spec.references)
-        return [numbers.index(number) for number in wanted if number in numbers]
+    def _add_alone(self, alone: list[int], series: dict[int, Series]) -> None:
+        """Add sources with few init times.
 
-    def _add_partial(self, param: str, partial: list[int], series: dict[int, Series], scores: list[Score]) -> None:
-        """Add sources with few init times, each on what it shares with the reference."""
-        for number in partial:
-            reference = next((one for one in self.truth.numbers(self.truth.spec.references) if one in series), number)
-            pair = list(dict.fromkeys([number, reference]))
-            for numbers, places in _comparable({one: series[one] for one in pair}):
-                if number in numbers:
-                    cut = {one: _at_leads(series[one], places) for one in numbers}
-                    self._compare(param, numbers, [number], cut, scores)
+        Their scores are of what each shares with the first reference. Their differences to each reference, or, where one is a
+        reference, those of each source to it, are of what the two share.
+        """
+        references = [one for one in self.truth.references if one in series]
+        pairs: set[tuple[int, ...]] = set()
+        for number in alone:
+            first = next((one for one in references if one != number), number)
+            shared = {one: series[one] for one in sorted({number, first})}
+            self._compare(shared, scored=[number], of=[], alone=True)
+            others = series if number in references else references
+            pairs.update(tuple(sorted((number, other))) for other in others if other != number)
+        for pair in sorted(pairs):
+            of = [one for one in pair if one in references]
+            self._compare({one: series[one] for one in pair}, scored=[], of=of, alone=True)
 
-    def _compare(
-        self, param: str, numbers: list[int], rows: list[int], series: dict[int, Series], scores: list[Score]
-    ) -> None:
-        spec = self.truth.spec
+    def _compare(self, series: dict[int, Series], *, scored: list[int], of: list[int], alone: bool = False) -> None:
+        """Add the scores of the sources `scored`, and the differences of all to those `of`."""
+        if not series:
+            return
+        numbers, spec = list(series), self.truth.spec
         first = series[numbers[0]]
         about = About(
             sources=[(spec.sources[one].source_id, spec.sources[one].label, spec.sources[one].kind) for one in numbers],
             truth=self.truth.label,
-            param=param,
-            units=param_named(param).units,
+            param=first.param,
+            units=param_named(first.param).units,
             lead_times=np.array([lead.total_seconds() / 3600 for lead in first.wanted.lead_times]),
-            rows=[numbers.index(row) for row in rows],
+            scored=[numbers.index(one) for one in scored],
+            sample="alone" if alone else "common",
         )
         blocks = aggregate(
-            [series[number] for number in numbers],
-            scores,
-            _strata(self.truth, first.wanted),
-            references=self._references(numbers),
+            list(series.values()),
+            self.truth.scores(first.param),
+            self.truth.strata(first.wanted),
+            references=[numbers.index(one) for one in of if one in numbers],
             significance=self.significance,
         )
         for block in blocks:
             self.days = max(self.days, int(block.days.max(initial=0)))
-            self.tables.add(block, about)
+            self.tables.add(self._shown(block), about)
+
+    def _shown(self, block: Block) -> Block:
+        """Return a block without the regions that only cases are scored in, where it is not of a case."""
+        hidden = self.truth.case_regions
+        shown = [place for place, name in enumerate(block.regions) if block.stratum.case or name not in hidden]
+        return block if len(shown) == len(block.regions) else block.at_regions(shown)
 
 
-def _made_from(truths: list[_Truth]) -> str:
+def _made_from(truths: Sequence[Verified]) -> str:
     """Return a digest of all that the tables depend on."""
-    parts = []
+    parts: list = []
     for truth in truths:
         spec, found = truth.spec, truth.found
         for source in spec.sources:
             files = list_statistics(statistics_folder(spec.store, found.verif_id, source.source_id))
-            wanted = {name: [path.name for path in files.get(name, [])] for name in spec.init_times}
-            parts.append([found.verif_id, source.source_id, source.label, wanted])
-        parts += [found.to_json(), truth.samples.to_json()]
-    left_out = {"awaited", "verify_store", "results", "store"}
-    parts.append(truths[0].spec.model_dump(mode="json", exclude=left_out) if truths else {})
+            parts.append({name: [path.name for path in files.get(name, [])] for name in spec.init_times})
+        parts += [found.model_dump(mode="json"), truth.samples.model_dump(mode="json", exclude={"packs"})]
+    parts.append(truths[0].spec.model_dump(mode="json", exclude=_NOT_SHOWN) if truths else {})
     return digest([VERSION, parts])
+
+
+def _known(spec: VerificationSpec, made_from: str) -> Aggregated | None:
+    """Return what the tables in the folder of results are, where they are what they would be now."""
+    path = spec.results / MADE_FROM
+    try:
+        known = Aggregated.from_json(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError, UserError):
+        return None
+    whole = known.made_from == made_from and all((spec.results / name).exists() for name in TABLES)
+    return known.model_copy(update={"computed": False}) if whole else None
+
+
+def _write(path: Path, write: Callable[[Path], None]) -> None:
+    with new_in_place_of(path) as temporary:
+        try:
+            write(temporary)
+        except RuntimeError as error:  # the word of NetCDF's library for a disk that is full
+            raise OSError(errno.EIO, f"{error}; is the disk full?", str(path)) from error
 
 
 def aggregate_experiment(spec: VerificationSpec, found: list[tuple[DomainFound, Samples]]) -> Aggregated:
@@ -209,25 +233,19 @@ def aggregate_experiment(spec: VerificationSpec, found: list[tuple[DomainFound, 
     ----------
     found : the domain and the common sample of each truth
     """
-    truths = [_Truth(spec, domain, samples) for domain, samples in found]
+    truths = [Verified(spec, domain, samples) for domain, samples in found]
     made_from = _made_from(truths)
-    known = read_json(spec.results / MADE_FROM)
-    if known and known.get("made_from") == made_from and all((spec.results / name).exists() for name in TABLES):
-        return Aggregated(**known).model_copy(update={"computed": False})
+    known = _known(spec, made_from)
+    if known is not None:
+        return known
     tables, days = Tables(), 0
     for truth in truths:
         aggregator = _Aggregator(truth, tables)
-        for param in truth.found.params:
-            aggregator.add(param)
+        for compared in truth.samples.compared:
+            aggregator.add(compared)
         days = max(days, aggregator.days)
     scores, differences = tables.finish()
     about = {"evalflow": __version__, "experiment_id": spec.experiment_id, "made_from": made_from}
-    with new_in_place_of(spec.results / TABLES[0]) as path:
-        write_table(scores, path, about)
-    with new_in_place_of(spec.results / TABLES[1]) as path:
-        write_table(differences, path, about)
-    with new_in_place_of(spec.results / TABLES[2]) as path:
-        write_arrays_file(scores, path, about)
     done = Aggregated(
         evalflow=__version__,
         made_from=made_from,
@@ -235,9 +253,16 @@ def aggregate_experiment(spec: VerificationSpec, found: list[tuple[DomainFound, 
         rows={TABLES[0]: scores.num_rows, TABLES[1]: differences.num_rows},
         headline=find_headline(scores),
         domains=[domain.table for domain, _ in found],
-        notes=[line for domain, samples in found for line in (*domain.notes, domain.lapse_rate, *samples.notes)],
+        notes=[
+            line for domain, samples in found for line in (*domain.notes, domain.lapse_rate, *samples.notes) if line
+        ],
         problems=[line for domain, _ in found for line in domain.problems],
         days=days,
     )
+    # First, what the tables were made from: of a launch that ends amid this, nobody takes them for those of another.
+    (spec.results / MADE_FROM).unlink(missing_ok=True)
+    _write(spec.results / TABLES[0], lambda path: write_table(scores, path, about))
+    _write(spec.results / TABLES[1], lambda path: write_table(differences, path, about))
+    _write(spec.results / TABLES[2], lambda path: write_arrays_file(scores, path, about))
     write_over(spec.results / MADE_FROM, to_json(done.model_dump(mode="json")))
     return done

@@ -13,7 +13,7 @@ class Headline(Document):
     units: str = Field(description="Its unit.")
     lead_time: float = Field(description="Hours.")
     values: dict[str, float] = Field(description="Label of a source → RMSE.")
-    best: str = Field(description="Label of the source with the smallest.")
+    best: str = Field(description="Label of the source with the smallest, of those on the common sample.")
     days: int = Field(description="Days of data.")
 
 

@@ -7,11 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from evalflow.scores.names import OPERATORS
+from evalflow.scores.names import parse_threshold
 from evalflow.scores.table import METRICS
 
 DIMENSIONS = ("source", "region", "season", "init_hour", "step")
-_SIGNS = {sign: word for word, sign in OPERATORS.items()}
 
 
 def variable_name(param: str, metric: str, threshold: str | None, scale: float) -> str:
@@ -19,10 +18,7 @@ def variable_name(param: str, metric: str, threshold: str | None, scale: float) 
     name = f"{param}.{metric}"
     if scale:
         name += f"_{scale:g}km".replace(".", "p")
-    if threshold:
-        sign, number = threshold.split()
-        name += f"_{_SIGNS[sign]}_{number.replace('.', 'p')}"
-    return name
+    return f"{name}_{parse_threshold(threshold).name}" if threshold else name
 
 
 def _axis(table: pa.Table, name: str) -> tuple[list, np.ndarray]:

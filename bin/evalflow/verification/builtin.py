@@ -1,14 +1,13 @@
 """Forecasts that are made of the truth: persistence, persistence of the day before, climatology."""
 
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from evalflow.errors import UserError
 from evalflow.verification.climatology import Climatology
-from evalflow.verification.spec import SourceEntry
-from evalflow.verification.truth import SINCE_START, TruthCopy, last_day_before
+from evalflow.verification.truth import TruthCopy, last_day_before
 
 
 class AtPoints(Protocol):
@@ -25,9 +24,7 @@ class Persistence:
         self._truth, self._init_time, self._daily = truth, init_time, daily
 
     def read(self, param: str, lead_time: timedelta) -> np.ndarray | None:
-        """Return the truth of another time; a sum since the start has no such time."""
-        if param == SINCE_START:
-            return None
+        """Return the truth of another time."""
         valid = self._init_time + lead_time
         return self._truth.read(param, last_day_before(self._init_time, valid) if self._daily else self._init_time)
 
@@ -39,13 +36,14 @@ class FromClimatology:
         self._climatology, self._init_time = climatology, init_time
 
     def read(self, param: str, lead_time: timedelta) -> np.ndarray | None:
-        """Return the climatology of the valid time."""
-        return self._climatology.read(param, self._init_time + lead_time)
+        """Return the climatology of the valid time.
 
-
-def built_in(source: SourceEntry, truth: TruthCopy, init_time: datetime, climatology: Path | None) -> AtPoints:
-    """Return a forecast of a source that is built in."""
-    if source.builtin == "climatology":
-        assert climatology is not None, "a climatology is made before it is verified"
-        return FromClimatology(Climatology(climatology), init_time)
-    return Persistence(truth, init_time, daily=source.builtin == "persistence_24h")
+        Raises
+        ------
+        UserError
+            Where there is none.
+        """
+        values = self._climatology.read(param, self._init_time + lead_time)
+        if values is None:
+            raise UserError("the truth has none of the reference period of this climatology")
+        return values

@@ -1,28 +1,38 @@
 """The climatology of a truth: means over a reference period by hour of the day and time of the year.
 
-It is stored once ever, a file for each param, month-day and hour that was needed so far would be many files; so it is one file
-per set of days that are needed, named by what it is made from.
+It is stored once ever: in a folder for each reference period, with a file for the days and params that were needed at first, and
+one for each later addition.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Set
 from datetime import datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 
 import netCDF4
 import numpy as np
 
 from evalflow.digests import digest
-from evalflow.errors import UserError
 from evalflow.fields.derived import DerivedArchive
 from evalflow.fields.open import open_truth
-from evalflow.store.files import new_in_store
+from evalflow.fields.points.mapping import Mapping
+from evalflow.store.files import set_aside
 from evalflow.store.layout import comparison_folder, init_time_of
-from evalflow.verification.domain import DomainFound
+from evalflow.verification.files import new_netcdf
+from evalflow.verification.found import DomainFound
 from evalflow.verification.opening import lead_times_of, truth_spec
 from evalflow.verification.points import find_points
 from evalflow.verification.spec import ReferenceSpec, VerificationSpec
+from evalflow.verification.truth import SINCE_START
+from evalflow.verification.wanted import reference_digest
 
 VERSION = 1
+"""Raise it when the same fields would give other means."""
+_BYTES = 256_000_000
+"""Memory for the sums of the days that are computed together."""
+
+Field = tuple[str, str]
+"""A param, and the key of a time of the year."""
 
 
 def day_key(time: datetime) -> str:
@@ -30,16 +40,17 @@ def day_key(time: datetime) -> str:
     return f"0228{time:%H%M}" if (time.month, time.day) == (2, 29) else f"{time:%m%d%H%M}"
 
 
-def days_needed(spec: VerificationSpec) -> list[str]:
-    """Return the keys of all valid times of an experiment, rising."""
+def fields_needed(spec: VerificationSpec, found: DomainFound) -> set[Field]:
+    """Return the params and the keys of all valid times of an experiment. A sum since the start has no climatology."""
     lead_times = {lead_time for source in spec.sources for lead_time in lead_times_of(source)}
-    return sorted({day_key(init_time_of(name) + lead_time) for name in spec.init_times for lead_time in lead_times})
+    keys = {day_key(init_time_of(name) + lead_time) for name in spec.init_times for lead_time in lead_times}
+    return {(param, key) for param in found.params if param != SINCE_START for key in keys}
 
 
-def climatology_path(spec: VerificationSpec, found: DomainFound, reference: ReferenceSpec) -> Path:
-    """Return where the climatology of a comparison is in the store: named by reference period, params and days."""
-    about = [VERSION, reference.model_dump(), sorted(found.params), days_needed(spec)]
-    return comparison_folder(spec.store, found.verif_id) / f"climatology-{digest(about)[:12]}.nc"
+def climatology_folder(spec: VerificationSpec, found: DomainFound, reference: ReferenceSpec) -> Path:
+    """Return the folder of the store with the climatology of a reference period."""
+    name = f"climatology-{digest([VERSION, reference_digest(reference)])[:12]}"
+    return comparison_folder(spec.store, found.verif_id) / name
 
 
 def references(spec: VerificationSpec) -> list[ReferenceSpec]:
@@ -48,12 +59,12 @@ def references(spec: VerificationSpec) -> list[ReferenceSpec]:
     return list(found.values())
 
 
-def _times_around(key: str, reference: ReferenceSpec) -> list[datetime]:
+def times_around(key: str, reference: ReferenceSpec) -> list[datetime]:
     """Return the times of a reference period within the window of days around a key, at its hour."""
     start, end = datetime.fromisoformat(reference.start), datetime.fromisoformat(reference.end)
     times = set()
     for year in range(start.year - 1, end.year + 2):
-        middle = datetime.strptime(f"{year}{key}", "%Y%m%d%H%M")
+        middle = datetime.strptime(f"{year:04d}{key}", "%Y%m%d%H%M")
         for days in range(-reference.window, reference.window + 1):
             time = middle + timedelta(days=days)
             if start <= time <= end:
@@ -61,75 +72,114 @@ def _times_around(key: str, reference: ReferenceSpec) -> list[datetime]:
     return sorted(times)
 
 
-def _means(truth: DerivedArchive, param: str, keys: Iterable[str], reference: ReferenceSpec) -> dict[str, np.ndarray]:
-    """Return key → mean over the times around it (float64), missing where no time has a value."""
-    around = {key: _times_around(key, reference) for key in keys}
+def _parts(keys: Iterable[str], points: int) -> Iterator[list[str]]:
+    """Yield keys that are computed together: of one hour, whose windows overlap, as many as memory allows."""
+    many = max(1, _BYTES // (12 * points))
+    for _, some in groupby(sorted(keys, key=lambda key: (key[4:], key)), key=lambda key: key[4:]):
+        one_hour = list(some)
+        yield from (one_hour[first : first + many] for first in range(0, len(one_hour), many))
+
+
+def _means(
+    truth: DerivedArchive, param: str, keys: list[str], reference: ReferenceSpec, mapping: Mapping
+) -> dict[str, np.ndarray]:
+    """Return key → mean (float32 [points]) over the times around it, missing where no time has a value."""
     keys_of: dict[datetime, list[str]] = {}
-    for key, times in around.items():
-        for time in times:
+    for key in keys:
+        for time in times_around(key, reference):
             keys_of.setdefault(time, []).append(key)
     sums: dict[str, np.ndarray] = {}
     counts: dict[str, np.ndarray] = {}
-    for _, time, values in truth.read_many([param], sorted(keys_of)):
+    for _, time, field in truth.read_many([param], sorted(keys_of)):
+        values = mapping.apply(field)
         there = np.isfinite(values)
         for key in keys_of[time]:
             if key not in sums:
                 sums[key], counts[key] = np.zeros(values.size), np.zeros(values.size, np.int32)
             sums[key][there] += values[there]
             counts[key] += there
-    return {
-        key: np.divide(sums[key], counts[key], out=np.full(sums[key].size, np.nan), where=counts[key] > 0)
-        for key in sums
-    }
+    with np.errstate(invalid="ignore"):
+        return {key: (sums[key] / np.where(counts[key], counts[key], np.nan)).astype(np.float32) for key in sums}
 
 
-def make_climatology(spec: VerificationSpec, found: DomainFound, reference: ReferenceSpec) -> Path:
-    """Put the climatology of a reference period into the store, where it is not there yet, and return its path.
+def make_climatology(spec: VerificationSpec, found: DomainFound, reference: ReferenceSpec) -> list[str]:
+    """Put what the store lacks of the climatology of a reference period there; return what cannot be had, a line each.
 
     Raises
     ------
     UserError
-        Where the archive cannot be read, or has nothing of the reference period.
+        Where the archive cannot be read.
     """
-    path = climatology_path(spec, found, reference)
-    if path.exists():
-        return path
+    folder = climatology_folder(spec, found, reference)
+    lacks = sorted(fields_needed(spec, found) - Climatology(folder).fields)
+    if not lacks:
+        return []
     truth = open_truth(truth_spec(spec, spec.truths[found.truth]))
-    keys = days_needed(spec)
-    with new_in_store(path) as temporary, netCDF4.Dataset(temporary, "w") as file:
+    problems = []
+    with new_netcdf(folder / f"{digest(lacks)[:12]}.nc") as file:
         file.createDimension("point", found.points)
-        file.createDimension("day", len(keys))
-        file.setncattr_string("days", keys)
-        for param in found.params:
+        for param, some in groupby(lacks, key=lambda field: field[0]):
             mapping = find_points(spec, found, truth.grid(param), "truth")
-            variable = file.createVariable(
-                param, "f4", ("day", "point"), chunksizes=(1, found.points), fill_value=np.float32(np.nan)
-            )
-            means = _means(truth, param, keys, reference)
-            if not means:
-                raise UserError(
+            if not _write_param(file, param, [key for _, key in some], truth, reference, mapping):
+                problems.append(
                     f"truth {spec.truths[found.truth].label}: has no {param} from {reference.start} to {reference.end}, the "
                     "reference period of a climatology; choose another period"
                 )
-            for key, values in means.items():
-                variable[keys.index(key), :] = mapping.apply(values.astype(np.float32))
-    return path
+    return problems
+
+
+def _write_param(
+    file: netCDF4.Dataset,
+    param: str,
+    keys: list[str],
+    truth: DerivedArchive,
+    reference: ReferenceSpec,
+    mapping: Mapping,
+) -> bool:
+    """Write the means of a param; return whether there are any."""
+    variable = None
+    for part in _parts(keys, mapping.size):
+        for key, values in _means(truth, param, part, reference, mapping).items():
+            if variable is None:
+                file.createDimension(f"day_of_{param}", len(keys))
+                dimensions, chunks = (f"day_of_{param}", "point"), (1, mapping.size)
+                variable = file.createVariable(
+                    param, "f4", dimensions, chunksizes=chunks, fill_value=np.float32(np.nan)
+                )
+                variable.days = " ".join(keys)
+            variable[keys.index(key), :] = values
+    return variable is not None
 
 
 class Climatology:
-    """A climatology as the store has it, at the points of the domain."""
+    """A climatology as the store has it, at the points of the domain. A file that cannot be read is set aside.
 
-    def __init__(self, path: Path) -> None:
-        try:
-            self._file = netCDF4.Dataset(path)
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read ({error}); remove it, and it is made again") from None
-        self._file.set_auto_mask(False)
-        days = self._file.getncattr("days")
-        self._places = {key: place for place, key in enumerate([days] if isinstance(days, str) else days)}
+    Parameters
+    ----------
+    folder : of the reference period
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._places: dict[Field, tuple[netCDF4.Variable, int]] = {}
+        self._files = []
+        for path in sorted(folder.glob("[0-9a-f]*.nc")):
+            try:
+                file = netCDF4.Dataset(path)
+            except OSError:
+                set_aside(path)
+                continue
+            file.set_auto_mask(False)
+            self._files.append(file)
+            for name, variable in file.variables.items():
+                for place, key in enumerate(variable.days.split()):
+                    self._places.setdefault((name, key), (variable, place))
+
+    @property
+    def fields(self) -> Set[Field]:
+        """The params and times of the year that there are."""
+        return self._places.keys()
 
     def read(self, param: str, time: datetime) -> np.ndarray | None:
         """Return the mean (float32 [points]) at a valid time, or None where there is none."""
-        if param not in self._file.variables or day_key(time) not in self._places:
-            return None
-        return self._file.variables[param][self._places[day_key(time)], :]
+        found = self._places.get((param, day_key(time)))
+        return None if found is None else found[0][found[1], :]

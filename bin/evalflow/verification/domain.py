@@ -1,263 +1,142 @@
 """Define the domain of one truth: which points are verified, how each source gets to them, what the comparison is called.
 
 What is found goes to the store, below the verif_id: `target.npz` (the grid, and which of its points are verified),
-`atoms-{digest}.npz` (how regions cut them) and `mapping-{digest}.npz` (how the points are filled from one grid).
+`atoms-{digest}.npz` (how regions cut them), `elevation-{digest}.npz` (the truth's, at the points) and `mapping-{digest}.npz`
+(how the points are filled from one grid).
 """
 
+import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import Field
 
-from evalflow.documents import Document
+from evalflow.digests import digest
 from evalflow.errors import UserError
-from evalflow.fields.atoms import Atoms, cut_atoms, outside
-from evalflow.fields.domain import Domain, find_domain, regular_grid
-from evalflow.fields.elevation import LapseRate, decide_lapse_rate, equal_elevation
 from evalflow.fields.grids import Grid
-from evalflow.fields.mapping import Mapping
-from evalflow.fields.members import OneMember
-from evalflow.fields.neighbours import find_mapping
-from evalflow.fields.npz import write_arrays
-from evalflow.fields.open import kind_of_truth, open_truth
-from evalflow.fields.regions import Region, RegionSpec, read_region
-from evalflow.fields.spacing import spacing
+from evalflow.fields.open import kind_of_truth
+from evalflow.fields.points.atoms import Atoms, cut_atoms, outside
+from evalflow.fields.points.domain import Domain, find_domain
+from evalflow.fields.points.elevation import LapseRate, decide_lapse_rate, equal_elevation
+from evalflow.fields.points.mapping import Mapping
+from evalflow.fields.points.npz import read_arrays, write_arrays
+from evalflow.fields.points.regions import Region, RegionSpec, read_region
+from evalflow.fields.points.spacing import spacing
 from evalflow.identity import Comparison, comparison_identity, verif_id
 from evalflow.scores.boxes import usable_scales
-from evalflow.store.files import new_in_store
+from evalflow.store.files import new_in_store, set_aside
 from evalflow.store.layout import comparison_folder
-from evalflow.verification.opening import forecasts, truth_spec
-from evalflow.verification.spec import ComparingSpec, RegionEntry, SourceEntry, VerificationSpec
+from evalflow.verification.found import (
+    ELEVATION_ARRAYS,
+    TARGET,
+    TARGET_ARRAYS,
+    TARGET_VERSION,
+    DomainFound,
+    SourceFound,
+    atoms_name,
+    elevation_name,
+    mapping_name,
+)
+from evalflow.verification.seen import Seen, SeenTruth, see_source, see_truth
+from evalflow.verification.spec import RegionEntry, VerificationSpec
+from evalflow.verification.truth import SINCE_START
+from evalflow.verification.wanted import CORRECTED
 
 READER_VERSION = 1
 """Version of how fields are read. Raise it when the same files would give other values."""
 STATISTICS_VERSION = 1
 """Version of how statistics are computed. Raise it when the same fields would give other sums."""
-TARGET = "target.npz"
-TARGET_VERSION = 1
-TARGET_ARRAYS = ("latitudes", "longitudes", "kind", "shape", "points", "weights", "elevation", "names")
 NOT_MAPPED = "PS"
 """Surface pressure: compared only where elevations are equal, never as it is."""
 
 
-class SourceFound(Document):
-    """What was found of one source."""
+class _Elevations(NamedTuple):
+    """Elevations (m, float32) at the points that are verified, where they are known: of the truth, and by source_id."""
 
-    label: str = Field(description="Name for people.")
-    params: list[str] = Field(description="Params that it is verified for.")
-    covers: int = Field(description="How many of the points it covers.")
-    left_out: str | None = Field(None, description="Why it is not verified.")
-
-
-class DomainFound(Document):
-    """The domain of one truth: what the steps of verification work with."""
-
-    truth: int = Field(description="Number of the truth in the spec.")
-    verif_id: str = Field(description="Name of the comparison, a folder of the store.")
-    identity: dict[str, Any] = Field(description="Exactly what verif_id was hashed from.")
-    points: int = Field(description="Number of points that are verified.")
-    at_stations: bool = Field(description="Whether the points are stations.")
-    atoms: str = Field(description="Digest of how the regions cut the points.")
-    regions: dict[str, str] = Field(description="Name of a region that holds points → digest of its polygons.")
-    scales: list[float] = Field(description="Scales of box averages in km.")
-    params: list[str] = Field(description="Params that the truth has.")
-    corrected: bool = Field(description="Whether T_2M is corrected for elevation.")
-    lapse_rate: str = Field(description="The same in words, and why.")
-    sources: dict[str, SourceFound] = Field(description="source_id → what was found of the source.")
-    table: list[str] = Field(description="How many points each source takes away, as lines of text.")
-    notes: list[str] = Field([], description="What was left out, a line each.")
-    problems: list[str] = Field([], description="What the config names and what cannot be had, a line each.")
-
-
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """A source as its first forecast shows it: its points, its params, how it gets to the target; `name` is for people."""
-
-    name: str
-    source: SourceEntry
-    grid: Grid | None
-    params: frozenset[str]
-    mapping: Mapping | None
-
-    @property
-    def covered(self) -> np.ndarray | None:
-        return None if self.mapping is None else self.mapping.covered
-
-
-@dataclass
-class _Notes:
-    notes: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-
-
-def mapping_options(comparing: ComparingSpec) -> dict[str, Any]:
-    """Return what `find_mapping` is told of a config."""
-    distance = None if comparing.max_distance == "none" else comparing.max_distance
-    return {"method": comparing.mapping, "max_distance": distance}
-
-
-class _Finder:
-    """Finds the domain of one truth."""
-
-    def __init__(self, spec: VerificationSpec, number: int) -> None:
-        self.spec = spec
-        self.number = number
-        self.entry = spec.truths[number]
-        self.truth_spec = truth_spec(spec, self.entry)
-        self.truth = open_truth(self.truth_spec)
-        self.said = _Notes()
-        self.params = self._params_of_truth()
-        self.truth_grid = self.truth.grid(self.params[0])
-        degrees = spec.comparing.verification_grid
-        self.target = self.truth_grid if degrees is None else regular_grid(degrees)
-        self.to_target = find_mapping(self.truth_grid, self.target, **mapping_options(spec.comparing))
-
-    def _params_of_truth(self) -> list[str]:
-        """Return the params that the truth has; where it lacks one that is named, say so."""
-        found = [param for param in self.spec.params if has_param(self.truth, param)]
-        for param in self.spec.params:
-            if param not in found:
-                there = ", ".join(sorted(self.truth.params())) or "none that is known"
-                self.leave_out(param, f"{param}: truth {self.entry.label} has no such param; it has {there}")
-        if not found:
-            raise UserError(
-                f"truth {self.entry.label}: has none of the params {', '.join(self.spec.params)}; "
-                f"it has {', '.join(sorted(self.truth.params())) or 'none that is known'}"
-            )
-        return found
-
-    def leave_out(self, param: str, line: str) -> None:
-        """Say that a param is left out: a problem where the config names it, else a note."""
-        (self.said.problems if param in self.spec.named_params else self.said.notes).append(line)
-
-    def name_of(self, source: SourceEntry) -> str:
-        """Return the label of a source, or its id where another has the same label."""
-        same = [other for other in self.spec.sources if other.label == source.label]
-        return source.label if len(same) == 1 else source.source_id
-
-    def see(self, source: SourceEntry) -> _Seen:
-        """Return what the first forecast of a source that can be read shows."""
-        if source.builtin:
-            return _Seen(self.name_of(source), source, self.truth_grid, frozenset(self.params), self.to_target)
-        try:
-            for forecast in forecasts(self.spec, source):
-                params = [param for param in self.params if has_lead_times(forecast, param)]
-                if params:
-                    grid = forecast.grid(params[0])
-                    return _Seen(self.name_of(source), source, grid, frozenset(params), self._map(grid))
-                self.said.notes.append(
-                    f"{source.label}: has none of the params {', '.join(self.params)} at its lead times; it has "
-                    f"{', '.join(sorted(forecast.params())) or 'none that is known'}"
-                )
-                break
-            else:
-                self.said.notes.append(f"{source.label}: there is no forecast of any init time yet")
-        except UserError as error:
-            self.said.problems.append(f"{source.label}: {error}")
-        return _Seen(self.name_of(source), source, None, frozenset(), None)
-
-    def _map(self, grid: Grid) -> Mapping:
-        return find_mapping(grid, self.target, **mapping_options(self.spec.comparing))
-
-    @cached_property
-    def truth_elevation(self) -> np.ndarray | None:
-        """Elevation of the truth at the target points."""
-        elevation = self.truth_grid.elevation
-        return None if elevation is None else self.to_target.apply(elevation)
-
-
-def has_param(archive: Any, param: str) -> bool:
-    """Return whether an archive has a param, held or derived."""
-    try:
-        return bool(archive.valid_times(param))
-    except UserError:
-        return False
-
-
-def has_lead_times(forecast: OneMember, param: str) -> bool:
-    """Return whether a forecast has a param at any lead time that is wanted."""
-    try:
-        return bool(forecast.lead_times(param))
-    except UserError:
-        return False
+    truth: np.ndarray | None
+    sources: dict[str, np.ndarray | None]
 
 
 def _region(entry: RegionEntry) -> Region:
-    box = tuple(entry.box) if entry.box else None
-    return read_region(RegionSpec(entry.name, box, entry.file))
+    return read_region(RegionSpec(entry.name, entry.box, entry.file))
 
 
-def _read_regions(finder: _Finder) -> list[Region]:
+def _read_regions(truth: SeenTruth) -> list[Region]:
     """Return the regions; one that cannot be read is a problem of its own."""
     regions = []
-    for entry in finder.spec.regions:
+    for entry in truth.spec.regions:
         try:
             regions.append(_region(entry))
         except UserError as error:
-            finder.said.problems.append(str(error))
+            truth.said.problems.append(str(error))
     return regions
 
 
-def _choose(finder: _Finder, seen: list[_Seen]) -> Domain:
-    comparing = finder.spec.comparing
-    choice = _region(comparing.domain) if isinstance(comparing.domain, RegionEntry) else comparing.domain
-    covered = {one.name: one.covered for one in seen if one.covered is not None}
-    whole = None if finder.to_target.covered.all() else finder.to_target.covered
-    return find_domain(choice, finder.target, covered, whole)
+def _choose(truth: SeenTruth, seen: list[Seen]) -> Domain:
+    chosen = truth.spec.comparing.domain
+    choice = chosen if isinstance(chosen, str) else _region(chosen)
+    covered = {one.name: one.mapping.covered for one in seen if one.mapping is not None}
+    whole = None if truth.to_target.covered.all() else truth.to_target.covered
+    return find_domain(choice, truth.target, covered, whole)
 
 
-def _elevation_of(one: _Seen, points: np.ndarray) -> np.ndarray | None:
-    if one.grid is None or one.mapping is None or one.grid.elevation is None:
-        return None
-    return one.mapping.apply(one.grid.elevation)[points]
+def _elevations(truth: SeenTruth, seen: list[Seen], points: np.ndarray) -> _Elevations:
+    def at_points(grid: Grid | None, mapping: Mapping | None) -> np.ndarray | None:
+        if grid is None or mapping is None or grid.elevation is None:
+            return None
+        return mapping.apply(grid.elevation)[points]
+
+    of_sources = {one.source.source_id: at_points(one.grid, one.mapping) for one in seen if not one.source.builtin}
+    return _Elevations(at_points(truth.grid, truth.to_target), of_sources)
 
 
-def _decide_elevation(finder: _Finder, seen: list[_Seen], points: np.ndarray) -> LapseRate:
-    """Decide on the lapse rate, for all sources or none."""
-    setting = {"auto": "auto", "true": True, "false": False}[finder.spec.comparing.lapse_rate]
-    truth = None if finder.truth_elevation is None else finder.truth_elevation[points]
-    sources = {one.name: _elevation_of(one, points) for one in seen if "T_2M" in one.params and not one.source.builtin}
-    if not sources:
+def _decide_lapse_rate(truth: SeenTruth, seen: list[Seen], known: _Elevations) -> LapseRate | None:
+    """Decide on the lapse rate, for all sources or none; None where it must be corrected and cannot."""
+    wanted = truth.spec.comparing.lapse_rate
+    setting: Literal["auto"] | bool = "auto" if wanted == "auto" else wanted == "true"
+    having = [one for one in seen if CORRECTED in one.params and not one.source.builtin]
+    if not having:
         return LapseRate(False, "T_2M needs no correction for elevation: no source brings an elevation of its own", {})
     try:
-        return decide_lapse_rate(setting, truth, sources)
+        return decide_lapse_rate(
+            setting, known.truth, {one.name: known.sources[one.source.source_id] for one in having}
+        )
     except UserError as error:
-        finder.said.problems.append(str(error))
-        return LapseRate(False, f"T_2M is not verified: {error}", {})
+        truth.said.problems.append(f"T_2M is not verified: {error}")
+        return None
 
 
-def _params_of(finder: _Finder, one: _Seen, points: np.ndarray, without_temperature: bool) -> list[str]:
+def _params_of(truth: SeenTruth, one: Seen, known: _Elevations, with_temperature: bool) -> list[str]:
     """Return the params that a source is verified for."""
-    truth = None if finder.truth_elevation is None else finder.truth_elevation[points]
+    own = known.sources.get(one.source.source_id)
     params = []
-    for param in finder.params:
+    for param in truth.params:
         if param not in one.params:
             if one.grid is not None:
-                finder.leave_out(param, f"{param}: {one.source.label} has no such param and is left out of it")
-        elif param == NOT_MAPPED and not one.source.builtin and not equal_elevation(truth, _elevation_of(one, points)):
-            finder.leave_out(param, f"{param}: {one.source.label} is left out: its elevation is not the truth's")
-        elif not (param == "T_2M" and without_temperature):
+                truth.leave_out(param, f"{param}: {one.name} has no such param and is left out of it")
+        elif one.source.builtin and param == SINCE_START:
+            truth.leave_out(param, f"{param}: {one.name} is left out of it: no other time has a sum since the start")
+        elif param == NOT_MAPPED and not one.source.builtin and not equal_elevation(known.truth, own):
+            truth.leave_out(param, f"{param}: {one.name} is left out: its elevation is not the truth's")
+        elif with_temperature or param != CORRECTED:
             params.append(param)
     return params
 
 
-def _scales(finder: _Finder, points: np.ndarray) -> list[float]:
+def _scales(truth: SeenTruth, points: np.ndarray) -> list[float]:
     """Return the scales of box averages: none of stations, and none near the distance of the points."""
-    if finder.target.kind == "stations":
+    if truth.target.kind == "stations":
         return []
-    apart = spacing(finder.target)[points]
+    apart = spacing(truth.target)[points]
     apart = apart[np.isfinite(apart)]
-    return usable_scales(finder.spec.comparing.scales, float(np.median(apart))) if apart.size else []
+    return usable_scales(truth.spec.comparing.scales, float(np.median(apart))) if apart.size else []
 
 
-def _keep(folder: Path, finder: _Finder, points: np.ndarray, atoms: Atoms, seen: list[_Seen]) -> None:
-    """Put what the other steps need into the store; what is there stays."""
-    target, elevation = finder.target, finder.truth_elevation
-    area = finder.spec.comparing.weights == "area" and target.kind != "stations"
+def _keep(folder: Path, truth: SeenTruth, points: np.ndarray, atoms: Atoms, elevation: np.ndarray | None) -> None:
+    """Put what the other steps need of the points into the store; what is there and whole stays."""
+    target = truth.target
+    area = truth.spec.comparing.weights == "area" and target.kind != "stations"
     names = [] if target.names is None else [target.names[point] for point in points]
     arrays = {
         "latitudes": target.latitudes,
@@ -266,45 +145,93 @@ def _keep(folder: Path, finder: _Finder, points: np.ndarray, atoms: Atoms, seen:
         "shape": np.array(target.shape or (), np.int64),
         "points": points,
         "weights": target.weights()[points] if area else np.empty(0),
-        "elevation": np.empty(0, np.float32) if elevation is None else elevation[points],
         "names": np.array(names, dtype="U"),
     }
-    _write(folder / TARGET, lambda path: write_arrays(path, version=np.int64(TARGET_VERSION), **arrays))
-    _write(folder / atoms_name(atoms.digest), atoms.save)
+    version = np.int64(TARGET_VERSION)
+    _keep_one(
+        folder / TARGET,
+        lambda path: write_arrays(path, version=version, **arrays),
+        lambda path: read_arrays(path, "file of points", TARGET_VERSION, TARGET_ARRAYS),
+    )
+    _keep_one(folder / atoms_name(atoms.digest), atoms.save, Atoms.load)
+    if elevation is not None:
+        _keep_one(
+            folder / elevation_name(_digest_of(elevation)),
+            lambda path: write_arrays(path, version=version, elevation=elevation),
+            lambda path: read_arrays(path, "file of elevations", TARGET_VERSION, ELEVATION_ARRAYS),
+        )
+
+
+def _keep_mappings(folder: Path, truth: SeenTruth, seen: list[Seen], points: np.ndarray) -> None:
+    """Put into the store how the points are filled from the grids of sources and truth."""
     for one in seen:
         if one.grid is not None and one.mapping is not None:
-            _write(folder / mapping_name(one.grid), one.mapping.at(points).save)
-    _write(folder / mapping_name(finder.truth_grid, "truth"), finder.to_target.at(points).save)
+            _keep_one(folder / mapping_name(one.grid), one.mapping.at(points).save, Mapping.load)
+    _keep_one(folder / mapping_name(truth.grid, "truth"), truth.to_target.at(points).save, Mapping.load)
 
 
-def _write(final: Path, save: Callable[[Path], None]) -> None:
+def _keep_one(final: Path, save: Callable[[Path], None], load: Callable[[Path], Any]) -> None:
+    """Write a file that is not there; one that cannot be read is set aside first."""
+    if final.exists():
+        try:
+            load(final)
+        except UserError:
+            set_aside(final)
     if not final.exists():
         with new_in_store(final) as temporary:
             save(temporary)
 
 
-def atoms_name(atoms: str) -> str:
-    """Return the name of the file of how regions cut the points."""
-    return f"atoms-{atoms[:12]}.npz"
+def _digest_of(elevation: np.ndarray) -> str:
+    return hashlib.sha256(np.round(elevation.astype("<f8"), 2).tobytes()).hexdigest()
 
 
-def mapping_name(grid: Grid, role: str = "mapping") -> str:
-    """Return the name of the file of how the points are filled from a grid."""
-    return f"{role}-{grid.digest[:12]}.npz"
+def _corrected(lapse: LapseRate | None, known: _Elevations, one: Seen) -> str | None:
+    """Return what stands for the elevations between which a source is corrected."""
+    if lapse is None or not lapse.corrected or known.truth is None or CORRECTED not in one.params:
+        return None
+    own = known.sources.get(one.source.source_id)
+    return None if own is None else digest([_digest_of(known.truth), _digest_of(own)])[:12]
 
 
-def _sources(finder: _Finder, seen: list[_Seen], domain: Domain, impossible: bool) -> dict[str, SourceFound]:
-    """Return source_id → what was found; `impossible`: T_2M cannot be corrected though it has to be."""
+def _sources(
+    truth: SeenTruth, seen: list[Seen], domain: Domain, known: _Elevations, lapse: LapseRate | None
+) -> dict[str, SourceFound]:
+    """Return source_id → what was found of the source."""
     points, complete, left_out = np.flatnonzero(domain.points), set(domain.complete), domain.left_out()
     return {
         one.source.source_id: SourceFound(
             label=one.source.label,
-            params=_params_of(finder, one, points, impossible) if one.name in complete else [],
-            covers=0 if one.covered is None else int(one.covered[points].sum()),
+            params=_params_of(truth, one, known, lapse is not None) if one.name in complete else [],
+            covers=0 if one.mapping is None else int(one.mapping.covered[points].sum()),
+            grid=None if one.grid is None or one.source.builtin else one.grid.digest[:12],
+            corrected=_corrected(lapse, known, one),
             left_out=next((line for line in left_out if line.startswith(f"{one.name} covers ")), None),
         )
         for one in seen
     }
+
+
+def _identity(truth: SeenTruth, domain: Domain) -> dict[str, Any]:
+    """Return how sources are compared with the truth: what the verif_id is hashed from."""
+    return comparison_identity(
+        truth.entry.identity,
+        Comparison(
+            archive=truth.archive.uuid,
+            format=kind_of_truth(truth.opened_with),
+            grid=truth.grid.digest,
+            domain=domain.digest,
+            reader=READER_VERSION,
+            statistics=STATISTICS_VERSION,
+        ),
+    )
+
+
+def _in_words(lapse: LapseRate | None) -> str:
+    if lapse is None:
+        return "T_2M is not verified"
+    apart = ", ".join(f"{name} {metres:.0f} m" for name, metres in lapse.difference.items())
+    return f"{lapse.reason}; mean |difference of elevation|: {apart}" if apart else lapse.reason
 
 
 def define_domain(spec: VerificationSpec, number: int) -> DomainFound:
@@ -319,43 +246,34 @@ def define_domain(spec: VerificationSpec, number: int) -> DomainFound:
     UserError
         Where the truth cannot be read or has none of the params, or no point is left to verify.
     """
-    finder = _Finder(spec, number)
-    seen = [finder.see(source) for source in spec.sources]
-    domain = _choose(finder, seen)
+    truth = see_truth(spec, number)
+    seen = [see_source(truth, source) for source in spec.sources]
+    domain = _choose(truth, seen)
     points = np.flatnonzero(domain.points)
-    regions = _read_regions(finder)
-    target = finder.target.take(points)
+    regions = _read_regions(truth)
+    target = truth.target.take(points)
     atoms = cut_atoms(regions, target.latitudes, target.longitudes)
-    empty = outside(atoms, regions)
-    finder.said.problems += empty
-    lapse = _decide_elevation(finder, seen, points)
-    named = comparison_identity(
-        finder.entry.identity,
-        Comparison(
-            archive=finder.truth.uuid,
-            format=kind_of_truth(finder.truth_spec),
-            grid=finder.truth_grid.digest,
-            domain=domain.digest,
-            reader=READER_VERSION,
-            statistics=STATISTICS_VERSION,
-        ),
-    )
+    truth.said.problems += outside(atoms, regions)
+    known = _elevations(truth, seen, points)
+    lapse = _decide_lapse_rate(truth, seen, known)
+    named = _identity(truth, domain)
     folder = comparison_folder(spec.store, verif_id(named))
-    _keep(folder, finder, points, atoms, seen)
+    _keep(folder, truth, points, atoms, known.truth)
+    _keep_mappings(folder, truth, seen, points)
     return DomainFound(
         truth=number,
         verif_id=verif_id(named),
         identity=named,
         points=domain.size,
-        at_stations=finder.target.kind == "stations",
+        at_stations=truth.target.kind == "stations",
         atoms=atoms.digest,
+        elevation=None if known.truth is None else _digest_of(known.truth),
         regions={name: found for name, found in sorted(atoms.digests.items()) if atoms.members[name].any()},
-        scales=_scales(finder, points),
-        params=finder.params,
-        corrected=lapse.corrected,
-        lapse_rate=lapse.reason,
-        sources=_sources(finder, seen, domain, impossible=spec.comparing.lapse_rate == "true" and not lapse.corrected),
+        scales=_scales(truth, points),
+        params=truth.params,
+        lapse_rate=_in_words(lapse),
+        sources=_sources(truth, seen, domain, known, lapse),
         table=domain.table(),
-        notes=[*finder.said.notes, *domain.left_out()],
-        problems=finder.said.problems,
+        notes=[*truth.said.notes, *truth.lacking_times(), *domain.left_out()],
+        problems=truth.said.problems,
     )

@@ -11,6 +11,7 @@ class InitDone(Document):
     init_time: str = Field(description="`YYYYmmddHHMM`, UTC.")
     computed: list[str] = Field([], description="Params that were computed.")
     reason: str | None = Field(None, description="Why there is nothing, or less than was wanted.")
+    failed: bool = Field(False, description="Whether that is a fault, and not that there is no forecast.")
 
 
 class PackDone(Document):

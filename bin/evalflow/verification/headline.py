@@ -1,5 +1,7 @@
 """The headline: the RMSE of each source at two lead times, the best one marked."""
 
+from collections import Counter
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,6 +25,12 @@ def _two_of(lead_times: list[float]) -> list[float]:
     return list(dict.fromkeys([later[(len(later) - 1) // 2], later[-1]]))
 
 
+def _names(rows: list[dict]) -> list[str]:
+    """Return the label of each row, with the source's id where several sources have one label."""
+    count = Counter(row["label"] for row in rows)
+    return [row["label"] if count[row["label"]] == 1 else f"{row['label']} ({row['source']})" for row in rows]
+
+
 def find_headline(scores: pa.Table) -> list[Headline]:
     """Return the headline of a table of scores: per truth and param, at two lead times that most sources have."""
     rows = _whole(scores).to_pylist()
@@ -32,8 +40,10 @@ def find_headline(scores: pa.Table) -> list[Headline]:
         at = {hours: [row for row in here if row["lead_time"] == hours] for hours in {row["lead_time"] for row in here}}
         most = max(len(some) for some in at.values())
         for hours in _two_of(sorted(hours for hours, some in at.items() if len(some) == most)):
-            values = {row["label"]: row["value"] for row in at[hours]}
-            best = min(values, key=lambda label: (values[label], label))
+            values = {name: row["value"] for name, row in zip(_names(at[hours]), at[hours], strict=True)}
+            # One that is compared on fewer init times has another RMSE for that alone.
+            fair = {name for name, row in zip(_names(at[hours]), at[hours], strict=True) if row["sample"] == "common"}
+            best = min(fair or values, key=lambda name: (values[name], name))
             found.append(
                 Headline(
                     truth=truth,

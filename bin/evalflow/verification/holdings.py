@@ -6,6 +6,7 @@ with just that: then the files are opened, and what all of them together lack is
 """
 
 import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from pydantic import Field
 from evalflow.digests import digest
 from evalflow.documents import Document
 from evalflow.errors import UserError
-from evalflow.scores.stored import read_sums
+from evalflow.scores.stored import read_attributes, read_sums
 from evalflow.scores.sums import Sums
 from evalflow.store.files import set_aside
 from evalflow.store.layout import init_time_name
@@ -28,10 +29,24 @@ _NAME = re.compile(r"(\d{12})\.([0-9a-f]{12})\.nc")
 class ParamHolding(Document):
     """What a file holds of one param."""
 
-    lead_times: list[float] = Field(description="Lead times in hours that were asked for.")
+    made_from: dict[int, str] = Field(
+        description="Lead time in minutes → digest of what else its numbers follow from: the truth's files at its times, the "
+        "elevations that it is corrected between, and, where points are left out for other sources, which ones count."
+    )
     thresholds: list[float] = Field([], description="Values of thresholds.")
-    corrected: bool = Field(False, description="Whether it is corrected for elevation.")
     climatology: str | None = Field(None, description="Digest of the climatology that anomalies are from.")
+
+    def serves(self, wanted: "ParamHolding", minutes: int) -> bool:
+        """Return whether this is all that is wanted of a lead time."""
+        return (
+            self.made_from.get(minutes) == wanted.made_from[minutes]
+            and set(wanted.thresholds) <= set(self.thresholds)
+            and wanted.climatology in (None, self.climatology)
+        )
+
+    def at(self, minutes: Collection[int]) -> "ParamHolding":
+        """Return what is held of some lead times."""
+        return self.model_copy(update={"made_from": {one: self.made_from[one] for one in minutes}})
 
 
 class Holding(Document):
@@ -40,40 +55,27 @@ class Holding(Document):
     params: dict[str, ParamHolding] = Field(description="Param → what is held of it.")
     regions: dict[str, str] = Field(description="Name of a region → digest of its polygons.")
     scales: list[float] = Field([], description="Scales of box averages in km.")
-    forecast: str = Field(description="What the forecast's files look like from outside, or its seal.")
-    truth: str = Field(description="What the truth's files look like at the valid times.")
-    sample: str | None = Field(None, description="Digest of the common masks, where points were left out for others.")
+    forecast: str = Field(description="What the forecast's files look like from outside, or its seal; and its grid.")
 
     @property
     def name(self) -> str:
         """What stands for it in a file's name."""
         return digest(self.model_dump(mode="json", exclude_none=True))[:12]
 
-    def made_from_the_same(self, other: "Holding") -> bool:
-        """Return whether both are of the same files and points, and the other knows all regions of this one."""
-        same = all(getattr(self, key) == getattr(other, key) for key in ("forecast", "truth", "sample"))
-        return same and set(self.regions.values()) <= set(other.regions.values())
+    def belongs_to(self, wanted: "Holding") -> bool:
+        """Return whether it is of the wanted forecast, and knows all regions that are wanted."""
+        return self.forecast == wanted.forecast and set(wanted.regions.values()) <= set(self.regions.values())
 
-    def without(self, held: list["Holding"]) -> "Holding":
+    def without(self, held: Iterable["Holding"]) -> "Holding":
         """Return what of this the others do not hold together."""
-        same = [other for other in held if self.made_from_the_same(other)]
+        usable = [other for other in held if other.belongs_to(self) and set(self.scales) <= set(other.scales)]
         params = {}
         for name, wanted in self.params.items():
-            if not any(_holds(other, name, wanted, self.scales) for other in same):
-                params[name] = wanted
+            having = [other.params[name] for other in usable if name in other.params]
+            left = [one for one in wanted.made_from if not any(other.serves(wanted, one) for other in having)]
+            if left:
+                params[name] = wanted.at(left)
         return self.model_copy(update={"params": params})
-
-
-def _holds(other: Holding, name: str, wanted: ParamHolding, scales: list[float]) -> bool:
-    """Return whether a holding has all of a param that is wanted."""
-    held = other.params.get(name)
-    return (
-        held is not None
-        and (held.corrected, held.climatology) == (wanted.corrected, wanted.climatology)
-        and set(wanted.lead_times) <= set(held.lead_times)
-        and set(wanted.thresholds) <= set(held.thresholds)
-        and set(scales) <= set(other.scales)
-    )
 
 
 def statistics_name(init_time: datetime, holding: Holding) -> str:
@@ -101,17 +103,28 @@ def list_statistics(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
-def read_statistics(path: Path, repair: bool = True) -> Held | None:
-    """Return a file of statistics; one that is damaged or foreign is set aside (where `repair`) and is none."""
+def read_holding(path: Path) -> Holding | None:
+    """Return what a file of statistics says that it holds; one that is damaged or foreign is set aside, and is none."""
     try:
-        sums = read_sums(path)
+        holding = Holding.from_json(read_attributes(path).get(HOLDING, ""), str(path))
+        if path.name.endswith(f".{holding.name}.nc"):
+            return holding
+    except UserError:
+        pass
+    set_aside(path)
+    return None
+
+
+def read_statistics(path: Path, params: Collection[str] | None = None) -> Held | None:
+    """Return a file of statistics, of all params or of some; one that is damaged or foreign is set aside, and is none."""
+    try:
+        sums = read_sums(path, params)
         holding = Holding.from_json(sums.attributes.get(HOLDING, ""), str(path))
         if statistics_name(sums.init_time, holding) == path.name:
             return Held(path, holding, sums)
     except UserError:
         pass
-    if repair:
-        set_aside(path)
+    set_aside(path)
     return None
 
 
@@ -119,5 +132,4 @@ def lacking(wanted: Holding, init_time: datetime, paths: list[Path]) -> Holding:
     """Return what of a wanted holding the files of an init time lack; with no params where they have everything."""
     if statistics_name(init_time, wanted) in {path.name for path in paths}:
         return wanted.model_copy(update={"params": {}})
-    held = [one for path in paths if (one := read_statistics(path)) is not None]
-    return wanted.without([one.holding for one in held])
+    return wanted.without([held for path in paths if (held := read_holding(path)) is not None])

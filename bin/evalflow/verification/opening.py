@@ -79,19 +79,28 @@ def open_source(spec: VerificationSpec, source: SourceEntry, init_time: datetime
     )
 
 
-def forecasts(spec: VerificationSpec, source: SourceEntry) -> Iterator[OneMember]:
-    """Yield the forecasts of a source that can be opened, in the order of init times.
+class Forecasts:
+    """The forecasts of a source that can be opened, in the order of init times: an iterator.
 
-    Raises
-    ------
-    UserError
-        Where an archive cannot be read at all.
+    Attributes
+    ----------
+    last : the one that was opened last, or None
+    refused : why the first one that cannot be read cannot, or nothing
     """
-    for init_time in init_times_of(spec.init_times):
-        try:
-            yield open_source(spec, source, init_time)
-        except NotThere:
-            continue
-        except UserError:
-            if source.kind != "run":
-                raise
+
+    def __init__(self, spec: VerificationSpec, source: SourceEntry) -> None:
+        self.spec, self.source = spec, source
+        self.last: OneMember | None = None
+        self.refused = ""
+
+    def __iter__(self) -> Iterator[OneMember]:
+        """Yield readers."""
+        for init_time in init_times_of(self.spec.init_times):
+            try:
+                self.last = open_source(self.spec, self.source, init_time)
+            except NotThere:
+                continue
+            except UserError as error:
+                self.refused = self.refused or str(error)
+            else:
+                yield self.last

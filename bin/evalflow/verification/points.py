@@ -6,20 +6,22 @@ from pathlib import Path
 
 import numpy as np
 
-from evalflow.fields.atoms import Atoms
 from evalflow.fields.grids import Grid
-from evalflow.fields.mapping import Mapping
-from evalflow.fields.npz import read_arrays
+from evalflow.fields.points.atoms import Atoms
+from evalflow.fields.points.mapping import Mapping
+from evalflow.fields.points.npz import read_arrays
 from evalflow.scores.boxes import cut_boxes
 from evalflow.scores.sums import Points
 from evalflow.store.files import new_in_store
 from evalflow.store.layout import comparison_folder
-from evalflow.verification.domain import (
+from evalflow.verification.found import (
+    ELEVATION_ARRAYS,
     TARGET,
     TARGET_ARRAYS,
     TARGET_VERSION,
     DomainFound,
     atoms_name,
+    elevation_name,
     mapping_name,
 )
 from evalflow.verification.spec import VerificationSpec
@@ -63,12 +65,15 @@ def read_target(store: Path, found: DomainFound) -> TargetPoints:
     """
     folder = comparison_folder(store, found.verif_id)
     stored = read_arrays(folder / TARGET, "file of points", TARGET_VERSION, TARGET_ARRAYS)
-    points, elevation = stored["points"], stored["elevation"]
+    points, elevation = stored["points"], None
+    if found.elevation is not None:
+        path = folder / elevation_name(found.elevation)
+        elevation = read_arrays(path, "file of elevations", TARGET_VERSION, ELEVATION_ARRAYS)["elevation"]
     return TargetPoints(
         latitudes=stored["latitudes"][points],
         longitudes=stored["longitudes"][points],
         weights=stored["weights"] if stored["weights"].size else None,
-        elevation=elevation if elevation.size else None,
+        elevation=elevation,
         names=tuple(stored["names"].tolist()),
         atoms=Atoms.load(folder / atoms_name(found.atoms)),
     )

@@ -1,79 +1,128 @@
 """Read the statistics of one source that belong to what is verified now: of today's files, points and regions."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 
-from evalflow.fields.atoms import ALL
-from evalflow.scores.sums import Sums
-from evalflow.store.layout import init_time_of, statistics_folder
-from evalflow.verification.domain import DomainFound
-from evalflow.verification.holdings import Held, Holding, lacking, list_statistics, read_statistics, statistics_name
-from evalflow.verification.spec import SourceEntry, VerificationSpec
-from evalflow.verification.verify import of_common_sample, wanted_holding
+import numpy as np
 
-Masks = dict[tuple[str, float], str]
-"""(param, lead time in hours) → digest of the points that count for all sources."""
+from evalflow.fields.points.atoms import ALL
+from evalflow.scores.sums import Cells, ParamSums, Sums
+from evalflow.store.layout import init_time_name, statistics_folder
+from evalflow.verification.holdings import (
+    Held,
+    Holding,
+    lacking,
+    list_statistics,
+    read_statistics,
+    statistics_name,
+)
+from evalflow.verification.spec import SourceEntry
+from evalflow.verification.truth import minutes_of
+from evalflow.verification.wanted import MaskDigests, Wanted
 
 
 class SourceStatistics:
     """The statistics of one source against one truth."""
 
-    def __init__(self, spec: VerificationSpec, found: DomainFound, source: SourceEntry) -> None:
-        self.spec, self.found, self.source = spec, found, source
+    def __init__(self, wanted: Wanted, source: SourceEntry) -> None:
+        self.wanted, self.source = wanted, source
+        self._holdings: dict[datetime, Holding] = {}
 
     @cached_property
-    def _files(self) -> dict[str, list]:
-        return list_statistics(statistics_folder(self.spec.store, self.found.verif_id, self.source.source_id))
+    def _files(self) -> dict[str, list[Path]]:
+        spec, found = self.wanted.spec, self.wanted.found
+        return list_statistics(statistics_folder(spec.store, found.verif_id, self.source.source_id))
 
-    def _wanted(self, init_time: datetime, masks: Masks | None) -> Holding:
-        wanted = wanted_holding(self.spec, self.found, self.source, init_time)
-        return wanted if masks is None else of_common_sample(wanted, masks)
+    def _own(self, init_time: datetime) -> Holding:
+        if init_time not in self._holdings:
+            self._holdings[init_time] = self.wanted.holding(self.source, init_time)
+        return self._holdings[init_time]
 
-    def held(self, init_time: datetime, masks: Masks | None = None) -> list[Held]:
-        """Return the files of an init time that belong to what is wanted, those that hold all of it alone first.
-
-        Parameters
-        ----------
-        masks : None: each source on its own sample; else on the common one
-        """
-        paths = self._files.get(f"{init_time:%Y%m%d%H%M}", [])
-        if not paths:
-            return []
-        wanted = self._wanted(init_time, masks)
-        expected = next((path for path in paths if path.name == statistics_name(init_time, wanted)), None)
-        read = [one for path in ([expected] if expected else paths) if (one := read_statistics(path)) is not None]
-        return [one for one in read if one.holding.made_from_the_same(wanted)]
-
-    def lacks(self, init_time: datetime, masks: Masks | None = None) -> bool:
-        """Return whether the store lacks something of what is wanted of an init time."""
-        paths = self._files.get(f"{init_time:%Y%m%d%H%M}", [])
-        return bool(lacking(self._wanted(init_time, masks), init_time, paths).params)
-
-    def sums(self, masks_of: dict[datetime, Masks]) -> Iterator[Sums]:
-        """Yield the sums of all init times; where points were left out for others, those of the common sample come last.
+    def own_sample(self, init_time: datetime, params: Collection[str] | None = None) -> Iterator[Sums]:
+        """Yield the sums of an init time over the source's own points.
 
         Parameters
         ----------
-        masks_of : init time → the masks of this source where others lack points that it has
+        params : those that are asked for; None: all
         """
-        for name in self.spec.init_times:
-            init_time = init_time_of(name)
-            for one in self.held(init_time):
-                yield self._of_wanted_params(one)
-            if init_time in masks_of:
-                for one in self.held(init_time, masks_of[init_time]):
-                    yield self._of_wanted_params(one)
+        yield from self._read(init_time, self._own(init_time), params)
 
-    def _of_wanted_params(self, one: Held) -> Sums:
-        """Return the sums of a file for today's regions, without params that are corrected otherwise than is wanted now."""
-        wanted = self._wanted(one.sums.init_time, None).params
-        kept = {
-            name: sums
-            for name, sums in one.sums.params.items()
-            if name in wanted and one.holding.params[name].corrected == wanted[name].corrected
-        }
-        name_of = {found: name for name, found in one.holding.regions.items()}
-        regions = {name: one.sums.regions[name_of[found]] for name, found in self.found.regions.items()}
-        return replace(one.sums, params=kept, regions={ALL: one.sums.regions[ALL], **regions})
+    def sums(self, init_time: datetime, common: MaskDigests, params: Collection[str] | None = None) -> Iterator[Sums]:
+        """Yield the sums of an init time over the points that all sources have.
+
+        Parameters
+        ----------
+        common : (param, lead time in minutes) → digest of these points, where this source has more
+        params : those that are asked for; None: all
+        """
+        for sums in self.own_sample(init_time, params):
+            yield replace(sums, params={name: _without(one, name, common) for name, one in sums.params.items()})
+        if common:
+            wanted = self.wanted.holding(self.source, init_time, common)
+            yield from self._read(init_time, wanted, params)
+
+    def lacks(self, init_time: datetime, common: MaskDigests) -> bool:
+        """Return whether the store lacks something of what is wanted of an init time over common points."""
+        paths = self._files.get(init_time_name(init_time), [])
+        return bool(lacking(self.wanted.holding(self.source, init_time, common), init_time, paths).params)
+
+    def _read(self, init_time: datetime, wanted: Holding, params: Collection[str] | None) -> Iterator[Sums]:
+        """Yield what is wanted of each file: where one holds all of it, of that alone."""
+        paths = self._files.get(init_time_name(init_time), [])
+        if not paths or not wanted.params:
+            return
+        whole = statistics_name(init_time, wanted)
+        for path in [path for path in paths if path.name == whole] or paths:
+            held = read_statistics(path, params)
+            if held is not None and held.holding.belongs_to(wanted):
+                yield self._of(held, wanted)
+
+    def _of(self, held: Held, wanted: Holding) -> Sums:
+        """Return of a file the params and lead times that are made of what is there now, for today's regions."""
+        kept = {}
+        for name, sums in held.sums.params.items():
+            if name not in wanted.params:
+                continue
+            now, then = wanted.params[name], held.holding.params[name]
+            same = [lead for lead in sums.lead_times if _same(now.made_from, then.made_from, minutes_of(lead))]
+            if same:
+                own_normal = now.climatology is not None and now.climatology == then.climatology
+                kept[name] = at_leads(sums if own_normal else replace(sums, anomalies=None), same)
+        name_of = {digest: name for name, digest in held.holding.regions.items()}
+        regions = {name: held.sums.regions[name_of[digest]] for name, digest in self.wanted.found.regions.items()}
+        return replace(held.sums, params=kept, regions={ALL: held.sums.regions[ALL], **regions})
+
+
+def _same(now: Mapping[int, str], then: Mapping[int, str], minutes: int) -> bool:
+    return minutes in now and now[minutes] == then.get(minutes)
+
+
+def _without(sums: ParamSums, name: str, common: MaskDigests) -> ParamSums:
+    """Return the lead times of which all points count."""
+    return at_leads(sums, [lead for lead in sums.lead_times if (name, minutes_of(lead)) not in common])
+
+
+def at_leads(sums: ParamSums, lead_times: Collection[timedelta]) -> ParamSums:
+    """Return the sums of some lead times."""
+    if len(lead_times) == len(sums.lead_times):
+        return sums
+    held = np.array([place for place, lead in enumerate(sums.lead_times) if lead in lead_times], np.intp)
+    cells = sums.cells
+    if cells is not None:
+        lead, rest = np.divmod(cells.cell, per_lead := sums.cells_per_lead)
+        kept = np.isin(lead, held)
+        number = np.searchsorted(held, lead[kept]) * per_lead + rest[kept]
+        cells = Cells(number, cells.count[kept], None if cells.weight is None else cells.weight[kept])
+    return replace(
+        sums,
+        lead_times=tuple(sums.lead_times[place] for place in held),
+        moments=sums.moments[:, held],
+        anomalies=None if sums.anomalies is None else sums.anomalies[:, held],
+        boxes={scale: values[held] for scale, values in sums.boxes.items()},
+        cells=cells,
+        digests=tuple(sums.digests[place] for place in held),
+        masks=tuple(sums.masks[place] for place in held),
+    )

@@ -1,184 +1,243 @@
 """The common sample: which init times and points count, so that all sources are compared on the same.
 
-A point that one source lacks at an init time and lead time is left out for all of them there. An init time that one lacks is
-left out too, unless the source has so few of them (`min_coverage`) that it would cut the others: then it is compared alone with
-the reference, on what it shares with it, and marked.
+A point that one source lacks at an init time and lead time is left out for all of them there. An init time that one lacks at a
+lead time is left out there too, unless the source has so few of them (`min_coverage`) that it would cut the others: then it is
+compared with the references alone, on what it shares with each, and marked.
 """
 
-import base64
-import zlib
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from evalflow.documents import Document
 from evalflow.errors import UserError
 from evalflow.scores.sums import mask_digest
 from evalflow.store.layout import init_time_name, init_time_of
-from evalflow.verification.domain import DomainFound
-from evalflow.verification.packs import Pack, make_packs
+from evalflow.verification.found import DomainFound
+from evalflow.verification.opening import lead_times_of
+from evalflow.verification.packs import Pack, Packs, make_packs
 from evalflow.verification.reading import SourceStatistics
 from evalflow.verification.spec import VerificationSpec
+from evalflow.verification.truth import minutes_of
+from evalflow.verification.wanted import MaskDigests, Wanted
 
-Cell = tuple[str, str, float]
-"""Init time (name), param, lead time in hours."""
 _MOST_LINES = 20
 
 
-class Differing(Document):
-    """What differs between sources at one init time and lead time of one param."""
+class Differing(NamedTuple):
+    """Where the points of sources differ: what they have in common, and which sources (numbers) have more.
 
-    init_time: str = Field(description="`YYYYmmddHHMM`, UTC.")
+    Attributes
+    ----------
+    digest : of the mask of the common points, 16 hex digits
+    """
+
+    digest: str
+    points: int
+    more: list[int]
+
+
+class Compared(Document):
+    """Who is compared on what: a param at some lead times."""
+
     param: str = Field(description="The param.")
-    lead_time: float = Field(description="Hours.")
-    mask: int = Field(description="Number of the mask of points that all sources have, in masks.npz.")
-    digest: str = Field(description="Digest of this mask.")
-    points: int = Field(description="How many points that are.")
-    sources: list[int] = Field(description="Numbers of the sources that have more points.")
+    lead_times: list[int] = Field(description="Lead times in minutes.")
+    together: list[int] = Field(description="Numbers of the sources that are compared on the same init times.")
+    alone: list[int] = Field([], description="Those with too few init times: each is compared with the references.")
 
 
 class Samples(Document):
     """The common sample of one truth."""
 
     truth: int = Field(description="Number of the truth.")
-    complete: dict[str, list[str]] = Field(description="Param → source_ids that are compared together.")
-    partial: dict[str, list[str]] = Field(description="Param → source_ids that are compared with the reference alone.")
-    differing: list[Differing] = Field(description="Where points are left out.")
+    compared: list[Compared] = Field(description="Who is compared on which init times.")
+    differing: dict[str, dict[str, dict[int, Differing]]] = Field(
+        description="Init time → param → lead time in minutes → where points are left out."
+    )
     packs: list[Pack] = Field(description="What is to be computed again over the common points.")
-    points: int = Field(description="Number of points of the domain.")
-    masks: list[str] = Field(description="Masks of points, one bit each, compressed (zlib) and as base64.")
     notes: list[str] = Field([], description="What was left out, a line each.")
 
-    def masks_of(self, source: int) -> dict[datetime, dict[tuple[str, float], str]]:
-        """Return init time → (param, hours) → digest of the common mask, where a source has more points than that."""
-        found: dict[datetime, dict[tuple[str, float], str]] = {}
-        for one in self.differing:
-            if source in one.sources:
-                found.setdefault(init_time_of(one.init_time), {})[one.param, one.lead_time] = one.digest
-        return found
-
-    def masks_at(self, source: int, name: str) -> dict[tuple[str, float], np.ndarray]:
-        """Return (param, hours) → points that count for a source at an init time, where it has more than all have."""
+    def common(self, source: int, name: str) -> MaskDigests:
+        """Return (param, minutes) → digest of the common points, where a source has more of them at an init time."""
         return {
-            (one.param, one.lead_time): self._mask(one.mask)
-            for one in self.differing
-            if one.init_time == name and source in one.sources
+            (param, minutes): one.digest
+            for param, leads in self.differing.get(name, {}).items()
+            for minutes, one in leads.items()
+            if source in one.more
         }
 
-    def _mask(self, number: int) -> np.ndarray:
-        packed = np.frombuffer(zlib.decompress(base64.b64decode(self.masks[number])), np.uint8)
-        return np.unpackbits(packed, count=self.points).astype(bool)
 
+@dataclass(frozen=True)
+class _Param:
+    """The points of all fields of one param.
 
-@dataclass
-class _Masks:
-    """Masks of points, each once, by digest."""
+    Attributes
+    ----------
+    digests : of the masks, [sources, inits, leads]; 0 where there is no field with a point
+    there : whether there is one
+    """
 
-    packed: dict[str, np.ndarray] = field(default_factory=dict)
+    digests: NDArray[np.uint64]
+    there: NDArray[np.bool_]
 
-    def add(self, valid: np.ndarray) -> tuple[int, str]:
-        digest = f"{mask_digest(valid):016x}"
-        self.packed.setdefault(digest, np.packbits(valid))
-        return list(self.packed).index(digest), digest
+    @cached_property
+    def coverage(self) -> NDArray[np.int64]:
+        """Number of init times, [sources, leads]."""
+        return self.there.sum(axis=1)
+
+    def differing(self) -> NDArray[np.bool_]:
+        """Return where the sources that have a field have other points, [inits, leads]."""
+        most = np.iinfo(np.uint64).max
+        return np.where(self.there, self.digests, most).min(axis=0) < np.where(self.there, self.digests, 0).max(axis=0)
 
 
 class _Comparer:
-    """Compares the samples of the sources of one truth. Files are read once; masks only where digests differ."""
+    """Compares the samples of the sources of one truth. Masks are looked at only where their digests differ."""
 
     def __init__(self, spec: VerificationSpec, found: DomainFound) -> None:
         self.spec, self.found = spec, found
-        self.statistics = [SourceStatistics(spec, found, source) for source in spec.sources]
-        self.masks = _Masks()
-        self.differing: list[Differing] = []
-        self.digests: dict[Cell, dict[int, int]] = {}
-        for number, statistics in enumerate(self.statistics):
-            if found.sources[statistics.source.source_id].params:
-                self._note_digests(number, statistics)
+        wanted = Wanted(spec, found)
+        self.statistics = [SourceStatistics(wanted, source) for source in spec.sources]
+        self.inits = [init_time_of(name) for name in spec.init_times]
+        leads = {minutes_of(lead) for source in spec.sources for lead in lead_times_of(source)}
+        self.leads = sorted(leads)
+        shape = len(spec.sources), len(self.inits), len(self.leads)
+        self.params = {param: _Param(np.zeros(shape, np.uint64), np.zeros(shape, bool)) for param in found.params}
+        for number in range(len(spec.sources)):
+            self._note_digests(number)
 
-    def _note_digests(self, number: int, statistics: SourceStatistics) -> None:
-        """Note the digests of the points of all fields of a source that have any."""
-        known = set(self.found.sources[statistics.source.source_id].params)
-        for name in self.spec.init_times:
-            for one in statistics.held(init_time_of(name)):
-                for param in known & one.sums.params.keys():
-                    held = one.sums.params[param]
-                    for lead_time, digest, count in zip(held.lead_times, held.digests, held.counts, strict=True):
+    def _note_digests(self, number: int) -> None:
+        places = {lead: place for place, lead in enumerate(self.leads)}
+        for init, init_time in enumerate(self.inits):
+            for sums in self.statistics[number].own_sample(init_time):
+                for name, one in sums.params.items():
+                    for lead, digest, count in zip(one.lead_times, one.digests, one.counts, strict=True):
+                        place = number, init, places[minutes_of(lead)]
                         if count:
-                            cell = (name, param, lead_time.total_seconds() / 3600)
-                            self.digests.setdefault(cell, {})[number] = digest
+                            self.params[name].digests[place] = digest
+                            self.params[name].there[place] = True
 
-    def coverage(self) -> dict[str, dict[int, set[str]]]:
-        """Return param → number of a source → init times of which it has pairs."""
-        found: dict[str, dict[int, set[str]]] = {param: {} for param in self.found.params}
-        for (name, param, _), numbers in self.digests.items():
-            for number in numbers:
-                found[param].setdefault(number, set()).add(name)
+    def divide(self) -> list[Compared]:
+        """Return who is compared on the same init times, and who has too few for that."""
+        groups: dict[tuple[str, tuple[int, ...], tuple[int, ...]], list[int]] = {}
+        for name, param in self.params.items():
+            for place, lead in enumerate(self.leads):
+                counts = param.coverage[:, place]
+                enough = counts >= max(1, self.spec.comparing.min_coverage * counts.max(initial=0) - 1e-9)
+                some = tuple(np.flatnonzero(enough).tolist()), tuple(np.flatnonzero((counts > 0) & ~enough).tolist())
+                if some[0]:
+                    groups.setdefault((name, *some), []).append(lead)
+        return [
+            Compared(param=name, lead_times=leads, together=list(together), alone=list(alone))
+            for (name, together, alone), leads in groups.items()
+        ]
+
+    def differing(self) -> dict[str, dict[str, dict[int, Differing]]]:
+        """Return where sources have other points than all have in common."""
+        cells = {name: param.differing() for name, param in self.params.items()}
+        found: dict[str, dict[str, dict[int, Differing]]] = {}
+        for init, init_time in enumerate(self.inits):
+            where = {
+                (name, self.leads[place])
+                for name, here in cells.items()
+                for place in np.flatnonzero(here[init]).tolist()
+            }
+            if not where:
+                continue
+            masks = masks_of(self.statistics, init_time)
+            of_init = found.setdefault(init_time_name(init_time), {})
+            for name, lead in sorted(where):
+                common = np.logical_and.reduce(list(masks[name, lead].values()))
+                more = [number for number, mask in masks[name, lead].items() if (mask & ~common).any()]
+                differing = Differing(f"{mask_digest(common):016x}", int(common.sum()), more)
+                of_init.setdefault(name, {})[lead] = differing
         return found
-
-    def compare(self, complete: dict[str, list[int]]) -> None:
-        """Find where sources have other points than those that are compared together have in common."""
-        for cell, digests in sorted(self.digests.items()):
-            together = [number for number in complete[cell[1]] if number in digests]
-            if together and len(set(digests.values())) > 1:
-                self._compare_cell(cell, together)
-
-    def _compare_cell(self, cell: Cell, together: list[int]) -> None:
-        name, param, hours = cell
-        valid = {number: self._valid(number, cell) for number in self.digests[cell]}
-        common = np.logical_and.reduce([valid[number] for number in together])
-        more = [number for number, mask in valid.items() if (mask & ~common).any()]
-        if more:
-            place, digest = self.masks.add(common)
-            about = {"init_time": name, "param": param, "lead_time": hours, "mask": place, "digest": digest}
-            self.differing.append(Differing(**about, points=int(common.sum()), sources=more))
 
     def lacking(self, samples: Samples) -> dict[int, list[str]]:
         """Return number of a source → init times of which the store lacks the sums over the common points."""
         found: dict[int, list[str]] = {}
         for number, statistics in enumerate(self.statistics):
-            for init_time, masks in samples.masks_of(number).items():
-                if statistics.lacks(init_time, masks):
-                    found.setdefault(number, []).append(init_time_name(init_time))
+            for name in samples.differing:
+                common = samples.common(number, name)
+                if common and statistics.lacks(init_time_of(name), common):
+                    found.setdefault(number, []).append(name)
         return found
 
-    def _valid(self, number: int, cell: Cell) -> np.ndarray:
-        name, param, hours = cell
-        lead_time = timedelta(hours=hours)
-        for one in self.statistics[number].held(init_time_of(name)):
-            if param in one.sums.params and lead_time in one.sums.params[param].lead_times:
-                return one.sums.valid(param, lead_time)
-        raise UserError(f"statistics of {self.spec.sources[number].label} {name} were changed meanwhile; launch again")
+    def name(self, number: int) -> str:
+        """Return the label of a source."""
+        return self.spec.sources[number].label
 
 
-def _divide(
-    spec: VerificationSpec, coverage: dict[str, dict[int, set[str]]], notes: list[str]
-) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
-    """Return which sources are compared together, and which have too few init times for that."""
-    complete: dict[str, list[int]] = {}
-    partial: dict[str, list[int]] = {}
-    for param, times in coverage.items():
-        most = max((len(some) for some in times.values()), default=0)
-        enough = {number for number, some in times.items() if len(some) >= spec.comparing.min_coverage * most}
-        complete[param] = sorted(enough)
-        partial[param] = sorted(set(times) - enough)
-        for number in partial[param]:
-            notes.append(
-                f"{param}: {spec.sources[number].label} has {len(times[number])} of {most} init times, fewer than "
-                f"min_coverage {spec.comparing.min_coverage:g}; it is compared with the reference alone"
-            )
-    return complete, partial
+def masks_of(
+    statistics: list[SourceStatistics], init_time: datetime
+) -> dict[tuple[str, int], dict[int, NDArray[np.bool_]]]:
+    """Return (param, minutes) → number of a source → its points of an init time, of fields that have any."""
+    found: dict[tuple[str, int], dict[int, NDArray[np.bool_]]] = {}
+    for number, one in enumerate(statistics):
+        for sums in one.own_sample(init_time):
+            for name, param in sums.params.items():
+                for lead, count in zip(param.lead_times, param.counts, strict=True):
+                    if count:
+                        found.setdefault((name, minutes_of(lead)), {})[number] = sums.valid(name, lead)
+    return found
 
 
-def _describe(spec: VerificationSpec, differing: list[Differing], points: int) -> list[str]:
-    lines = [
-        f"{one.param} {one.init_time} {one.lead_time:g} h: {one.points:,} of {points:,} points are common; more have "
-        + ", ".join(spec.sources[number].label for number in one.sources)
-        for one in differing[:_MOST_LINES]
-    ]
-    more = len(differing) - len(lines)
-    return [*lines, f"and {more} more"] if more > 0 else lines
+def common_masks(
+    spec: VerificationSpec, found: DomainFound, samples: Samples, source: int
+) -> Callable[[str], dict[tuple[str, int], NDArray[np.bool_]]]:
+    """Return a function of the init time (name): the points that count for a source where others lack some that it has.
+
+    The function raises UserError where statistics were replaced since the samples were compared.
+    """
+    wanted = Wanted(spec, found)
+    statistics = [SourceStatistics(wanted, one) for one in spec.sources]
+
+    def masks_at(name: str) -> dict[tuple[str, int], NDArray[np.bool_]]:
+        wanted, masks = samples.common(source, name), {}
+        there = masks_of(statistics, init_time_of(name))
+        for cell, digest in wanted.items():
+            masks[cell] = np.logical_and.reduce(list(there.get(cell, {}).values()) or [np.zeros(found.points, bool)])
+            if f"{mask_digest(masks[cell]):016x}" != digest:
+                raise UserError(f"{cell[0]}: statistics were replaced while samples were compared; launch again")
+        return masks
+
+    return masks_at
+
+
+def _missing_times(comparer: _Comparer, compared: list[Compared]) -> Iterator[str]:
+    """Yield lines of init times that some sources lack."""
+    for name, param in comparer.params.items():
+        lacks: Counter[tuple[int, int, int, bool]] = Counter()
+        for group in compared:
+            for lead in group.lead_times if group.param == name else []:
+                counts = param.coverage[:, comparer.leads.index(lead)]
+                most = int(counts.max())
+                for number in [*group.together, *group.alone]:
+                    if counts[number] < most:
+                        lacks[number, int(counts[number]), most, number in group.alone] += 1
+        for (number, has, most, alone), leads in sorted(lacks.items()):
+            then = "it is compared with the references alone" if alone else "those are left out for all"
+            few = f", fewer than min_coverage {comparer.spec.comparing.min_coverage:g}" if alone else ""
+            yield f"{name}: {comparer.name(number)} has {has} of {most} init times at {leads} lead times{few}; {then}"
+
+
+def _other_points(comparer: _Comparer, samples: Samples) -> Iterator[str]:
+    """Yield lines of init times and lead times at which sources have other points."""
+    for init_time, params in samples.differing.items():
+        for name, leads in params.items():
+            for minutes, one in leads.items():
+                yield (
+                    f"{name} {init_time} {timedelta(minutes=minutes) / timedelta(hours=1):g} h: {one.points:,} of "
+                    f"{comparer.found.points:,} points are common; more have "
+                    + ", ".join(comparer.name(number) for number in one.more)
+                )
 
 
 def compare_samples(spec: VerificationSpec, found: DomainFound) -> Samples:
@@ -187,36 +246,32 @@ def compare_samples(spec: VerificationSpec, found: DomainFound) -> Samples:
     Raises
     ------
     UserError
-        With `common_sample: strict`, where sources have other points: with the table of them.
+        With `common_sample: strict`, where sources have other init times or points: with the table of them.
     """
+    if not found.points:
+        return Samples(truth=found.truth, compared=[], differing={}, packs=[])
     comparer = _Comparer(spec, found)
-    notes: list[str] = []
-    complete, partial = _divide(spec, comparer.coverage(), notes)
-    comparer.compare(complete)
-    differing = comparer.differing
-    if differing and spec.comparing.common_sample == "strict":
-        raise UserError(
-            "\n".join(
-                [
-                    f"common_sample: strict: sources have other points in {len(differing):,} cells",
-                    *_describe(spec, differing, found.points),
-                ]
-            )
-        )
-    if differing:
+    compared = comparer.divide()
+    samples = Samples(truth=found.truth, compared=compared, differing=comparer.differing(), packs=[])
+    notes = list(_missing_times(comparer, compared))
+    if spec.comparing.common_sample == "strict":
+        lines = [*notes, *_other_points(comparer, samples)]
+        if lines:
+            more = [f"and {len(lines) - _MOST_LINES:,} more lines"] if len(lines) > _MOST_LINES else []
+            head = "common_sample: strict: sources have other init times or points"
+            raise UserError("\n".join([head, *lines[:_MOST_LINES], *more]))
+    cells = sum(len(leads) for params in samples.differing.values() for leads in params.values())
+    if cells:
         notes.append(
-            f"{len(differing):,} cells of init time, param and lead time lack points in some source: these points are left "
-            "out for all"
+            f"at {cells:,} init and lead times of a param, some source lacks points: these points are left out for all"
         )
-    ids = {number: source.source_id for number, source in enumerate(spec.sources)}
-    samples = Samples(
-        truth=found.truth,
-        complete={param: [ids[number] for number in some] for param, some in complete.items()},
-        partial={param: [ids[number] for number in some] for param, some in partial.items()},
-        differing=differing,
-        packs=[],
-        points=found.points,
-        masks=[base64.b64encode(zlib.compress(one.tobytes())).decode() for one in comparer.masks.packed.values()],
-        notes=notes,
-    )
-    return samples.model_copy(update={"packs": make_packs(spec, found.truth, comparer.lacking(samples))})
+    packs = make_packs(spec, found.truth, comparer.lacking(samples))
+    return samples.model_copy(update={"packs": packs, "notes": notes})
+
+
+def read_packs(text: str, name: str) -> tuple[list[Pack], Samples | None]:
+    """Return the packs of a packs.json or of a samples.json, and with the latter the samples."""
+    if '"differing"' not in text:
+        return Packs.from_json(text, name).packs, None
+    samples = Samples.from_json(text, name)
+    return samples.packs, samples

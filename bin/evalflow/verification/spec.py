@@ -12,6 +12,7 @@ from evalflow.documents import Document
 
 Kind = Literal["run", "forecasts", "baseline"]
 Builtin = Literal["persistence", "persistence_24h", "climatology"]
+Dimension = Literal["season", "init_hour", "valid_hour"]
 
 
 class GridFileEntry(Document):
@@ -66,7 +67,7 @@ class RegionEntry(Document):
     """A region: a box, or the polygons of a file."""
 
     name: str = Field(description="Name in tables.")
-    box: list[float] | None = Field(None, description="west, east, south, north in degrees.")
+    box: tuple[float, float, float, float] | None = Field(None, description="west, east, south, north in degrees.")
     file: Path | None = Field(None, description="GeoJSON or shapefile.")
 
 
@@ -82,7 +83,9 @@ class CaseEntry(Document):
 class ComparingSpec(Document):
     """How a source meets a truth."""
 
-    domain: str | RegionEntry = Field(description="common, truth, or the area whose points are verified.")
+    domain: Literal["common", "truth"] | RegionEntry = Field(
+        description="common, truth, or the area whose points are verified."
+    )
     verification_grid: float | None = Field(
         None, description="Degrees of a regular grid; left out: the truth's points."
     )
@@ -123,7 +126,7 @@ class VerificationSpec(Document):
     regions: list[RegionEntry] = Field(description="Regions besides the whole domain.")
     cases: list[CaseEntry] = Field(description="Events that are scored on their own.")
     comparing: ComparingSpec = Field(description="How a source meets a truth.")
-    crossed: list[list[str]] = Field(description="Dimensions of which every combination is a stratum.")
+    crossed: list[list[Dimension]] = Field(description="Dimensions of which every combination is a stratum.")
     references: list[str] = Field(description="source_id of what differences are taken to, the first one first.")
     significance: SignificanceSpec = Field(description="When a difference counts.")
     unseen: list[str] = Field(

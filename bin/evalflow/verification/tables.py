@@ -32,7 +32,8 @@ class About:
     truth : label
     param, units : of the scores
     lead_times : hours, of the axis "leads"
-    rows : which sources get rows
+    scored : which sources get rows of scores
+    sample : `common`: on the init times of all sources; `alone`: of one with few, on what it shares with another
     """
 
     sources: list[tuple[str, str, str]]
@@ -40,7 +41,8 @@ class About:
     param: str
     units: str
     lead_times: NDArray[np.float64]
-    rows: list[int]
+    scored: list[int]
+    sample: str = "common"
 
 
 @dataclass
@@ -88,10 +90,10 @@ class Columns:
         return pa.Table.from_arrays(arrays, names=list(names))
 
 
-SCORES = (*KEYS, "lead_time", "scale", "value", "lower", "upper", "n_inits", "n_days", "n_pairs")
+SCORES = (*KEYS, "lead_time", "scale", "value", "lower", "upper", "n_inits", "n_days", "n_pairs", "sample")
 DIFFERENCES = (
     *KEYS, "reference", "reference_label", "lead_time", "scale", "difference", "relative", "lower", "upper", "p_value",
-    "q_value", "better", "detectable", "days_needed", "n_inits", "n_days", "n_pairs",
+    "q_value", "better", "detectable", "days_needed", "n_inits", "n_days", "n_pairs", "sample",
 )  # fmt: skip
 
 
@@ -103,14 +105,15 @@ class Tables:
 
     def add(self, block: Block, about: About) -> None:
         """Add a block of scores and its differences."""
-        rows = np.array(about.rows)
-        shape = block.value[rows].shape
-        self._add_keys(self.scores, block, about, shape, about.rows)
-        for name, values in (("value", block.value), ("lower", block.lower), ("upper", block.upper)):
-            self.scores.add_number(name, values[rows], shape)
-        self._add_counts(self.scores, block, rows, shape)
+        if about.scored:
+            rows = np.array(about.scored)
+            shape = block.value[rows].shape
+            self._add_keys(self.scores, block, about, about.scored)
+            for name, values in (("value", block.value), ("lower", block.lower), ("upper", block.upper)):
+                self.scores.add_number(name, values[rows], shape)
+            self._add_counts(self.scores, block, rows, shape)
         for one in block.differences:
-            others = [row for row in about.rows if row != one.reference]
+            others = [row for row in range(len(about.sources)) if row != one.reference]
             if others:
                 self._add_differences(block, about, one, others)
 
@@ -118,7 +121,7 @@ class Tables:
         rows = np.array(others)
         shape = block.value[rows].shape
         columns, reference = self.differences, about.sources[one.reference]
-        self._add_keys(columns, block, about, shape, others)
+        self._add_keys(columns, block, about, others)
         columns.add_text("reference", [reference[0]], shape, None)
         columns.add_text("reference_label", [reference[1]], shape, None)
         parts = {
@@ -130,8 +133,9 @@ class Tables:
         columns.add_number("better", one.gain[rows], shape)
         self._add_counts(columns, block, rows, shape)
 
-    def _add_keys(self, columns: Columns, block: Block, about: About, shape: tuple[int, ...], rows: list[int]) -> None:
+    def _add_keys(self, columns: Columns, block: Block, about: About, rows: list[int]) -> None:
         source, score, _, region = range(4)
+        shape = block.value[rows].shape
         some = [about.sources[row] for row in rows]
         for place, name in enumerate(("source", "label", "kind")):
             columns.add_text(name, [one[place] for one in some], shape, source)
@@ -146,6 +150,7 @@ class Tables:
         for name in ("season", "init_hour", "valid_hour"):
             columns.add_text(name, [getattr(stratum, name)], shape, None)
         columns.add_text("case", [stratum.case.name if stratum.case else None], shape, None)
+        columns.add_text("sample", [about.sample], shape, None)
         columns.add_number("lead_time", about.lead_times[:, None], shape)
         scales = np.array([one.scale for one in block.scores], np.float64)
         columns.add_number("scale", scales[:, None, None], shape)
@@ -175,18 +180,18 @@ class Tables:
         return scores, self.differences.table(DIFFERENCES)
 
 
-_WHOLE = {"n_inits", "n_days", "n_pairs"}
+_WHOLE = {"n_inits": pa.int32(), "n_days": pa.int32(), "n_pairs": pa.int64()}
 
 
 def _empty(names: Iterable[str]) -> pa.Table:
     """Return a table without rows."""
 
     def kind(name: str) -> Any:
-        if name in KEYS or name.startswith("reference"):
+        if name in KEYS or name == "sample" or name.startswith("reference"):
             return _TEXT
         if name == "better":
             return pa.bool_()
-        return pa.int64() if name in _WHOLE else pa.float64()
+        return _WHOLE.get(name, pa.float64())
 
     return pa.schema([(name, kind(name)) for name in names]).empty_table()
 

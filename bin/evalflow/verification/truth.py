@@ -4,6 +4,7 @@ Every source of the block is verified against this copy, which lies in the work 
 forecast (`TOT_PREC`) is kept as amounts between one time that is needed and the next: the sum over a forecast is theirs.
 """
 
+import json
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
@@ -15,11 +16,13 @@ import numpy as np
 
 from evalflow.errors import UserError
 from evalflow.fields.derived import DerivedArchive
-from evalflow.fields.mapping import Mapping
 from evalflow.fields.open import open_truth
-from evalflow.store.files import new_in_store
+from evalflow.fields.params import param_named
+from evalflow.fields.points.mapping import Mapping
+from evalflow.fields.quality import problem_with_field
 from evalflow.store.layout import init_time_of
-from evalflow.verification.domain import DomainFound
+from evalflow.verification.files import new_netcdf
+from evalflow.verification.found import DomainFound
 from evalflow.verification.opening import lead_times_of, truth_spec
 from evalflow.verification.packs import Pack
 from evalflow.verification.points import find_points
@@ -28,6 +31,12 @@ from evalflow.verification.spec import SourceEntry, VerificationSpec
 SINCE_START = "TOT_PREC"
 _EPOCH = datetime(1970, 1, 1)
 _DAY = timedelta(days=1)
+_MINUTE = timedelta(minutes=1)
+
+
+def minutes_of(length: timedelta) -> int:
+    """Return a length of time in whole minutes."""
+    return round(length / _MINUTE)
 
 
 def last_day_before(init_time: datetime, valid_time: datetime) -> datetime:
@@ -36,41 +45,42 @@ def last_day_before(init_time: datetime, valid_time: datetime) -> datetime:
     return valid_time - days * _DAY
 
 
-def times_needed(source: SourceEntry, init_time: datetime, params: Iterable[str]) -> dict[str, set[datetime]]:
-    """Return param → the times of the truth that verifying one forecast needs, and that making it needs where it is built in."""
-    lead_times = lead_times_of(source)
-    valid = {init_time + lead_time for lead_time in lead_times}
-    made_of: set[datetime] = set()
+def times_needed(source: SourceEntry, init_time: datetime, lead_time: timedelta, param: str) -> set[datetime]:
+    """Return the times of the truth that verifying one field needs, and that making it needs where it is built in."""
+    valid = init_time + lead_time
+    needed = {valid}
     if source.builtin == "persistence":
-        made_of = {init_time}
+        needed.add(init_time)
     elif source.builtin == "persistence_24h":
-        made_of = {last_day_before(init_time, time) for time in valid}
-    needed = {}
-    for param in params:
-        needed[param] = valid | made_of | ({init_time} if param == SINCE_START else set())
+        needed.add(last_day_before(init_time, valid))
+    if param == SINCE_START:
+        needed.add(init_time)
     return needed
 
 
 def times_of_packs(spec: VerificationSpec, found: DomainFound, packs: list[Pack]) -> dict[str, list[datetime]]:
     """Return param → the times of the truth that the packs of a block need, rising."""
     needed: dict[str, set[datetime]] = {}
-    for source in [spec.sources[number] for number in sorted({pack.source for pack in packs})]:
-        params = found.sources[source.source_id].params
-        for init_time in sorted({name for pack in packs for name in pack.init_times}):
-            for param, times in times_needed(source, init_time_of(init_time), params).items():
-                needed.setdefault(param, set()).update(times)
+    for pack in packs:
+        source = spec.sources[pack.source]
+        for param in found.sources[source.source_id].params:
+            for init_time in map(init_time_of, pack.init_times):
+                for lead_time in lead_times_of(source):
+                    needed.setdefault(param, set()).update(times_needed(source, init_time, lead_time, param))
     return {param: sorted(times) for param, times in sorted(needed.items())}
 
 
-def _minutes(time: datetime) -> int:
-    return round((time - _EPOCH).total_seconds() / 60)
-
-
 class _Copier:
-    """Writes the fields of one truth to a file."""
+    """Writes the fields of one truth to a file.
+
+    Attributes
+    ----------
+    notes : fields that cannot be right and are left out, a line each
+    """
 
     def __init__(self, truth: DerivedArchive, file: netCDF4.Dataset, points: int) -> None:
         self.truth, self.file, self.points = truth, file, points
+        self.notes: list[str] = []
         file.createDimension("point", points)
 
     def variable(self, param: str, times: list[datetime]) -> netCDF4.Variable:
@@ -78,7 +88,7 @@ class _Copier:
         self.file.createDimension(f"time_of_{param}", len(times))
         axis = self.file.createVariable(f"time_of_{param}", "i4", (f"time_of_{param}",))
         axis.units = "minutes since 1970-01-01"
-        axis[:] = [_minutes(time) for time in times]
+        axis[:] = [minutes_of(time - _EPOCH) for time in times]
         return self.file.createVariable(
             param, "f4", (f"time_of_{param}", "point"), chunksizes=(1, self.points), fill_value=np.float32(np.nan)
         )
@@ -91,14 +101,20 @@ class _Copier:
         all_times = sorted({time for param in together for time in needed[param]})
         for param, time, values in self.truth.read_many(together, all_times):
             if time in places[param]:
-                variables[param][places[param][time], :] = from_grid[param].apply(values)
-        for place, values in self._amounts(needed.get(SINCE_START, [])):
-            variables[SINCE_START][place, :] = from_grid[SINCE_START].apply(values)
-
-    def _amounts(self, times: list[datetime]) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield place and precipitation since the time before, of each but the first time."""
+                self._write(variables[param], places[param][time], time, from_grid[param].apply(values))
+        times = needed.get(SINCE_START, [])
         for place in range(1, len(times)):
-            yield place, self.truth.read_sum(times[place - 1], times[place])
+            values = self.truth.read_sum(times[place - 1], times[place])
+            self._write(variables[SINCE_START], place, times[place], from_grid[SINCE_START].apply(values))
+
+    def _write(self, variable: netCDF4.Variable, place: int, time: datetime, values: np.ndarray) -> None:
+        if np.isnan(values).all():
+            return
+        problem = problem_with_field(values, param_named(variable.name))
+        if problem:
+            self.notes.append(f"truth {self.truth.describe(variable.name, time)}: {problem}; the field is left out")
+        else:
+            variable[place, :] = values
 
 
 def copy_truth(spec: VerificationSpec, found: DomainFound, packs: list[Pack], output: Path) -> list[str]:
@@ -111,23 +127,48 @@ def copy_truth(spec: VerificationSpec, found: DomainFound, packs: list[Pack], ou
     """
     truth = open_truth(truth_spec(spec, spec.truths[found.truth]))
     needed = times_of_packs(spec, found, packs)
-    from_grid = {param: find_points(spec, found, truth.grid(param), "truth") for param in needed}
-    with new_in_store(output) as temporary, netCDF4.Dataset(temporary, "w") as file:
-        _Copier(truth, file, found.points).copy(needed, from_grid)
-    return truth.notes
+    from_grid = {}
+    for param in needed:
+        from_grid[param] = find_points(spec, found, truth.grid(param), "truth")
+        truth.use_only(param, from_grid[param].used)
+    with new_netcdf(output) as file:
+        copier = _Copier(truth, file, found.points)
+        copier.copy(needed, from_grid)
+        notes = [*truth.notes, *copier.notes]
+        file.notes = json.dumps(notes)
+    return notes
+
+
+def write_problem(output: Path, problem: str) -> None:
+    """Write in place of a copy why there is none."""
+    with new_netcdf(output) as file:
+        file.problem = problem
 
 
 class TruthCopy:
-    """Fields of a truth at the points of the domain, from the copy of a block."""
+    """Fields of a truth at the points of the domain, from the copy of a block.
+
+    Attributes
+    ----------
+    notes : what was left out or repaired, a line each
+
+    Raises
+    ------
+    UserError
+        Where there is no copy, for the reason that was given in its place.
+    """
 
     def __init__(self, path: Path) -> None:
         try:
             self._file = netCDF4.Dataset(path)
         except OSError as error:
             raise UserError(f"{path}: cannot be read ({error}); launch again") from None
+        if "problem" in self._file.ncattrs():
+            raise UserError(self._file.problem)
         self._file.set_auto_mask(False)
+        self.notes: list[str] = json.loads(self._file.notes)
         self._times: dict[str, list[datetime]] = {}
-        self._kept: dict[tuple[str, datetime], np.ndarray] = {}
+        self._since: tuple[datetime, datetime, np.ndarray] | None = None
 
     def close(self) -> None:
         """Close the file."""
@@ -140,12 +181,15 @@ class TruthCopy:
             self._times[param] = [_EPOCH + timedelta(minutes=int(one)) for one in minutes]
         return self._times[param]
 
+    def _missing(self) -> np.ndarray:
+        return np.full(self._file.dimensions["point"].size, np.nan, np.float32)
+
     def read(self, param: str, time: datetime) -> np.ndarray:
         """Return a field (float32 [points]); all missing where the copy has no such time."""
         times = self.times(param)
         place = bisect_left(times, time)
         if place == len(times) or times[place] != time:
-            return np.full(self._file.dimensions["point"].size, np.nan, np.float32)
+            return self._missing()
         return self._file.variables[param][place, :]
 
     def read_at(self, param: str, init_time: datetime, lead_time: timedelta) -> np.ndarray:
@@ -153,7 +197,31 @@ class TruthCopy:
         valid = init_time + lead_time
         if param != SINCE_START:
             return self.read(param, valid)
-        between = [time for time in self.times(param) if init_time < time <= valid]
-        if not between or between[-1] != valid or init_time not in self.times(param):
-            return np.full(self._file.dimensions["point"].size, np.nan, np.float32)
-        return np.sum([self.read(param, time) for time in between], axis=0, dtype=np.float64).astype(np.float32)
+        times = self.times(param)
+        if init_time not in times or valid not in times:
+            return self._missing()
+        for time, total in self._sums_until(times, init_time, valid):
+            self._since = init_time, time, total
+        assert self._since is not None
+        return self._since[2].astype(np.float32)
+
+    def _sums_until(
+        self, times: list[datetime], init_time: datetime, valid: datetime
+    ) -> Iterator[tuple[datetime, np.ndarray]]:
+        """Yield sums since the init time, going on from the one that was asked for last where that is earlier."""
+        start, total = init_time, np.zeros(self._file.dimensions["point"].size)
+        if self._since is not None and self._since[0] == init_time and self._since[1] <= valid:
+            _, start, total = self._since
+        yield start, total
+        for time in times[bisect_left(times, start) + 1 : bisect_left(times, valid) + 1]:
+            total = total + self.read(SINCE_START, time)
+            yield time, total
+
+
+def hours_summed(param: str, start: datetime, end: datetime) -> Iterable[datetime]:
+    """Return the times at which amounts that a sum is made of may end: each whole hour of it; of what is no sum, its end."""
+    about = param_named(param)
+    if not about.accumulated:
+        return [end]
+    hours = about.hours or math.ceil((end - start) / timedelta(hours=1))
+    return [end - timedelta(hours=hour) for hour in range(max(hours, 1))]

@@ -1,7 +1,7 @@
 """Verify the forecasts of one source against a truth: sums per init time, which go to the store."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -9,167 +9,110 @@ from pathlib import Path
 import click
 import numpy as np
 
-from evalflow.digests import digest
 from evalflow.errors import UserError, describe_os_error
-from evalflow.fields.elevation import correct_lapse_rate
-from evalflow.fields.fingerprints import forecast_fingerprint, truth_fingerprint
 from evalflow.fields.grids import Grid
-from evalflow.fields.mapping import Mapping
-from evalflow.fields.members import OneMember
 from evalflow.fields.params import param_named
-from evalflow.fields.quality import problem_with_field
+from evalflow.fields.points.elevation import correct_lapse_rate
+from evalflow.fields.points.mapping import Mapping as PointMapping
 from evalflow.fields.reader import NotThere
-from evalflow.fields.specs import SourceSpec
-from evalflow.scores.categories import Categories, values_of
-from evalflow.scores.names import parse_threshold
+from evalflow.scores.categories import Categories
 from evalflow.scores.stored import write_sums
-from evalflow.scores.sums import FieldSums, ParamSums, Sums, collect, mask_digest, measure
+from evalflow.scores.sums import FieldSums, ParamSums, Points, Sums, collect, mask_digest, measure
 from evalflow.store.files import new_in_store
-from evalflow.store.layout import init_time_of, statistics_folder
-from evalflow.verification.builtin import AtPoints, built_in
-from evalflow.verification.climatology import Climatology
-from evalflow.verification.domain import DomainFound
+from evalflow.store.layout import init_time_name, init_time_of, statistics_folder
+from evalflow.verification.builtin import AtPoints, FromClimatology, Persistence
+from evalflow.verification.climatology import Climatology, climatology_folder
 from evalflow.verification.done import InitDone, PackDone
+from evalflow.verification.forecasts import FromFiles
+from evalflow.verification.found import DomainFound
 from evalflow.verification.holdings import HOLDING, Holding, ParamHolding, lacking, list_statistics, statistics_name
-from evalflow.verification.opening import open_source, seal_of, truth_spec
+from evalflow.verification.opening import open_source
 from evalflow.verification.packs import Pack
 from evalflow.verification.points import TargetPoints, find_points, read_target
 from evalflow.verification.spec import SourceEntry, VerificationSpec
-from evalflow.verification.truth import TruthCopy, times_needed
+from evalflow.verification.truth import TruthCopy
+from evalflow.verification.wanted import CORRECTED, Wanted, anomalies_from
 
-CORRECTED = "T_2M"
-"""The param that is corrected for elevation."""
-
-
-def wanted_holding(spec: VerificationSpec, found: DomainFound, source: SourceEntry, init_time: datetime) -> Holding:
-    """Return what is wanted of one forecast, and what its files and those of the truth look like now."""
-    params = found.sources[source.source_id].params
-    climatology = found_climatology(spec)
-    times = sorted({time for param in params for time in times_needed(source, init_time, [param])[param]})
-    return Holding(
-        params={
-            param: ParamHolding(
-                lead_times=sorted(source.lead_times),
-                thresholds=list(_threshold_values(spec, param)),
-                corrected=found.corrected and param == CORRECTED,
-                climatology=climatology,
-            )
-            for param in params
-        },
-        regions=found.regions,
-        scales=found.scales,
-        forecast=_fingerprint(spec, source, init_time),
-        truth=truth_fingerprint(truth_spec(spec, spec.truths[found.truth]), times),
-    )
+Masks = Mapping[tuple[str, int], np.ndarray]
+"""(param, lead time in minutes) → points that count, bool [points in the domain's order]."""
 
 
-def found_climatology(spec: VerificationSpec) -> str | None:
-    """Return what stands for the climatology that anomalies are from: that of the first source that is one."""
-    reference = next((source.reference for source in spec.sources if source.reference), None)
-    return None if reference is None else digest(reference.model_dump())[:12]
+@dataclass
+class Outcome:
+    """What came of one forecast: params that were computed, and why others were not, a line each."""
 
-
-def _fingerprint(spec: VerificationSpec, source: SourceEntry, init_time: datetime) -> str:
-    if source.builtin:
-        return source.builtin
-    if source.kind == "run":
-        return digest(seal_of(source, init_time) or "")[:16]
-    return forecast_fingerprint(SourceSpec(Path(source.root or ""), source.pattern), init_time)[:16]
-
-
-def _threshold_values(spec: VerificationSpec, param: str) -> tuple[float, ...]:
-    return values_of([parse_threshold(text) for text in spec.thresholds.get(param, [])])
-
-
-@dataclass(frozen=True, eq=False)
-class _FromFiles:
-    """A forecast in files, brought to the points of the domain."""
-
-    forecast: OneMember
-    find_points: Callable[[Grid], Mapping]
-    notes: dict[str, None] = field(default_factory=dict)
-    prepared: dict[str, Mapping] = field(default_factory=dict)
-
-    def read(self, param: str, lead_time: timedelta) -> np.ndarray | None:
-        """Return a field at the points, or None where the forecast has none at this lead time."""
-        if lead_time == timedelta(0) and param.startswith("TOT_PREC"):
-            return None
-        if lead_time not in self.forecast.lead_times(param):
-            return None
-        values = self._mapping(param).apply(self.forecast.read(param, lead_time))
-        problem = problem_with_field(values, param_named(param))
-        if problem:
-            self.notes[f"{self.forecast.describe(param, lead_time)}: {problem}; the field is left out"] = None
-            return None
-        return values
-
-    def _mapping(self, param: str) -> Mapping:
-        """Return how the points are filled with a param, after telling the reader which of its own are used."""
-        if param not in self.prepared:
-            self.prepared[param] = self.find_points(self.forecast.grid(param))
-            self.forecast.use_only(param, self.prepared[param].used)
-        return self.prepared[param]
-
-    def elevation(self, param: str) -> np.ndarray | None:
-        """Return the forecast's elevation at the points."""
-        grid = self.forecast.grid(param)
-        return None if grid.elevation is None else self._mapping(param).apply(grid.elevation)
+    computed: list[str]
+    faults: list[str]
 
 
 class Verifier:
     """Verifies the forecasts of one source and one truth.
 
+    Attributes
+    ----------
+    notes : what readers left out or repaired, a line each, in order
+
     Parameters
     ----------
     truth : the copy of the block's truth
-    climatology : of anomalies, and of the source where it is one
+
+    Raises
+    ------
+    UserError
+        Where there is no such copy, or a file of the domain is damaged.
     """
 
-    def __init__(
-        self, spec: VerificationSpec, found: DomainFound, source: SourceEntry, truth: Path, climatology: Path | None
-    ) -> None:
+    def __init__(self, spec: VerificationSpec, found: DomainFound, source: SourceEntry, truth: Path) -> None:
         self.spec, self.found, self.source = spec, found, source
         self.truth = TruthCopy(truth)
-        self.climatology_path = climatology
         self.folder = statistics_folder(spec.store, found.verif_id, source.source_id)
-        self.notes: dict[str, None] = {}
-        self._mappings: dict[str, Mapping] = {}
+        self.notes: dict[str, None] = dict.fromkeys(self.truth.notes)
+        reference = anomalies_from(spec)
+        normal = None if reference is None else Climatology(climatology_folder(spec, found, reference))
+        self._normal = normal if normal is not None and normal.fields else None
+        self.wanted = Wanted(spec, found, climatology=self._normal is not None)
+        self._mappings: dict[str, PointMapping] = {}
 
     @cached_property
     def _there(self) -> dict[str, list[Path]]:
         return list_statistics(self.folder)
 
     @cached_property
-    def target(self) -> TargetPoints:
-        """The points of the domain."""
+    def _target(self) -> TargetPoints:
         return read_target(self.spec.store, self.found)
 
     @cached_property
-    def points(self):
-        """The points as sums are measured at them."""
-        return self.target.measured(self.found.scales)
+    def _points(self) -> Points:
+        return self._target.measured(self.found.scales)
 
     @cached_property
-    def climatology(self) -> Climatology | None:
-        """The climatology that anomalies are from."""
-        return None if self.climatology_path is None else Climatology(self.climatology_path)
+    def _own_climatology(self) -> Climatology:
+        assert self.source.reference is not None
+        own = Climatology(climatology_folder(self.spec, self.found, self.source.reference))
+        if not own.fields:
+            raise UserError(f"{self.source.label}: there is no climatology of its reference period")
+        return own
 
-    def _points_of(self, grid: Grid) -> Mapping:
+    def _points_of(self, grid: Grid) -> PointMapping:
         if grid.digest not in self._mappings:
             self._mappings[grid.digest] = find_points(self.spec, self.found, grid)
         return self._mappings[grid.digest]
 
     def _open(self, init_time: datetime) -> AtPoints:
+        if self.source.builtin == "climatology":
+            return FromClimatology(self._own_climatology, init_time)
         if self.source.builtin:
-            return built_in(self.source, self.truth, init_time, self.climatology_path)
-        return _FromFiles(open_source(self.spec, self.source, init_time), self._points_of)
+            return Persistence(self.truth, init_time, daily=self.source.builtin == "persistence_24h")
+        return FromFiles(open_source(self.spec, self.source, init_time), self._points_of)
 
-    def verify(self, init_time: datetime, masks: dict[tuple[str, float], np.ndarray] | None = None) -> list[str]:
-        """Compute what the store lacks of one init time, and put it there. Return the params that were computed.
+    def verify(self, init_time: datetime, masks: Masks | None = None) -> Outcome:
+        """Compute what the store lacks of one init time, and put it there.
+
+        A param that cannot be computed does not keep the others from it.
 
         Parameters
         ----------
-        masks : (param, lead time in hours) → points that count, bool [points in the domain's order]; others count all
+        masks : where some points are left out because other sources lack them; None: each field over its own points
 
         Raises
         ------
@@ -178,95 +121,88 @@ class Verifier:
         UserError
             Where it cannot be read.
         """
-        wanted = wanted_holding(self.spec, self.found, self.source, init_time)
-        if masks is not None:
-            wanted = of_common_sample(wanted, {cell: f"{mask_digest(mask):016x}" for cell, mask in masks.items()})
-        left = lacking(wanted, init_time, self._there.get(f"{init_time:%Y%m%d%H%M}", []))
-        if not left.params:
-            return []
-        forecast = self._open(init_time)
-        params = {}
+        digests = None if masks is None else {cell: f"{mask_digest(mask):016x}" for cell, mask in masks.items()}
+        wanted = self.wanted.holding(self.source, init_time, digests)
+        left = lacking(wanted, init_time, self._there.get(init_time_name(init_time), []))
+        if wanted.params and not left.params:
+            return Outcome([], [])
+        try:
+            forecast = self._open(init_time)
+        except NotThere:
+            if left.params:  # there are files, and not of this init time: they are looked into once
+                self._write(init_time, left, {})
+            raise
+        done: dict[str, ParamSums] = {}
+        faults: dict[str, str] = {}
         for param, asked in left.params.items():
-            sums = self._verify_param(forecast, param, asked, init_time, masks or {})
-            if sums is not None:
-                params[param] = sums
-        if isinstance(forecast, _FromFiles):
-            self.notes.update(dict.fromkeys(forecast.forecast.notes) | forecast.notes)
-        if params:
-            self._write(init_time, left, params)
-        return list(params)
+            try:
+                sums = self._verify_param(forecast, param, asked, init_time, masks or {})
+            except UserError as error:
+                faults[param] = f"{param}: {error}"
+            else:
+                if sums is not None:
+                    done[param] = sums
+        if isinstance(forecast, FromFiles):
+            self.notes.update(dict.fromkeys(forecast.notes))
+        held = {param: asked for param, asked in left.params.items() if param not in faults}
+        if held:
+            self._write(init_time, left.model_copy(update={"params": held}), done)
+        return Outcome(list(done), list(faults.values()))
 
     def _verify_param(
-        self,
-        forecast: AtPoints,
-        param: str,
-        asked: ParamHolding,
-        init_time: datetime,
-        masks: dict[tuple[str, float], np.ndarray],
+        self, forecast: AtPoints, param: str, asked: ParamHolding, init_time: datetime, masks: Masks
     ) -> ParamSums | None:
         categories = Categories(tuple(asked.thresholds)) if asked.thresholds else None
         fields: dict[timedelta, FieldSums] = {}
-        for hours in asked.lead_times:
-            lead_time = timedelta(hours=hours)
+        for minutes in asked.made_from:
+            lead_time = timedelta(minutes=minutes)
             values = forecast.read(param, lead_time)
             if values is None:
                 continue
-            if asked.corrected:
-                values = self._corrected(forecast, param, values)
-            mask = masks.get((param, hours))
+            if param == CORRECTED and isinstance(forecast, FromFiles):
+                values = self._corrected(forecast, values)
+            mask = masks.get((param, minutes))
             if mask is not None:
                 values = np.where(mask, values, np.float32(np.nan))
             fields[lead_time] = self._measure(param, values, init_time, lead_time, categories)
         return collect(fields, param_named(param).units, tuple(asked.thresholds)) if fields else None
 
-    def _corrected(self, forecast: AtPoints, param: str, values: np.ndarray) -> np.ndarray:
-        if not isinstance(forecast, _FromFiles):
+    def _corrected(self, forecast: FromFiles, values: np.ndarray) -> np.ndarray:
+        """Return temperatures at the truth's elevation, where temperatures are corrected."""
+        if self.found.sources[self.source.source_id].corrected is None:
             return values
-        elevation = forecast.elevation(param)
-        if elevation is None or self.target.elevation is None:
-            raise UserError(f"{self.source.label}: its elevation is not known at this init time; {param} is left out")
-        return correct_lapse_rate(values, self.target.elevation, elevation)
+        elevation = forecast.elevation(CORRECTED)
+        if elevation is None or self._target.elevation is None:
+            raise UserError("the elevation of this forecast is not known, and other forecasts are corrected for theirs")
+        return correct_lapse_rate(values, self._target.elevation, elevation)
 
     def _measure(
         self, param: str, values: np.ndarray, init_time: datetime, lead_time: timedelta, categories: Categories | None
     ) -> FieldSums:
-        order = self.target.atoms.order
+        order = self._target.atoms.order
         truth = self.truth.read_at(param, init_time, lead_time)[order]
-        climate = None if self.climatology is None else self.climatology.read(param, init_time + lead_time)
+        normal = None
+        if self._normal is not None:
+            found = self._normal.read(param, init_time + lead_time)
+            normal = np.full(order.size, np.nan, np.float32) if found is None else found[order]
         return measure(
-            self.points,
+            self._points,
             values[order],
             truth,
-            climatology=None if climate is None else climate[order],
+            climatology=normal,
             categories=categories,
         )
 
     def _write(self, init_time: datetime, holding: Holding, params: dict[str, ParamSums]) -> None:
-        atoms = self.target.atoms
+        atoms = self._target.atoms
         about = {HOLDING: holding.to_json(), "source": self.source.source_id, "verif_id": self.found.verif_id}
         sums = Sums(init_time, self.found.points, dict(atoms.members), params, about)
         with new_in_store(self.folder / statistics_name(init_time, holding)) as temporary:
             write_sums(temporary, sums)
 
 
-def of_common_sample(wanted: Holding, masks: dict[tuple[str, float], str]) -> Holding:
-    """Return what is wanted of the params and lead times that have a common mask.
-
-    Parameters
-    ----------
-    masks : (param, lead time in hours) → digest of the mask
-    """
-    params = {}
-    for param, asked in wanted.params.items():
-        hours = [one for one in asked.lead_times if (param, one) in masks]
-        if hours:
-            params[param] = asked.model_copy(update={"lead_times": hours})
-    digests = {f"{param} {hours:g}": mask for (param, hours), mask in masks.items()}
-    return wanted.model_copy(update={"params": params, "sample": digest(digests)[:16]})
-
-
-MasksAt = Callable[[str], dict[tuple[str, float], np.ndarray]]
-"""Returns for an init time (param, hours) → the points that count, where these are not all of the forecast's own."""
+MasksAt = Callable[[str], Masks]
+"""Returns for an init time the points that count, where these are not all of the forecast's own."""
 
 
 def verify_pack(verifier: Verifier, pack: Pack, masks_at: MasksAt | None = None) -> PackDone:
@@ -275,21 +211,33 @@ def verify_pack(verifier: Verifier, pack: Pack, masks_at: MasksAt | None = None)
     Raises
     ------
     UserError
-        Where nothing of the pack can be verified for a reason that all its forecasts share.
+        Where nothing more can be stored.
     """
-    source = verifier.source
-    inits = []
+    source, inits = verifier.source, []
     for number, name in enumerate(pack.init_times, start=1):
-        try:
-            computed, reason = verifier.verify(init_time_of(name), masks_at(name) if masks_at else None), None
-        except NotThere as error:
-            computed, reason = [], str(error)
-        except UserError as error:
-            computed, reason = [], str(error)
-            click.echo(f"evalflow: {source.label} {name}: {error}", err=True)
-        except OSError as error:
-            raise UserError(f"{source.label} {name}: {describe_os_error(error)}") from None
-        click.echo(f"{source.label} {name}: {len(computed)} params computed ({number} of {len(pack.init_times)})")
-        inits.append(InitDone(init_time=name, computed=computed, reason=reason))
+        done = _verify_one(verifier, name, masks_at(name) if masks_at else None)
+        if done.failed:
+            click.echo(f"evalflow: {source.label} {name}: {done.reason}", err=True)
+        click.echo(f"{source.label} {name}: {len(done.computed)} params computed ({number} of {len(pack.init_times)})")
+        inits.append(done)
     verifier.truth.close()
     return PackDone(source=source.source_id, truth=verifier.found.truth, inits=inits, notes=list(verifier.notes))
+
+
+def _verify_one(verifier: Verifier, name: str, masks: Masks | None) -> InitDone:
+    try:
+        outcome = verifier.verify(init_time_of(name), masks)
+    except NotThere as error:
+        return InitDone(init_time=name, reason=str(error))
+    except UserError as error:
+        return InitDone(init_time=name, reason=str(error), failed=True)
+    except OSError as error:
+        raise UserError(f"{verifier.source.label} {name}: {describe_os_error(error)}") from None
+    reason = "; ".join(outcome.faults) or None
+    return InitDone(init_time=name, computed=outcome.computed, reason=reason, failed=bool(outcome.faults))
+
+
+def failed_pack(source: SourceEntry, pack: Pack, reason: str) -> PackDone:
+    """Return what came of a pack of which nothing can be verified."""
+    inits = [InitDone(init_time=name, reason=reason, failed=True) for name in pack.init_times]
+    return PackDone(source=source.source_id, truth=pack.truth, inits=inits)

@@ -1,26 +1,137 @@
-"""What is left to compute for one truth: the packs of init times of which the store lacks statistics."""
+"""What is wanted of each forecast, and what of it the store lacks: the packs of init times that are to be verified."""
 
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+from evalflow.digests import digest
+from evalflow.fields.archives import is_zarr
+from evalflow.fields.fingerprints import forecast_fingerprint, truth_fingerprint
+from evalflow.fields.specs import SourceSpec
+from evalflow.scores.categories import values_of
+from evalflow.scores.names import parse_threshold
 from evalflow.store.layout import init_time_of, statistics_folder
-from evalflow.verification.domain import DomainFound
-from evalflow.verification.holdings import lacking, list_statistics
+from evalflow.verification.found import DomainFound
+from evalflow.verification.holdings import Holding, ParamHolding, lacking, list_statistics
+from evalflow.verification.opening import lead_times_of, seal_of, truth_spec
 from evalflow.verification.packs import Packs, make_packs
-from evalflow.verification.spec import VerificationSpec
-from evalflow.verification.verify import wanted_holding
+from evalflow.verification.spec import ReferenceSpec, SourceEntry, VerificationSpec
+from evalflow.verification.truth import hours_summed, minutes_of, times_needed
+
+CORRECTED = "T_2M"
+"""The param that is corrected for elevation."""
+_NOTHING = digest([])
+"""What files look like where there are none."""
+
+MaskDigests = Mapping[tuple[str, int], str]
+"""(param, lead time in minutes) → digest of the points that count for all sources."""
+
+
+class Wanted:
+    """What is wanted of the forecasts of one truth, as the files of truth and forecasts look now.
+
+    Parameters
+    ----------
+    climatology : whether there is the climatology that anomalies are from, where the config wants one
+    """
+
+    def __init__(self, spec: VerificationSpec, found: DomainFound, climatology: bool = True) -> None:
+        self.spec, self.found = spec, found
+        reference = anomalies_from(spec) if climatology else None
+        self._climatology = None if reference is None else reference_digest(reference)
+        self._truth = truth_spec(spec, spec.truths[found.truth])
+        root = Path(self._truth.root or "")
+        self._by_time = bool(self._truth.pattern) or is_zarr(root)
+        self._look_at = cache(self._look_at_truth)
+        self._thresholds = {
+            param: list(values_of([parse_threshold(text) for text in texts]))
+            for param, texts in spec.thresholds.items()
+        }
+
+    def _look_at_truth(self, time: datetime | None) -> str:
+        """Return what the truth's files of a time look like; what is not kept by time is looked at once."""
+        return truth_fingerprint(self._truth, [] if time is None else [time])[:16]
+
+    def truth_at(self, times: Iterable[datetime]) -> str:
+        """Return a digest of what the truth's files of some times look like."""
+        if not self._by_time:
+            return self._look_at(None)
+        return digest([self._look_at(time) for time in sorted(times)])[:16]
+
+    def forecast(self, source: SourceEntry, init_time: datetime) -> str | None:
+        """Return what the files of a forecast look like, or its seal; None where there is nothing."""
+        if source.builtin:
+            return source.builtin
+        if source.kind == "run":
+            seal = seal_of(source, init_time)
+            return None if seal is None else digest(seal)[:16]
+        found = forecast_fingerprint(SourceSpec(Path(source.root or ""), source.pattern), init_time)
+        return None if found == _NOTHING else found[:16]
+
+    def holding(self, source: SourceEntry, init_time: datetime, masks: MaskDigests | None = None) -> Holding:
+        """Return what is wanted of one forecast.
+
+        Parameters
+        ----------
+        masks : where some points are left out because other sources lack them, just these params and lead times are wanted;
+            None: all, over the forecast's own points
+        """
+        about = self.found.sources[source.source_id]
+        params = {}
+        for param in about.params:
+            made_from = {
+                minutes_of(lead): self._made_from(source, init_time, lead, param, masks)
+                for lead in lead_times_of(source)
+                if masks is None or (param, minutes_of(lead)) in masks
+            }
+            if made_from:
+                thresholds = self._thresholds.get(param, [])
+                params[param] = ParamHolding(made_from=made_from, thresholds=thresholds, climatology=self._climatology)
+        looks = self.forecast(source, init_time)
+        return Holding(
+            params=params if looks else {},
+            regions=self.found.regions,
+            scales=self.found.scales,
+            forecast=f"{looks}-{about.grid}" if about.grid else looks or "nothing",
+        )
+
+    def _made_from(
+        self, source: SourceEntry, init_time: datetime, lead_time: timedelta, param: str, masks: MaskDigests | None
+    ) -> str:
+        times = times_needed(source, init_time, lead_time, param)
+        looked_at = {hour for time in times for hour in hours_summed(param, init_time, time)}
+        elevations = self.found.sources[source.source_id].corrected if param == CORRECTED else None
+        mask = masks[param, minutes_of(lead_time)] if masks is not None else None
+        return digest([self.truth_at(looked_at), elevations, mask])[:12]
+
+
+def anomalies_from(spec: VerificationSpec) -> ReferenceSpec | None:
+    """Return the reference period of the climatology that anomalies are from: that of the first source that is one."""
+    return next((source.reference for source in spec.sources if source.reference), None)
+
+
+def reference_digest(reference: ReferenceSpec) -> str:
+    """Return what stands for a reference period."""
+    return digest(reference.model_dump())[:12]
 
 
 def packs_of(spec: VerificationSpec, found: DomainFound) -> Packs:
-    """Return the packs of a truth: what the store lacks, and what this launch is still to forecast."""
-    wanted: dict[int, list[str]] = {}
+    """Return the packs of a truth: what the store lacks, and what this launch is still to forecast.
+
+    Where there is neither a forecast nor one to be made, there is nothing to do.
+    """
+    if not found.points:
+        return Packs(packs=[])
+    wanted = Wanted(spec, found)
+    lacks: dict[int, list[str]] = {}
     for number, source in enumerate(spec.sources):
-        if not found.sources[source.source_id].params and source.source_id not in spec.awaited:
+        if not found.sources[source.source_id].params:
             continue
         there = list_statistics(statistics_folder(spec.store, found.verif_id, source.source_id))
         awaited = set(spec.awaited.get(source.source_id, []))
         for name in spec.init_times:
             init_time = init_time_of(name)
-            if (
-                name in awaited
-                or lacking(wanted_holding(spec, found, source, init_time), init_time, there.get(name, [])).params
-            ):
-                wanted.setdefault(number, []).append(name)
-    return Packs(packs=make_packs(spec, found.truth, wanted))
+            if name in awaited or lacking(wanted.holding(source, init_time), init_time, there.get(name, [])).params:
+                lacks.setdefault(number, []).append(name)
+    return Packs(packs=make_packs(spec, found.truth, lacks))

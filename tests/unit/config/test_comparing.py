@@ -120,6 +120,14 @@ def test_what_differences_are_taken_to(read):
     assert read({**with_cards, "experiment.references": ["model"]}).references() == [0, 1, 2]
 
 
+def test_differences_are_also_taken_to_what_scorecards_compare_with(read):
+    card = {SECTION: CARD | {"baseline": "AI"}}
+    assert read(card).references() == [2, 1]
+    assert read({**card, "experiment.references": ["model"]}).references() == [0, 1]
+    assert read({**card, "experiment.references": ["AI"]}).references() == [1]
+    assert read({**card, "experiment.scorecards.enabled": False}).references() == [2]
+
+
 @pytest.mark.parametrize("label", ["model", "AI", "EPS"])
 def test_a_scorecard_compares_with_any_source(label, read):
     assert read({SECTION: CARD | {"baseline": label}}).experiment.sections()["a"].baseline == label

@@ -39,10 +39,11 @@ def test_schema_and_manual_are_up_to_date():
 
 
 def test_schema_check_names_the_stale_file(tmp_path):
-    usage = tmp_path / "usage.md"
-    usage.write_text((PROJECT / "docs" / "usage.md").read_text())
+    usage, output = tmp_path / "usage.md", tmp_path / "output.md"
+    for path in (usage, output):  # else those of the project would be written
+        path.write_text((PROJECT / "docs" / path.name).read_text())
     places = ["--output-schema", str(tmp_path / "schema.json"), "--output-docs", str(tmp_path / "config.md")]
-    places += ["--usage", str(usage)]
+    places += ["--usage", str(usage), "--output", str(output)]
     assert schema(*places).returncode == 0
     assert schema(*places, "--check").returncode == 0
     (tmp_path / "config.md").write_text("old")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import zarr
 from evalflow.errors import UserError
-from evalflow.fields.anemoi import AnemoiArchive, is_dataset
-from evalflow.fields.cf import Told
-from evalflow.fields.cfreaders import CfForecast
-from evalflow.fields.zarrs import open_zarr
+from evalflow.fields.arrays.anemoi import AnemoiArchive, is_dataset
+from evalflow.fields.arrays.cf import Told
+from evalflow.fields.arrays.readers import CfForecast
+from evalflow.fields.arrays.zarrs import open_zarr
 from support.field_files import write_fields
 
 DATES = [datetime(2025, 1, 31, hour) for hour in (18, 21)] + [datetime(2025, 2, 1, hour) for hour in (0, 3, 6)]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from evalflow.errors import UserError
-from evalflow.fields.atoms import Atoms, cut_atoms, outside
-from evalflow.fields.regions import RegionSpec, read_region
+from evalflow.fields.points.atoms import Atoms, cut_atoms, outside
+from evalflow.fields.points.regions import RegionSpec, read_region
 from hypothesis import given
 from hypothesis import strategies as st
 from support.grids import global_grid, scattered

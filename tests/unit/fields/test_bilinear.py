@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from evalflow.errors import UserError
 from evalflow.fields.grids import EARTH_RADIUS_KM, Grid
-from evalflow.fields.neighbours import find_mapping
+from evalflow.fields.points.neighbours import find_mapping
 from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import Proj

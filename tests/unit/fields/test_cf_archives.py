@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import zarr
 from evalflow.errors import UserError
-from evalflow.fields.cf import Told
-from evalflow.fields.cfreaders import CfArchive, CfForecast
+from evalflow.fields.arrays.cf import Told
+from evalflow.fields.arrays.netcdf import open_netcdf
+from evalflow.fields.arrays.readers import CfArchive, CfForecast
+from evalflow.fields.arrays.zarrs import open_zarr
 from evalflow.fields.grids import Grid
-from evalflow.fields.netcdf import open_netcdf
-from evalflow.fields.zarrs import open_zarr
 from support.field_files import FORMATS, write_fields, write_netcdf, write_zarr
 
 H = timedelta(hours=1)

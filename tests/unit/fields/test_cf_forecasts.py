@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 from evalflow.errors import UserError
-from evalflow.fields import cfreaders
-from evalflow.fields.cf import Told
-from evalflow.fields.cfreaders import CfForecast
-from evalflow.fields.netcdf import open_netcdf
+from evalflow.fields.arrays import readers as cfreaders
+from evalflow.fields.arrays.cf import Told
+from evalflow.fields.arrays.netcdf import open_netcdf
+from evalflow.fields.arrays.readers import CfForecast
+from evalflow.fields.arrays.zarrs import open_zarr
 from evalflow.fields.reader import NotThere
-from evalflow.fields.zarrs import open_zarr
 from support.field_files import FORMATS, write_fields
 
 INIT = datetime(2019, 2, 17, 6)

@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from evalflow.fields.cfreaders import CfArchive, CfForecast
+from evalflow.fields.arrays.readers import CfArchive, CfForecast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.field_files import FORMATS, write_fields

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import zarr
 from evalflow.errors import UserError
-from evalflow.fields import cf_sources
+from evalflow.fields.arrays import sources as cf_sources
 from evalflow.fields.open import open_forecast, open_truth
 from evalflow.fields.reader import NotThere
 from evalflow.fields.specs import GridFile, SourceSpec, TruthSpec

@@ -30,8 +30,8 @@ def test_a_shell_s_own_definitions_do_not_matter(tmp_path, variable):
     file = write(tmp_path / "a.grib", grib(**T_2M), grib(edition=1, **T_2M))
     code = (
         "from pathlib import Path\n"
-        "from evalflow.fields.grib_index import read_index\n"
-        "from evalflow.fields.grib_values import Values\n"
+        "from evalflow.fields.grib.index import read_index\n"
+        "from evalflow.fields.grib.values import Values\n"
         f"found = read_index([Path({str(file)!r})])\n"
         "print([Values().short_name(message) for message in found], Values().read(found[1])[:2])\n"
     )
@@ -47,7 +47,7 @@ def test_other_libraries_may_be_imported_afterwards():
     """findlibs makes ecCodes' PROJ visible to all: pyproj then finds no database, and may crash."""
     use = "; ".join(
         [
-            "import evalflow.fields.codes",
+            "import evalflow.fields.grib.codes",
             "import pyproj, netCDF4, scipy.spatial, shapely",
             "print([round(x, 3) for x in pyproj.Transformer.from_crs(2056, 4326).transform(2600000, 1200000)])",
         ]

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from evalflow.errors import UserError
-from evalflow.fields.domain import find_domain, regular_grid
 from evalflow.fields.grids import Grid
-from evalflow.fields.neighbours import find_mapping
-from evalflow.fields.regions import RegionSpec, read_region
+from evalflow.fields.points.domain import find_domain, regular_grid
+from evalflow.fields.points.neighbours import find_mapping
+from evalflow.fields.points.regions import RegionSpec, read_region
 from support.grids import global_grid, lat_lon, projected
 
 TARGET = Grid(np.zeros(8), np.arange(8.0), "unstructured")

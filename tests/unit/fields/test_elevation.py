@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from evalflow.errors import UserError
-from evalflow.fields.elevation import correct_lapse_rate, decide_lapse_rate, equal_elevation
+from evalflow.fields.points.elevation import correct_lapse_rate, decide_lapse_rate, equal_elevation
 
 TRUTH = np.array([500, 1500, 0], np.float32)
 MODEL = np.array([700, 900, 0], np.float32)

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evalflow.errors import UserError
-from evalflow.fields.codes import eccodes
-from evalflow.fields.grib import GribArchive, GribForecast
-from evalflow.fields.grib_catalogues import ArchiveFiles, ForecastFiles
+from evalflow.fields.grib.catalogues import ArchiveFiles, ForecastFiles
+from evalflow.fields.grib.codes import eccodes
+from evalflow.fields.grib.reader import GribArchive, GribForecast
 from evalflow.fields.grid_files import GridFiles
 from evalflow.fields.reader import NotThere
 from evalflow.fields.specs import GridFile
@@ -349,7 +349,7 @@ def test_analyses_by_valid_time(archive, layout):
 
 
 def test_each_file_is_looked_into_once(archive, monkeypatch):
-    from evalflow.fields import grib_catalogues
+    from evalflow.fields.grib import catalogues as grib_catalogues
 
     seen: list[Path] = []
     original = grib_catalogues.read_index

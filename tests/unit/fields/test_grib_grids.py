@@ -6,10 +6,10 @@ import numpy as np
 import pyproj
 import pytest
 from evalflow.errors import UserError
-from evalflow.fields.codes import eccodes
-from evalflow.fields.grib_grids import angle_of_winds, grid_of, turn_winds
-from evalflow.fields.grib_index import Message, read_index
-from evalflow.fields.grib_values import Values
+from evalflow.fields.grib.codes import eccodes
+from evalflow.fields.grib.grids import angle_of_winds, grid_of, turn_winds
+from evalflow.fields.grib.index import Message, read_index
+from evalflow.fields.grib.values import Values
 from evalflow.fields.grid_files import GridFiles
 from evalflow.fields.grids import Grid
 from evalflow.fields.specs import GridFile

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 from evalflow.errors import UserError
-from evalflow.fields.codes import eccodes
-from evalflow.fields.grib_index import Message, read_index
-from evalflow.fields.grib_values import Values
+from evalflow.fields.grib.codes import eccodes
+from evalflow.fields.grib.index import Message, read_index
+from evalflow.fields.grib.values import Values
 from hypothesis import given
 from hypothesis import strategies as st
 from support.grib_files import T_2M, grib, join_fields, member, on_level, sections, sum_of, write
@@ -273,7 +273,7 @@ _OF_INTERVALS = {
 
 @given(keys=PLAIN, ensemble=st.fixed_dictionaries(_OF_ENSEMBLES), interval=st.fixed_dictionaries(_OF_INTERVALS))
 def test_plain_headers_are_read_as_eccodes_reads_them(keys, ensemble, interval):
-    from evalflow.fields.grib_headers import _plain_keys
+    from evalflow.fields.grib.headers import _plain_keys
 
     template = keys["productDefinitionTemplateNumber"]
     keys = keys | (ensemble if template in (1, 11) else {}) | (interval if template in (8, 11) else {})

@@ -1,10 +1,10 @@
 """Which param a field of GRIB is: against ecCodes' own table of params, name and unit."""
 
 import pytest
-from evalflow.fields.codes import eccodes
-from evalflow.fields.grib_index import read_index
-from evalflow.fields.grib_params import _GRIB1, _GRIB1_OF_ECMWF, _GRIB2, _GRIB2_OF_ECMWF, is_known, param_of
-from evalflow.fields.grib_scan import scan
+from evalflow.fields.grib.codes import eccodes
+from evalflow.fields.grib.index import read_index
+from evalflow.fields.grib.params import _GRIB1, _GRIB1_OF_ECMWF, _GRIB2, _GRIB2_OF_ECMWF, is_known, param_of
+from evalflow.fields.grib.scan import scan
 from evalflow.fields.params import param_named
 from evalflow.fields.units import conversion
 from support.grib_files import grib, on_level, sum_of, write

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from evalflow.errors import UserError
-from evalflow.fields.codes import eccodes
-from evalflow.fields.grib_index import read_index
-from evalflow.fields.grib_values import Values
+from evalflow.fields.grib.codes import eccodes
+from evalflow.fields.grib.index import read_index
+from evalflow.fields.grib.values import Values
 from support.grib_files import T_2M, grib, write
 from support.trial_files import trial_file
 

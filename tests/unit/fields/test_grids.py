@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from evalflow.fields.grids import EARTH_RADIUS_KM, Grid, arc_km, join, unit_vectors
-from evalflow.fields.spacing import spacing
+from evalflow.fields.points.spacing import spacing
 from hypothesis import example, given
 from hypothesis import strategies as st
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 from evalflow.errors import UserError
-from evalflow.fields.inca import forecast
+from evalflow.fields.arrays.inca import forecast
 from evalflow.fields.open import open_forecast
 from evalflow.fields.reader import NotThere
 from evalflow.fields.specs import SourceSpec

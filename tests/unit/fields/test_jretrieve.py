@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evalflow.errors import UserError
-from evalflow.fields import jretrieve
-from evalflow.fields.jretrieve import open_jretrieve
-from evalflow.fields.jretrieve_service import find_service, parse_selection
+from evalflow.fields.observations import jretrieve
+from evalflow.fields.observations.jretrieve import open_jretrieve
+from evalflow.fields.observations.jretrieve_service import find_service, parse_selection
 
 STAND_IN = Path(__file__).parents[2] / "support" / "jretrievedwh.py"
 H = timedelta(hours=1)
@@ -144,9 +144,16 @@ def test_a_month_that_is_not_over_is_asked_for_again(site, monkeypatch):
     for _ in range(2):  # the same process does not ask twice
         assert np.isfinite(archive.read("T_2M", late)).all()
         list(archive.read_many(["T_2M"], [late]))
-    assert [call["-t"] for call in site.calls()][1:] == ["202501010000,202501201230,60"]
+        archive.read("T_2M", datetime(2024, 12, 1))
+    assert [call["-t"] for call in site.calls()][1:] == [
+        "202501010000,202501201230,60",
+        "202412010000,202412312359,60",
+    ]
     list(site.open().read_many(["T_2M"], [datetime(2025, 1, 19, 6)]))
     assert site.calls() == []  # so old that it was complete
+    now = datetime(2025, 2, 1, 6)
+    site.open().read("T_2M", datetime(2025, 1, 10))
+    assert site.calls() == []
     now = datetime(2025, 2, 5)
     list(site.open().read_many(["T_2M"], [late]))
     assert [call["-t"] for call in site.calls()] == ["202501010000,202501312359,60"]

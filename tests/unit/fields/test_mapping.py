@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from evalflow.errors import UserError
 from evalflow.fields.grids import Grid, join
-from evalflow.fields.lattice import find_lattice, with_shape
-from evalflow.fields.mapping import Mapping
-from evalflow.fields.neighbours import find_mapping
-from evalflow.fields.spacing import spacing
+from evalflow.fields.points.lattice import find_lattice, with_shape
+from evalflow.fields.points.mapping import Mapping
+from evalflow.fields.points.neighbours import find_mapping
+from evalflow.fields.points.spacing import spacing
 from hypothesis import given
 from hypothesis import strategies as st
 from support.grids import global_grid, haversine_km, lat_lon, projected, scattered

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from evalflow.errors import UserError
 from evalflow.fields.derived import DerivedForecast
-from evalflow.fields.grib import GribForecast
-from evalflow.fields.grib_catalogues import ForecastFiles
+from evalflow.fields.grib.catalogues import ForecastFiles
+from evalflow.fields.grib.reader import GribForecast
 from evalflow.fields.members import OneMember
 from support.grib_files import T_2M, U_10M, V_10M, grib, member, write
 from support.trial_files import trial_file

@@ -9,7 +9,7 @@ import pytest
 import shapefile
 import shapely
 from evalflow.errors import UserError
-from evalflow.fields.regions import Region, RegionSpec, each_once, find_region_file, read_region
+from evalflow.fields.points.regions import Region, RegionSpec, each_once, find_region_file, read_region
 from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import CRS, Transformer

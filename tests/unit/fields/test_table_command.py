@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 from evalflow.errors import UserError
-from evalflow.fields.cf import Told
-from evalflow.fields.table_command import open_command
+from evalflow.fields.arrays.cf import Told
+from evalflow.fields.observations.command import open_command
 
 H = timedelta(hours=1)
 PROGRAM = """

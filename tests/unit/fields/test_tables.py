@@ -11,9 +11,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from evalflow.errors import UserError
-from evalflow.fields import table_files
-from evalflow.fields.cf import Told
-from evalflow.fields.table_files import open_tables
+from evalflow.fields.arrays.cf import Told
+from evalflow.fields.observations import files as table_files
+from evalflow.fields.observations.files import open_tables
 
 H = timedelta(hours=1)
 T0 = datetime(2020, 1, 31, 23)
@@ -158,6 +158,15 @@ def test_files_by_valid_time_are_read_once(tmp_path, stations, how, pattern, mon
         archive.read("T_2M", T0 + hour * H)
     assert opened == ["01"]
     assert np.isnan(archive.read("T_2M", datetime(2021, 5, 1))).all()  # no file
+
+
+def test_times_one_by_one_from_files_of_a_day(tmp_path, stations):
+    for day in (1, 2, 3):
+        text = "station,time,T_2M\n" + "".join(f"KLO,2020-02-0{day}T{hour:02d}:00,{270 + day}\n" for hour in range(24))
+        write(tmp_path, "csv", text, f"obs0{day}")
+    archive = open_tables(tmp_path, "obs%d.csv", Told(), stations)
+    found = [archive.read("T_2M", datetime(2020, 2, day, 12))[1] for day in (1, 2, 3)]
+    assert found == [271, 272, 273]
 
 
 def test_row_groups_of_other_times_are_passed_over(tmp_path, stations, monkeypatch):

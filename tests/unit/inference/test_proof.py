@@ -8,6 +8,7 @@ from pathlib import Path
 import eccodes
 import pytest
 import yaml
+from evalflow.config.times import as_hours
 from evalflow.digests import file_digest
 from evalflow.errors import UserError
 from evalflow.inference.proof import check_forecast, read_fields
@@ -125,6 +126,19 @@ def test_leads_are_hours_whatever_the_unit_and_the_type_of_step(tmp_path):
     (tmp_path / "accumulated").write_bytes(message.get_buffer())
     leads = read_fields([tmp_path / "minutes", tmp_path / "accumulated"])
     assert {lead: counts.total() for lead, counts in leads.items()} == {6: 1, 12: 1}
+
+
+def test_leads_below_an_hour(tmp_path):
+    """Runs may have `steps: 0/1/30m`; ecCodes shows 30 minutes as 0 hours, or as an error in GRIB 1."""
+    message = eccodes.GRIBMessage.from_samples("regular_ll_sfc_grib2")
+    message.set({"indicatorOfUnitOfTimeRange": 0, "forecastTime": 30})
+    (tmp_path / "edition 2").write_bytes(message.get_buffer())
+    message = eccodes.GRIBMessage.from_samples("regular_ll_sfc_grib1")
+    for unit, number in ((0, 10), (13, 6)):  # 10 minutes; 6 quarters of an hour
+        message.set({"unitOfTimeRange": unit, "P1": number})
+        (tmp_path / f"edition 1, {unit}").write_bytes(message.get_buffer())
+    leads = read_fields(list(tmp_path.iterdir()))
+    assert {lead: counts.total() for lead, counts in leads.items()} == {0.5: 1, as_hours(10): 1, 1.5: 1}
 
 
 def test_what_a_former_try_left_is_removed(model):

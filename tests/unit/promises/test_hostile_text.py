@@ -12,7 +12,7 @@ import pytest
 import yaml
 from evalflow.config import inference
 from evalflow.config import model as config
-from evalflow.config.model import ConfigModel, config_schema
+from evalflow.config.model import ConfigModel
 from evalflow.errors import UserError
 from evalflow.inference.prepare import prepare_run
 from evalflow.inference.sandbox import create_sandbox
@@ -113,7 +113,8 @@ def test_hostile_text_in_all_places_is_refused_in_lines(trial):
 def test_hostile_text_of_an_inference_config_reaches_the_model_as_it_is(trial, given, tmp_path):
     texts = [text for text in VALID if not text.startswith("/proc")]
     given(experiment=full_with(Place(INFERENCE), {"values": texts, "keys": {text: 1 for text in texts}}))
-    prepare_run(RunSpec(**trial.plan()["runs"][0]["spec"]), tmp_path)
+    spec = trial.plan()["runs"][0]["spec"] | {"folder": str(tmp_path / "store")}
+    prepare_run(RunSpec(**spec), tmp_path)
     read = yaml.safe_load((tmp_path / "inference.yaml").read_text(encoding="utf-8"))
     assert read["keys"] == {text: 1 for text in texts}
     for text, value in zip(texts, read["values"], strict=True):

@@ -116,7 +116,8 @@ def test_yaml_is_loaded_safely():
     "program",
     [
         "eval(x)", "import pickle", "from torch import load", "yaml.load(x, yaml.Loader)", "yaml.load(x)", "os.system(x)",
-        "np.load(x)", "np.load(x, allow_pickle=True)", "subprocess.run(x, shell=True)", "subprocess.run(['sh', '-c', x])", "requests.get(x, verify=False)",
+        "np.load(x)", "np.load(x, allow_pickle=True)", "subprocess.run(x, shell=True)", "subprocess.run(['sh', '-c', x])",
+        "requests.get(x, verify=False)",
     ],
 )  # fmt: skip
 def test_what_is_dangerous_is_found(program):

@@ -1,5 +1,6 @@
 """Files of statistics: what is written is read, and nothing else."""
 
+import json
 import resource
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
@@ -8,7 +9,7 @@ import netCDF4
 import numpy as np
 import pytest
 from evalflow.errors import UserError
-from evalflow.scores.stored import read_sums, write_sums
+from evalflow.scores.stored import read_attributes, read_sums, write_sums
 from evalflow.scores.sums import Cells, ParamSums, Sums
 
 BOXES = {50.0: np.arange(120) // 10, 62.5: np.arange(120) // 12}
@@ -76,23 +77,24 @@ def test_one_param_one_region_one_lead_time_of_minutes(world, tmp_path):
 def test_the_file_explains_itself(sums, tmp_path):
     write_sums(tmp_path / "a.nc", sums)
     with netCDF4.Dataset(tmp_path / "a.nc") as file:
-        assert file.params == ["T_2M", "TD_2M"]
-        assert file.units == ["K", "K"]
-        assert len(file.statistics) == len(file.statistics_long_names) == file.dimensions["statistic"].size
+        assert file.data_model == "NETCDF3_64BIT_DATA"
+        assert json.loads(file.params) == ["T_2M", "TD_2M"]
+        assert json.loads(file.units) == ["K", "K"]
+        names = json.loads(file.statistics), json.loads(file.statistics_long_names)
+        assert [len(one) for one in names] == 2 * [file.dimensions["statistic"].size]
         assert file["lead_time"].units == "s"
         assert all(variable.long_name for variable in file.variables.values())
 
 
 def test_a_file_is_small(world, tmp_path):
-    # What is fixed takes some 30 kB; each lead time adds 8 sums of 8 bytes for each of 4 atoms,
-    # which can hardly be packed.
+    # What is fixed takes some 2 kB; each lead time adds 8 sums of 8 bytes for each of 4 atoms, and a digest.
     sizes = []
     for number in (20, 120):
         some = world(inits=[datetime(2020, 1, 1)], leads=tuple(range(number)), missing=0, weights="real")
         write_sums(tmp_path / f"{number}.nc", some.sums(0)[0])
         sizes.append((tmp_path / f"{number}.nc").stat().st_size)
-    assert sizes[0] < 35_000
-    assert sizes[1] - sizes[0] < 100 * 8 * 8 * 4
+    assert sizes[0] < 20 * 8 * 8 * 4 + 2_500
+    assert sizes[1] - sizes[0] < 100 * (8 * 8 * 4 + 16)
 
 
 def test_equal_sums_make_equal_files(sums, tmp_path):
@@ -122,6 +124,33 @@ def test_a_damaged_file_is_refused_in_one_line(sums, tmp_path, damage):
     assert "sums" in names
 
 
+def test_a_damaged_attribute_is_seen(sums, tmp_path):
+    path = tmp_path / "a.nc"
+    write_sums(path, replace(sums, attributes={"holding": "of these files"}))
+    assert read_attributes(path)["holding"] == "of these files"
+    path.write_bytes(path.read_bytes().replace(b"of these files", b"of those files"))
+    for read in (read_sums, read_attributes):
+        with pytest.raises(UserError, match="attributes are damaged"):
+            read(path)
+
+
+def test_some_params_alone_can_be_read(sums, tmp_path):
+    write_sums(tmp_path / "a.nc", sums)
+    found = read_sums(tmp_path / "a.nc", ["TD_2M", "PS"])
+    assert same(found, replace(sums, params={"TD_2M": sums.params["TD_2M"]}))
+
+
+def test_nothing_valid_at_all(world, tmp_path):
+    """No cell of the joint histograms is filled, of two params."""
+    some = world(inits=[datetime(2020, 1, 1)], missing=1, weights="real")
+    [one] = some.sums(0, values=(275.0,))
+    both = replace(one, params={"T_2M": one.params["T_2M"], "TD_2M": one.params["T_2M"]})
+    write_sums(tmp_path / "a.nc", both)
+    found = read_sums(tmp_path / "a.nc").params["TD_2M"]
+    assert found.cells.cell.size == found.cells.count.size == 0 and found.values == (275.0,)
+    assert (found.counts == 0).all()
+
+
 @pytest.mark.parametrize("version", [None, "evalflow statistics 0"])
 def test_a_file_of_something_else_is_refused(tmp_path, version):
     with netCDF4.Dataset(tmp_path / "a.nc", "w") as file:
@@ -143,9 +172,16 @@ def test_no_room_for_the_file(sums, tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     try:
-        with pytest.raises(OSError, match="a.nc"):
+        with pytest.raises(OSError, match="File too large"):
             write_sums(tmp_path / "a.nc", sums)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     with pytest.raises(OSError, match="gone"):
         write_sums(tmp_path / "gone" / "a.nc", sums)
+
+
+def test_a_file_may_hold_no_param(sums, tmp_path):
+    """It says that there was nothing to sum."""
+    empty = replace(sums, params={})
+    write_sums(tmp_path / "a.nc", empty)
+    assert same(read_sums(tmp_path / "a.nc"), empty)

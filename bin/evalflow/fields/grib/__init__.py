@@ -1,0 +1,1 @@
+"""GRIB: an index of messages, their values and their grids."""

@@ -1,0 +1,1 @@
+"""Observations at stations: tables, programs and services that give them."""

@@ -1,0 +1,1 @@
+"""Points: how fields get from one grid to another, and which points count."""

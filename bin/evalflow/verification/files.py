@@ -1,0 +1,27 @@
+"""NetCDF files that steps of verification write."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import netCDF4
+
+from evalflow.store.files import new_in_store
+
+
+@contextmanager
+def new_netcdf(final: Path) -> Iterator[netCDF4.Dataset]:
+    """Yield a file to write, which afterwards has its final name; where that exists already, it stays.
+
+    Raises
+    ------
+    OSError
+        Where it cannot be written.
+    """
+    with new_in_store(final) as temporary:
+        try:
+            with netCDF4.Dataset(temporary, "w") as file:
+                yield file
+        except RuntimeError as error:  # the library's word for a disk that is full
+            raise OSError(errno.EIO, f"{error}; is the disk full?", str(final)) from error
