@@ -250,3 +250,12 @@ def test_a_browser_shows_it_on_a_narrow_screen(spec, name, tmp_path):
     found = re.search(r'<output id="o">(\d+) (\d+) (\w+)</output>', shown.stdout)
     assert found, shown.stdout[-500:] + shown.stderr[-500:]
     assert int(found[1]) <= int(found[2]) <= 390 and found[3] == "true"
+
+
+def test_a_folder_that_cannot_be_written_to_ends_no_launch(spec, monkeypatch):
+    def refuse(_folder, name, _text):
+        raise OSError(30, "Read-only file system", name)
+
+    monkeypatch.setattr(pages, "write_text", refuse)
+    done = make_report(spec)
+    assert done.index is None and "Read-only file system" in done.problems[0] and "\n" not in done.problems[0]
