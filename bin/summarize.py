@@ -37,7 +37,8 @@ from evalflow.yamlio import read_text
 def main(plan, trace, made_twice, aggregated, reported, verified):
     """Compare the plan that a launch began with against the store as it is now.
 
-    Give whole forecasts the names that they lack. Exit with status 1 if a forecast that was to be made is missing.
+    Give whole forecasts the names that they lack. Exit with status 1 if a forecast that was to be
+    made is missing.
     """
     planned = Plan.from_json(read_text(plan), str(plan))
     cost = read_cost(trace, planned) if trace else None

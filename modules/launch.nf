@@ -31,17 +31,13 @@ def end_launch(plan, made_twice, verified, aggregated, reported) {
     verified.subscribe { file -> known.addAll(['--verified', file]) }
     aggregated.subscribe { file -> known.addAll(['--aggregated', file]) }
     reported.subscribe { file -> known.addAll(['--reported', file]) }
-    def is_over = false // after an error, Nextflow calls this once more
     workflow.onComplete {
-        if (!is_over) {
-            is_over = true
-            def lacking = plans.any { file ->
-                run_script(['summarize.py', '--plan', file] + known_costs(lists) + known, System.out)
-            }
-            release_work_folder()
-            if (lacking && has_succeeded()) {
-                error('forecasts are missing, or cannot be found by their names: the summary above says which')
-            }
+        def lacking = plans.any { file ->
+            run_script(['summarize.py', '--plan', file] + known_costs(lists) + known, System.out)
+        }
+        release_work_folder()
+        if (lacking && has_succeeded()) { // error() in here changes the exit status in some versions only
+            exit(1, 'forecasts are missing, or cannot be found by their names: see above')
         }
     }
 }

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.launches import PROJECT
+from support.paths import PROJECT
 
 CPUS = len(os.sched_getaffinity(0))
 GB = 1024**3

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from support import killed
 from support.launches import Workspace
-from support.slurm import on_slurm
+from support.slurm import Launched, on_slurm
 
 SEEDS = 14
 
@@ -23,19 +23,17 @@ def check_jobs(cluster, workspace) -> None:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(cluster, tmp_path_factory):
-    """The tree of a launch that nobody disturbed."""
+def undisturbed_on_slurm(cluster, tmp_path_factory) -> Launched:
+    """A quick workspace after a launch that nobody disturbed. Do not change it."""
     workspace = on_slurm(Workspace(tmp_path_factory.mktemp("undisturbed")))
     killed.make_quick_workspace(workspace)
     result = killed.launch(workspace)
     assert result.status == 0 and result.tasks.total() == killed.TASKS, result.text
-    return workspace.tree()
+    return workspace
 
 
-@pytest.mark.parametrize("moment", killed.moments(SEEDS, killed.TASKS), ids=range(SEEDS))
-def test_killed_at_a_random_moment(cluster, undisturbed, tmp_path, moment, request):
-    workspace = on_slurm(Workspace(tmp_path))
-    killed.make_quick_workspace(workspace)
-    resume = ["-resume"] if request.node.callspec.indices["moment"] % 2 else []
-    print("killed", killed.check_killed(workspace, undisturbed, moment, *resume))
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_killed_at_a_random_moment(cluster, undisturbed_on_slurm, quick, seed):
+    workspace = on_slurm(quick)
+    killed.check_killed(workspace, undisturbed_on_slurm.tree(), seed, SEEDS)
     check_jobs(cluster, workspace)

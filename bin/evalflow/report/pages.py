@@ -38,7 +38,8 @@ def _period(spec: ReportSpec) -> str:
 def _draw_scorecard(spec: ReportSpec, card: Scorecard, part: str) -> Page:
     name = f"scorecard-{part}"
     write_text(spec.results, f"{name}.csv", scorecard_csv(card))
-    files, taken = [(f"{name}.csv", "CSV")], set()
+    files = [(f"{name}.csv", "CSV")]
+    taken: set[str] = set()
     for grid in card.grids:
         own = f"{name}-{file_name(grid.label, taken)}.svg"
         write_text(spec.results, own, render("scorecard.svg", card=card, grid=grid, spec=spec, period=_period(spec)))

@@ -22,10 +22,12 @@ HOSTILE = [
 ]
 
 
+VOID = {"meta", "link", "br"}
+"""Tags that are not closed."""
+
+
 class Page(HTMLParser):
     """What a page holds: tags with attributes, its text, and whether all tags are closed."""
-
-    VOID = {"meta", "link", "br"}
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -36,7 +38,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self.tags.append((tag, dict(attributes)))
-        if tag not in self.VOID:
+        if tag not in VOID:
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attributes):

@@ -79,10 +79,9 @@ def test_q_is_of_the_cells_of_the_scorecard(spec):
 def test_csv_has_the_numbers_of_the_tables(spec):
     rows = list(csv.DictReader(io.StringIO(scorecard_csv(make(spec)))))
     assert len(rows) == 2 * 4 * 6
-    (row,) = [
-        one for one in rows
-        if (one["source"], one["param"], one["metric"], one["stratum"], one["lead_time"]) == ("run-2", "PMSL", "RMSE", "alps", "12.0")
-    ]  # fmt: skip
+    wanted = ("run-2", "PMSL", "RMSE", "alps", "12.0")
+    names = ("source", "param", "metric", "stratum", "lead_time")
+    (row,) = [one for one in rows if tuple(one[name] for name in names) == wanted]
     assert float(row["value"]) == rmse("run-2", "PMSL", 12.0) and row["units"] == "Pa"
     assert float(row["difference"]) == rmse("run-2", "PMSL", 12.0) - rmse("baseline-1", "PMSL", 12.0)
     assert float(row["relative_at_coarsest"]) == -5.0 and row["better"] == "False"
