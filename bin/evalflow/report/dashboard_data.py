@@ -152,7 +152,10 @@ def _marks(spec: ReportSpec, table: pa.Table) -> NDArray[np.uint8]:
     """Return bits: 1 p is small, 2 q is small, 4 better, 8 worse."""
     better = pc.fill_null(pc.cast(table["better"], pa.int8()), -1).to_numpy()
     with np.errstate(invalid="ignore"):
-        small = [_column(table, "p_value", float) < spec.level, _column(table, "q_value", float) < spec.false_discovery_rate]
+        small = [
+            _column(table, "p_value", float) < spec.level,
+            _column(table, "q_value", float) < spec.false_discovery_rate,
+        ]
     bits = small[0] * 1 + small[1] * 2 + (better == 1) * 4 + (better == 0) * 8
     return bits.astype(np.uint8)
 
@@ -198,5 +201,7 @@ def encode(spec: ReportSpec, scores: pa.Table, differences: pa.Table) -> tuple[d
         counts = {"scores": series.keys.shape[1], "differences": own.keys.shape[1]}
         heads.append({"truth": truth, "param": param, "panels": panels, **counts})
         texts.append(_encode(blocks))
-    references = [words["source"].index(one) for one in pc.unique(differences["reference"]).to_pylist() if one in words["source"]]
+    references = [
+        words["source"].index(one) for one in pc.unique(differences["reference"]).to_pylist() if one in words["source"]
+    ]
     return {"words": words, "parts": heads, "references": references}, texts
