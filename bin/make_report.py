@@ -23,7 +23,7 @@ def main(spec, output):
     """
     done = make_report(ReportSpec.from_json(read_text(spec), str(spec)))
     write_over(output, done.to_json(indent=1) + "\n")
-    click.echo(done.index)
+    click.echo("\n".join([*done.problems, *([done.index] if done.index else [])]))
 
 
 if __name__ == "__main__":

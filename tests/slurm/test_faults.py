@@ -235,7 +235,10 @@ def test_a_job_that_is_killed_each_time_is_named_with_its_log_and_made_later(clu
 
     mended.touch()
     result = workspace.launch()
-    assert (result.status, result.tasks) == (0, {"MAKE_PLAN": 1, "PREPARE_RUN": 1, "RUN_FORECAST": 1}), result.text
+    assert (result.status, result.tasks) == (
+        0,
+        {"MAKE_PLAN": 1, "PREPARE_RUN": 1, "RUN_FORECAST": 1, "MAKE_REPORT": 1},
+    ), result.text
     assert launches.forecasts("killed") == launches.forecasts("fine") == by_hand
 
 

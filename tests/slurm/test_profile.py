@@ -89,7 +89,7 @@ def test_jobs_get_what_their_run_asks_for(cluster, workspace):
     other = {"runtime": "3h", "cpus_per_task": 1, "slurm_partition": "normal"}
     workspace.edit(lambda config: entry(config, 0)["inference_resources"].update(other))
     result = workspace.launch("--inits_per_task", "4", "--max_gpus", "1")
-    assert (result.status, result.tasks) == (0, {"MAKE_PLAN": 1}), result.text
+    assert (result.status, result.tasks) == (0, {"MAKE_PLAN": 1, "MAKE_REPORT": 1}), result.text
 
 
 def test_forecasts_at_once_share_the_gpus_of_their_job(cluster, workspace, expected):

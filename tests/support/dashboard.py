@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from evalflow.report.spec import ReportSource, ReportSpec
 from evalflow.scores.table import METRICS as METRICS_TABLE
+
 from support.report import make_spec
 
 PARAMS = ("T_2M", "TD_2M", "PMSL", "SP_10M", "PS", "TOT_PREC6")
@@ -16,11 +17,7 @@ REGIONS = ("all", *(f"region {number}" for number in range(1, 8)))
 LEADS = np.arange(0, 246, 6.0)
 SOURCES = [f"source-{number}" for number in range(5)]
 WHOLE = ("all", "all")
-CROSSED = (
-    WHOLE,
-    *((season, "all") for season in ("DJF", "MAM", "JJA", "SON")),
-    *(("all", f"{h:02}") for h in (0, 6, 12, 18)),
-)
+CROSSED = (WHOLE, *((season, "all") for season in ("DJF", "MAM", "JJA", "SON")), *(("all", f"{h:02}") for h in (0, 6, 12, 18)))
 
 
 def _text(values: list[str | None]) -> pa.Array:
@@ -56,19 +53,14 @@ def large_tables(folder: Path, strata: tuple[tuple[str, str], ...] = (WHOLE,)) -
             "valid_hour": ["all"] * number, "case": [None] * number,
         }  # fmt: skip
         place = np.repeat(np.arange(number), len(LEADS))
-        found: dict[str, pa.Array | np.ndarray] = {
-            key: _text(texts).take(pa.array(place)) for key, texts in parts.items()
-        }
+        found: dict[str, pa.Array | np.ndarray] = {key: _text(texts).take(pa.array(place)) for key, texts in parts.items()}
         rows = len(place)
         counts = {"n_inits": 1460, "n_days": 365, "n_pairs": 331420000}
         found |= {"lead_time": np.tile(LEADS, number), "scale": np.zeros(rows)}
         return found | {key: np.full(rows, count, np.int64) for key, count in counts.items()}
 
     missing = np.full(value.size, np.nan)
-    _write(
-        spec.results / "scores.parquet",
-        columns(slice(None)) | {"value": value.ravel(), "lower": missing, "upper": missing},
-    )
+    _write(spec.results / "scores.parquet", columns(slice(None)) | {"value": value.ravel(), "lower": missing, "upper": missing})
     others = columns(slice(len(keys) // len(SOURCES), None))
     best = np.array([METRICS_TABLE[one[2]].target for one in keys[: value.shape[1]]], float)[None, :, None]
     distance = np.where(np.isnan(best), value, np.abs(value - np.nan_to_num(best)))
@@ -78,8 +70,6 @@ def large_tables(folder: Path, strata: tuple[tuple[str, str], ...] = (WHOLE,)) -
     text = _text([SOURCES[0]]).take(pa.array(np.zeros(difference.size, int)))
     others |= {"reference": text, "reference_label": text, "difference": difference, "relative": difference}
     others |= {"lower": difference - half, "upper": difference + half, "p_value": p, "q_value": np.minimum(1, 2 * p)}
-    _write(
-        spec.results / "differences.parquet",
-        others | {"better": pa.array(difference < 0), "detectable": half, "days_needed": half},
-    )
+    others |= {"better": pa.array(difference < 0), "detectable": half, "days_needed": half}
+    _write(spec.results / "differences.parquet", others)
     return spec

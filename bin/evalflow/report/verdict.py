@@ -1,6 +1,7 @@
 """The verdict: which source is best, where, by how much, and whether that is more than chance."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from evalflow.report.spec import ReportSpec
 from evalflow.report.tables import DIFFERENCES, SCORES, Row, ScoreTables
@@ -114,7 +115,7 @@ def _verdict(rows: list[Row], found: dict[str, Row], spec: ReportSpec, reference
     order = [source.source_id for source in spec.sources]
     ranked = sorted(rows, key=lambda row: (row["value"], order.index(row["source"]) if row["source"] in order else 99))
     best = ranked[0]
-    about: dict = {
+    about: dict[str, Any] = {
         "best": spec.label_of(best["source"]),
         "style": order.index(best["source"]) if best["source"] in order else 0,
         "value": with_unit(number(best["value"]), best["units"]),
@@ -184,7 +185,7 @@ class _Compared:
 
     def __init__(self, spec: ReportSpec, tables: ScoreTables, truth: str) -> None:
         self.spec, self.tables = spec, tables
-        self.chosen: dict = {"truth": truth, "metric": METRIC, "scale": 0.0}
+        self.chosen: dict[str, Any] = {"truth": truth, "metric": METRIC, "scale": 0.0}
         self.reference = spec.references[0]
         self.scores = tables.rows(SCORES, **self.chosen)
         asked = {lead for section in spec.sections for lead in section.lead_times}

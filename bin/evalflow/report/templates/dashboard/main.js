@@ -52,6 +52,7 @@ function drawNote() {
 
 /** Draw what the state says. */
 async function update() {
+  document.getElementById("panels").className = state.tables ? "tables" : "";
   arrange();
   const now = [...PANELS.values()].filter((panel) => panel.root.isConnected);
   now.forEach((panel) => { panel.stale = true; });

@@ -55,7 +55,7 @@ class Panel {
     const low = state.show !== "both";
     this.body.className = "plots" + (low ? " low" : "") + (state.tables || !this.lines.length ? " free" : "");
     if (!this.lines.some((line) => line.value.some(Number.isFinite))) this.body.append(element("p", { class: "soft" }, "No such scores in the tables."));
-    else if (state.tables) this.body.append(element("div", { class: "wide" }, this.table()));
+    else if (state.tables) this.body.append(element("div", { class: "wide", tabindex: 0 }, this.table()));
     else this.plot();
   }
 
@@ -134,6 +134,7 @@ class Panel {
     if (event.key === "Escape") change({ from: LEADS[0], to: LEADS[LEADS.length - 1] });
     if (!step || !this.plots.length) return;
     event.preventDefault();
+    activate(this);
     const inside = LEADS.map((_, i) => i).filter((i) => LEADS[i] >= state.from && LEADS[i] <= state.to);
     const at = inside.indexOf(this.place), next = at < 0 ? (step > 0 ? 0 : inside.length - 1) : Math.min(Math.max(at + step, 0), inside.length - 1);
     this.plots[0].setCursor({ left: this.plots[0].valToPos(LEADS[inside[next]], "x"), top: 10 }, true, true);

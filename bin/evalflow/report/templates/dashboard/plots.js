@@ -80,7 +80,7 @@ const positive = (lines) => lines.some((line) => line.value.some(Number.isFinite
 /** Return what both kinds of plots have in common. */
 function commonOptions(panel, width, height, hooks) {
   return {
-    width, height, legend: { show: false }, padding: [8, 10, 0, 0],
+    width, height, legend: { show: false }, padding: [8, 16, 0, 0],
     cursor: { sync: { key: SYNC, scales: ["x", null] }, drag: { x: true, y: false, setScale: false }, points: { show: false }, y: false },
     hooks: { setCursor: [(plot) => panel.say(plot)], setSelect: [(plot) => zoomTo(plot)], ...hooks },
   };
