@@ -17,7 +17,11 @@ REGIONS = ("all", *(f"region {number}" for number in range(1, 8)))
 LEADS = np.arange(0, 246, 6.0)
 SOURCES = [f"source-{number}" for number in range(5)]
 WHOLE = ("all", "all")
-CROSSED = (WHOLE, *((season, "all") for season in ("DJF", "MAM", "JJA", "SON")), *(("all", f"{h:02}") for h in (0, 6, 12, 18)))
+CROSSED = (
+    WHOLE,
+    *((season, "all") for season in ("DJF", "MAM", "JJA", "SON")),
+    *(("all", f"{h:02}") for h in (0, 6, 12, 18)),
+)
 
 
 def _text(values: list[str | None]) -> pa.Array:
@@ -53,14 +57,19 @@ def large_tables(folder: Path, strata: tuple[tuple[str, str], ...] = (WHOLE,)) -
             "valid_hour": ["all"] * number, "case": [None] * number,
         }  # fmt: skip
         place = np.repeat(np.arange(number), len(LEADS))
-        found: dict[str, pa.Array | np.ndarray] = {key: _text(texts).take(pa.array(place)) for key, texts in parts.items()}
+        found: dict[str, pa.Array | np.ndarray] = {
+            key: _text(texts).take(pa.array(place)) for key, texts in parts.items()
+        }
         rows = len(place)
         counts = {"n_inits": 1460, "n_days": 365, "n_pairs": 331420000}
         found |= {"lead_time": np.tile(LEADS, number), "scale": np.zeros(rows)}
         return found | {key: np.full(rows, count, np.int64) for key, count in counts.items()}
 
     missing = np.full(value.size, np.nan)
-    _write(spec.results / "scores.parquet", columns(slice(None)) | {"value": value.ravel(), "lower": missing, "upper": missing})
+    _write(
+        spec.results / "scores.parquet",
+        columns(slice(None)) | {"value": value.ravel(), "lower": missing, "upper": missing},
+    )
     others = columns(slice(len(keys) // len(SOURCES), None))
     best = np.array([METRICS_TABLE[one[2]].target for one in keys[: value.shape[1]]], float)[None, :, None]
     distance = np.where(np.isnan(best), value, np.abs(value - np.nan_to_num(best)))

@@ -63,7 +63,13 @@ def decoded(text: str) -> dict:
 
 
 def key_of(row: dict, *more: str) -> tuple:
-    return (row["truth"], row["param"], *(row[key] or ("" if key == "threshold" else 0.0) for key in KEYS), *more, row["lead_time"])
+    return (
+        row["truth"],
+        row["param"],
+        *(row[key] or ("" if key == "threshold" else 0.0) for key in KEYS),
+        *more,
+        row["lead_time"],
+    )
 
 
 def test_the_page_holds_each_score_as_float32(spec):
@@ -127,7 +133,9 @@ def test_labels_cannot_end_the_script(spec):
     label = "</script><script>alert('ä')</script>"
     sources = [one.model_copy(update={"label": label}) for one in spec.sources]
     text = drawn(spec.model_copy(update={"sources": sources}))
-    assert about(text)["sources"][0]["label"] == label and "alert(" not in re.sub(r"\\u003cscript>alert\('ä'\)", "", text)
+    assert about(text)["sources"][0]["label"] == label and "alert(" not in re.sub(
+        r"\\u003cscript>alert\('ä'\)", "", text
+    )
 
 
 def test_it_is_drawn_by_the_report_and_linked_from_the_first_page(spec):

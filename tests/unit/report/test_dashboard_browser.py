@@ -112,7 +112,9 @@ def test_the_keyboard_moves_the_cursor_of_all_panels(opened):
 
 def test_zoom_is_linked(opened, address):
     opened.run(CHOOSE.format(name="from", text="12 h"))
-    ranges = "[...document.querySelectorAll('.panel')].flatMap((one) => one.panel.plots.map((plot) => plot.scales.x.min))"
+    ranges = (
+        "[...document.querySelectorAll('.panel')].flatMap((one) => one.panel.plots.map((plot) => plot.scales.x.min))"
+    )
     assert opened.run(ranges) == [12] * 10 and opened.run("location.href") == address + "#from=12"
     opened.run("document.querySelector('.panel').focus()")
     opened.press("Escape", 27)
@@ -120,11 +122,15 @@ def test_zoom_is_linked(opened, address):
 
 
 def test_a_drag_zooms_all(opened):
-    box = opened.run("(({x, y, width, height}) => [x, y, width, height])(document.querySelector('.u-over').getBoundingClientRect())")
+    box = opened.run(
+        "(({x, y, width, height}) => [x, y, width, height])(document.querySelector('.u-over').getBoundingClientRect())"
+    )
     x, y = box[0], box[1] + box[3] / 2
     steps = [("mousePressed", 0.2), ("mouseMoved", 0.5), ("mouseMoved", 1.0), ("mouseReleased", 1.0)]
     for kind, part in steps:
-        opened.call("Input.dispatchMouseEvent", type=kind, x=x + part * box[2], y=y, button="left", buttons=1, clickCount=1)
+        opened.call(
+            "Input.dispatchMouseEvent", type=kind, x=x + part * box[2], y=y, button="left", buttons=1, clickCount=1
+        )
     assert opened.wait("location.hash") == "#from=12"
 
 
