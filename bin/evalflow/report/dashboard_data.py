@@ -204,4 +204,4 @@ def encode(spec: ReportSpec, scores: pa.Table, differences: pa.Table) -> tuple[d
     references = [
         words["source"].index(one) for one in pc.unique(differences["reference"]).to_pylist() if one in words["source"]
     ]
-    return {"words": words, "parts": heads, "references": references}, texts
+    return {"words": words, "digits": 5 if bits < 23 else 7, "parts": heads, "references": references}, texts

@@ -77,7 +77,7 @@ function svgOf(panel) {
 /** Return the numbers of a panel as CSV. */
 function csvOf(panel) {
   const cell = (value) => (/[",\r\n]/.test(value) ? `"${String(value).replace(/"/g, '""')}"` : String(value));
-  const plain = (value) => (Number.isFinite(value) ? String(Number(value.toPrecision(7))) : "");
+  const plain = (value) => (Number.isFinite(value) ? String(Number(value.toPrecision(ABOUT.digits))) : "");
   const rows = [["truth", "param", "metric", "units", "threshold", ...CHOICES.slice(1), "source", "label", "lead_time", "value", "n_inits", "n_days", "n_pairs", "reference", "difference", "half_width", "mark"]];
   for (const line of panel.lines) {
     const gap = panel.gaps.find((one) => one.source === line.source);

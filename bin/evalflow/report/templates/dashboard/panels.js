@@ -118,7 +118,7 @@ class Panel {
     const i = this.place, unit = this.unit();
     const lines = this.lines.filter((line) => Number.isFinite(line.value[i])).map((line) => {
       const gap = this.gaps.find((one) => one.source === line.source), says = [withUnit(numberText(line.value[i]), unit)];
-      if (gap && state.show !== "scores") says.push(`(${gapText(gap, i)})`);
+      if (gap && state.show !== "scores") says.push(`(${gapText(gap, i)}${gap.days[i] === line.days[i] ? "" : `, n = ${gap.days[i]} days`})`);
       return element("p", { class: "line" }, keyOf(line.source), element("bdi", {}, ABOUT.sources[line.source].label), element("span", {}, says.join(" ")));
     });
     this.tip.replaceChildren(element("p", {}, `${LEADS[i]}${SPACE}h: ${countText(this.lines, i)}`), ...lines);
