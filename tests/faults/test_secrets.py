@@ -33,10 +33,10 @@ class Secretive(Workspace):
     variables : the user's environment
     """
 
-    def __init__(self, root: Path, index: ThreadingHTTPServer) -> None:
+    def __init__(self, root: Path, password_index: ThreadingHTTPServer) -> None:
         super().__init__(root)
         self.tokens = {name: new_token() for name in (*SECRET_VARIABLES, *SECRET_FILES)} | {
-            "UV_DEFAULT_INDEX": index.password
+            "UV_DEFAULT_INDEX": password_index.password
         }
         home = root / "home"
         for name, text in SECRET_FILES.items():
@@ -68,7 +68,7 @@ class Secretive(Workspace):
 
 
 @pytest.fixture
-def index(tmp_path):
+def password_index(tmp_path):
     with private_index(tmp_path / "index") as server:
         yield server
 
@@ -83,8 +83,8 @@ def write_analysis(path: Path) -> None:
 
 
 @pytest.fixture
-def secretive(tmp_path, index) -> Secretive:
-    workspace = Secretive(tmp_path / "user", index)
+def secretive(tmp_path, password_index) -> Secretive:
+    workspace = Secretive(tmp_path / "user", password_index)
     folder = workspace.config_file.parent
     folder.mkdir()
     (folder / "model.py").write_text(MODEL)

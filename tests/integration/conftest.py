@@ -12,7 +12,7 @@ def finished(tmp_path_factory) -> Workspace:
     assert result.status == 0, result.text
     assert result.tasks == {
         "MAKE_PLAN": 1, "GET_CHECKPOINT": 2, "LOCK_REQUIREMENTS": 2, "BUILD_IMAGE": 1, "SEAL_ENVIRONMENT": 2,
-        "PREPARE_RUN": 2, "RUN_FORECAST": 4, "MAKE_REPORT": 1,
+        "PREPARE_RUN": 2, "RUN_FORECAST": 4,
     }, result.text  # fmt: skip
     return workspace
 

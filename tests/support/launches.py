@@ -72,8 +72,9 @@ class Workspace:
         return os.environ | own
 
     def command(self, config: Path | None = None, *arguments: str) -> list[str]:
-        """Return the command line of a launch."""
+        """Return the command line of a launch, which makes forecasts and no more where the arguments name no target."""
         command = ["nextflow", "run", str(self.project), "-profile", self.profile, *self.options]
+        command += [] if "--target" in arguments else ["--target", "forecasts"]
         return [*command, "--config", str(config or self.config_file), "--outdir", str(self.root / "out"), *arguments]
 
     def launch(

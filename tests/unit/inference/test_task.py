@@ -20,16 +20,6 @@ from support.specs import RUN_ID
 DIGEST = "f" * 64
 
 
-@pytest.fixture(autouse=True)
-def scratch(monkeypatch, tmp_path):
-    monkeypatch.setenv("EVALFLOW_SCRATCH", str(tmp_path / "scratch"))
-
-
-@pytest.fixture
-def model(tmp_path):
-    return Model(tmp_path)
-
-
 # --- several init times -----------------------------------------------------------------------------------------------
 
 
