@@ -97,7 +97,7 @@ def _slurm(*words: str) -> str:
         done, why = None, "not found"
     if done is None or done.returncode != 0:
         raise UserError(
-            f"{words[0]}: {why}; the launch before ended early, and its jobs cannot be seen to; try again later"
+            f"{words[0]}: {why}; a former launch ended early, and its jobs cannot be cancelled now; try again later"
         )
     return done.stdout
 
@@ -209,8 +209,8 @@ def recover(work: Path, dead: bool = False) -> list[str]:
     unknown = [launches[file] for file, runs in states.items() if runs is None and not dead]
     if unknown:
         raise UserError(
-            f"{work}: used by the launch of {unknown[0]}, of which cannot be seen from here whether it still runs; end it, "
-            f"or, where it is dead: bin/recover.py --dead --work_dir {work}"
+            f"{work}: used by the launch of {unknown[0]}; this host cannot tell whether that launch still runs; end it, "
+            f"or, if it is dead: bin/recover.py --dead --work_dir {work}"
         )
     early = [file for file, runs in states.items() if not runs]
     if not early:
