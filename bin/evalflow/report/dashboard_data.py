@@ -92,7 +92,7 @@ def _series(columns: list[Codes], lead: Codes, leads: int) -> Series:
 def _shuffled(values: NDArray) -> bytes:
     """Return the first bytes of all values, then the second ones, and so on: they deflate better so."""
     flat = np.ascontiguousarray(values).reshape(-1)
-    return flat.view(np.uint8).reshape(flat.size, -1).T.tobytes()
+    return flat.view(np.uint8).reshape(flat.size, flat.itemsize).T.tobytes()
 
 
 def _rounded(values: NDArray[np.float32], bits: int) -> NDArray[np.float32]:

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from evalflow.report.dashboard import draw_dashboard
 from evalflow.report.pages import make_report
+from evalflow.report.tables import ScoreTables
 from support.browser import CHROMIUM, Browser
 from support.report import SOURCES, bias, difference_rows, rmse, score_rows, write_tables
 
@@ -202,3 +204,33 @@ def test_an_address_of_another_experiment_shows_the_first_view(browser, address)
     browser.complaints.clear()
     browser.open(address + "#region=nowhere&metric=[&from=7&reference=x&hidden=[1]&__proto__=1", DRAWN)
     assert browser.complaints == [] and len(browser.run(PIXELS)) == 10
+
+
+def test_one_lead_time_no_reference_and_a_source_without_values(spec, browser):
+    rows = [row for row in score_rows() if row["lead_time"] == 6.0]
+    for row in rows:
+        row["value"] = None if row["source"] == "run-2" else row["value"]
+    differences = [{**row, "reference": "gone"} for row in difference_rows(score_rows())]
+    write_tables(spec.results, rows, differences)
+    draw_dashboard(spec, ScoreTables(spec.results))
+    browser.open("about:blank")
+    browser.complaints.clear()
+    page = (spec.results / "dashboard.html").as_uri()
+    browser.open(page, DRAWN)
+    browser.run("Promise.all([...document.querySelectorAll('.panel')].map((one) => one.panel.draw()))")
+    assert browser.run("document.querySelectorAll('.panel canvas').length") == 5  # no plots of differences
+    browser.open("about:blank")
+    browser.open(page + "#tables=true&log=true", DRAWN)
+    rows = dict(browser.run(CELLS))["RMSE of T_2M [K], ↓ lower is better"]
+    assert rows == [["6\xa0h", "1.6", "–", "2", "20"]]
+    assert browser.complaints == []
+
+
+def test_a_logarithmic_scale_only_where_all_scores_are_positive(opened, address):
+    opened.open("about:blank")
+    opened.open(address + "#log=true", DRAWN)
+    kinds = (
+        "[...document.querySelectorAll('.panel')].map((one) => [one.panel.title(), one.panel.plots[0].scales.y.distr])"
+    )
+    found = dict(opened.run(kinds))
+    assert found["RMSE of T_2M [K]"] == 3 and found["BIAS of T_2M [K]"] == 1

@@ -7,7 +7,14 @@ function ticksOf(low, high, count = 5) {
   const rough = (high - low) / count, power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough);
   const found = [];
-  for (let at = Math.ceil(low / step); at * step <= high * (1 + 1e-9); at++) found.push(at * step);
+  for (let at = Math.ceil(low / step); at * step <= high + step * 1e-9; at++) found.push(at * step);
+  return found;
+}
+
+/** Return lead times to write at the axis: multiples of parts of a day. */
+function leadTicks(from, to) {
+  const step = [0.25, 0.5, 1, 2, 3, 6, 12, 24, 48, 72, 120].find((size) => (to - from) / size <= 10) ?? 240, found = [];
+  for (let tick = Math.ceil(from / step) * step; tick <= to; tick += step) found.push(tick);
   return found;
 }
 
@@ -19,14 +26,15 @@ function pathOf(xs, ys) {
 }
 
 /** Return one plot of a panel as SVG: `box` is where its area lies. */
-function svgPlot(lines, box, range, zero, bands) {
+function svgPlot(lines, box, range, zero, bands, log = false) {
   const [low, high] = range, [soft, grid] = [colourOf("--soft"), colourOf("--line")];
-  const x = (lead) => box.x + ((lead - state.from) / (state.to - state.from)) * box.width;
-  const y = (value) => box.y + ((high - value) / (high - low)) * box.height;
+  const [from, to] = leadRange(), x = (lead) => box.x + ((lead - from) / (to - from)) * box.width;
+  const level = log ? Math.log : (value) => value;
+  const y = (value) => box.y + ((level(high) - level(value)) / (level(high) - level(low))) * box.height;
   const xs = LEADS.map((lead) => (lead >= state.from && lead <= state.to ? x(lead) : NaN)), parts = [];
-  for (const tick of ticksOf(low, high))
+  for (const tick of (log ? logTicks : ticksOf)(low, high))
     parts.push(`<path d="M${box.x} ${y(tick).toFixed(1)}h${box.width}" stroke="${grid}"/><text x="${box.x - 6}" y="${(y(tick) + 4).toFixed(1)}" text-anchor="end" fill="${soft}">${numberText(tick)}</text>`);
-  for (const tick of ticksOf(state.from, state.to, 8))
+  for (const tick of leadTicks(from, to))
     parts.push(`<text x="${x(tick).toFixed(1)}" y="${box.y + box.height + 16}" text-anchor="middle" fill="${soft}">${numberText(tick)}</text>`);
   if (zero !== null && zero >= low && zero <= high) parts.push(`<path d="M${box.x} ${y(zero).toFixed(1)}h${box.width}" stroke="${colourOf("--text")}"/>`);
   const marked = lines.filter((line) => bands && line.marks.some((bits) => bits & 1));
@@ -56,7 +64,8 @@ function svgOf(panel) {
   const width = 720, parts = [], text = colourOf("--text"), target = ABOUT.metrics[panel.metric].target;
   let top = 62;
   if (state.show !== "differences") {
-    parts.push(svgPlot(panel.lines, { x: 70, y: top, width: 630, height: 240 }, rangeOf(panel.lines.map((line) => line.value), 0, 240), target, false));
+    const log = isLog(panel), range = log ? logRange(panel) : rangeOf(panel.lines.map((line) => line.value), 0, 240);
+    parts.push(svgPlot(panel.lines, { x: 70, y: top, width: 630, height: 240 }, range, target, false, log));
     top += 290;
   }
   if (state.show !== "scores" && panel.gaps.length) {

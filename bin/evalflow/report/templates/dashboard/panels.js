@@ -122,9 +122,18 @@ class Panel {
       return element("p", { class: "line" }, keyOf(line.source), element("bdi", {}, ABOUT.sources[line.source].label), element("span", {}, says.join(" ")));
     });
     this.tip.replaceChildren(element("p", {}, `${LEADS[i]}${SPACE}h: ${countText(this.lines, i)}`), ...lines);
-    const left = plot.cursor.left > plot.bbox.width / devicePixelRatio / 2;
-    this.tip.style.left = left ? ".5rem" : "auto";
-    this.tip.style.right = left ? "auto" : ".5rem";
+    this.putTip();
+  }
+
+  /** Put the numbers below the panel, or above it where there is no room, so that they cover none of its plots. */
+  putTip() {
+    const box = this.root.getBoundingClientRect(), style = this.tip.style, room = innerHeight - box.bottom + 34;
+    const below = room > this.tip.offsetHeight || room > box.top;
+    style.top = below ? "calc(100% - 34px)" : "auto";
+    style.bottom = below ? "auto" : "100%";
+    const right = box.left + box.right > innerWidth;
+    style.left = right ? "auto" : "-1px";
+    style.right = right ? "-1px" : "auto";
   }
 
   /** Move the cursor by the arrow keys; Escape shows all lead times again. */

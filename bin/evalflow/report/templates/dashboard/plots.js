@@ -62,6 +62,9 @@ function drawMarks(plot, lines) {
   }));
 }
 
+/** Return the range of the axis of lead time; a single one stands in its middle. */
+const leadRange = () => (state.from < state.to ? [state.from, state.to] : [state.from - 1, state.to + 1]);
+
 /** Return the range of y values of arrays between the lead times shown, with a margin. */
 function rangeOf(arrays, rows, height, also = []) {
   let low = Infinity, high = -Infinity;
@@ -76,6 +79,20 @@ function rangeOf(arrays, rows, height, also = []) {
 
 /** Return whether the values of lines may have a logarithmic axis. */
 const positive = (lines) => lines.some((line) => line.value.some(Number.isFinite)) && lines.every((line) => line.value.every((value) => !(value <= 0)));
+
+/** Return the range of a logarithmic axis of scores. */
+function logRange(panel) {
+  const [low, high] = rangeOf(panel.lines.map((line) => line.value.map(Math.log)), 0, 200);
+  return [Math.exp(low), Math.exp(high)];
+}
+
+/** Return round numbers for a logarithmic axis: evenly spaced ones where it spans less than a decade. */
+function logTicks(low, high) {
+  if (high / low < 10) return ticksOf(low, high, 4);
+  const factors = high / low < 1e4 ? [1, 2, 5] : [1], found = [];
+  for (let power = Math.floor(Math.log10(low)); 10 ** power <= high; power++) found.push(...factors.map((factor) => factor * 10 ** power));
+  return found.filter((tick) => tick >= low && tick <= high);
+}
 
 /** Return what both kinds of plots have in common. */
 function commonOptions(panel, width, height, hooks) {
@@ -112,10 +129,10 @@ function plotScores(panel, place, width, height) {
   const options = commonOptions(panel, width, height, {
     draw: [(plot) => { if (metric.target !== null) drawZero(plot, metric.target); drawMarkers(plot, panel.lines); }],
   });
-  options.axes = [leadAxis(state.show === "scores"), valueAxis()];
+  options.axes = [leadAxis(state.show === "scores"), log ? { ...valueAxis(), splits: (_, axis, low, high) => logTicks(low, high), filter: (_, ticks) => ticks } : valueAxis()];
   options.scales = {
-    x: { time: false, range: () => [state.from, state.to] },
-    y: log ? { distr: 3 } : { range: () => rangeOf(panel.lines.map((line) => line.value), 0, height) },
+    x: { time: false, range: leadRange },
+    y: log ? { distr: 3, range: () => logRange(panel) } : { range: () => rangeOf(panel.lines.map((line) => line.value), 0, height) },
   };
   options.series = [{}, ...lines.map((line) => ({ stroke: line.look.colour, dash: line.look.dash, points: { show: false }, spanGaps: true, ...weightOf(line.source) }))];
   return new uPlot(options, scoreData(panel), place);
@@ -144,7 +161,7 @@ function plotDifferences(panel, place, width, height) {
   });
   options.axes = [leadAxis(true), valueAxis()];
   options.scales = {
-    x: { time: false, range: () => [state.from, state.to] },
+    x: { time: false, range: leadRange },
     y: { range: () => gapRange(panel, height - 40) },
   };
   options.series = [{}];
