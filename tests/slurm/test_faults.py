@@ -261,7 +261,7 @@ def test_the_controller_is_stopped_for_a_minute_and_restarted(cluster, slurm_wor
     made, stopped, back = (slurm_workspace.root / name for name in ("made", "stopped", "back"))
     script = f"""
         echo $SLURM_JOB_ID >> {made}
-        if mkdir {workspace.root}/runs-through; then until [ -e {back} ]; do sleep 1; done; fi
+        if mkdir {slurm_workspace.root}/runs-through; then until [ -e {back} ]; do sleep 1; done; fi
         until [ -e {stopped} ]; do sleep 1; done"""
     launches = Launches(cluster, slurm_workspace, {name: (script, {}) for name in ("a", "b", "c")})
     slowly(slurm_workspace)

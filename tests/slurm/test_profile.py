@@ -102,9 +102,9 @@ def test_forecasts_at_once_share_the_gpus_of_their_job(cluster, slurm_workspace,
         config["runs"].pop(1)
         config["dates"] = {"start": "1996-01-15T00:00", "end": "1996-01-16T12:00", "frequency": "12h"}
         # Each waits until all four are there: one after the other, they would never end well.
-        meet = f'mark="{workspace.root}/mark-$$"; touch "$mark"; '
-        meet += f'for i in $(seq 600); do [ $(ls "{workspace.root}" | grep -c mark-) = 4 ] && break; sleep 0.1; done; '
-        meet += f'[ $(ls "{workspace.root}" | grep -c mark-) = 4 ] || exit 9; env | grep -E "^(CUDA|OMP|SLURM_JOB_ID)"'
+        meet = f'mark="{slurm_workspace.root}/mark-$$"; touch "$mark"; '
+        meet += f'for i in $(seq 600); do [ $(ls "{slurm_workspace.root}" | grep -c mark-) = 4 ] && break; sleep 0.1; done; '
+        meet += f'[ $(ls "{slurm_workspace.root}" | grep -c mark-) = 4 ] || exit 9; env | grep -E "^(CUDA|OMP|SLURM_JOB_ID)"'
         entry(config, 0)["command"] = shell_first(meet)
         entry(config, 0)["inference_resources"] = {
             "slurm_partition": "gpu", "gpu": 1, "cpus_per_task": 2, "mem_mb_per_cpu": 300,
