@@ -17,12 +17,16 @@ from evalflow.yamlio import read_text
 
 
 @command
-@click.option("--spec", required=True, type=click.Path(path_type=Path), help="What the plan says of verification.")
-@click.option("--domain", "domains", multiple=True, type=click.Path(path_type=Path), help="A truth's domain.json.")
-@click.option("--samples", multiple=True, type=click.Path(path_type=Path), help="Its samples.json, in the same order.")
+@click.option("--spec", required=True, type=click.Path(path_type=Path), help="verification.json of the plan.")
+@click.option(
+    "--domain", "domains", multiple=True, type=click.Path(path_type=Path), help="domain.json of a truth; repeat it."
+)
+@click.option(
+    "--samples", multiple=True, type=click.Path(path_type=Path), help="samples.json of the same truths, in their order."
+)
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="JSON file that says what was made.")
 def main(spec, domains, samples, output):
-    """Aggregate the statistics in the store to scores and differences, in the results of the experiment."""
+    """Compute scores and differences from the statistics in the store."""
     known = VerificationSpec.from_json(read_text(spec), str(spec))
     found = [
         (DomainFound.from_json(read_text(one), str(one)), Samples.from_json(read_text(other), str(other)))

@@ -15,11 +15,11 @@ from evalflow.yamlio import read_text
 
 
 @command
-@click.option("--spec", required=True, type=click.Path(path_type=Path), help="What the plan says of verification.")
-@click.option("--domain", required=True, type=click.Path(path_type=Path), help="The domain.json of the truth.")
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="samples.json to write.")
+@click.option("--spec", required=True, type=click.Path(path_type=Path), help="verification.json of the plan.")
+@click.option("--domain", required=True, type=click.Path(path_type=Path), help="domain.json of the truth.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="File to write: samples.json.")
 def main(spec, domain, output):
-    """Find the init times and points that all sources have, and list what is to be computed again over those."""
+    """Find the init times and points that all sources have, and list the packs to verify again."""
     known = VerificationSpec.from_json(read_text(spec), str(spec))
     found = DomainFound.from_json(read_text(domain), str(domain))
     samples = compare_samples(known, found)

@@ -19,14 +19,20 @@ from evalflow.plan.writable import check_writable
 @click.option("--outdir", type=click.Path(path_type=Path), help="Root of all output [default: locations.output_root].")
 @click.option("--output", type=click.Path(path_type=Path), help="Write the plan to this JSON file.")
 @click.option("--target", type=click.Choice(TARGETS), default="experiment", show_default=True, help="How far to go.")
-@click.option("--inits_per_task", type=click.IntRange(min=1), default=1, show_default=True, help="Init times per task.")
-@click.option("--inits_at_once", type=click.IntRange(min=1), default=1, show_default=True, help="Of these at a time.")
 @click.option(
-    "--launch_dir", "launch", type=click.Path(path_type=Path), default=Path.cwd, help="Look relative paths up here too."
+    "--inits_per_task", type=click.IntRange(min=1), default=1, show_default=True, help="Init times that one task makes."
+)
+@click.option("--inits_at_once", type=click.IntRange(min=1), default=1, show_default=True, help="How many at a time.")
+@click.option(
+    "--launch_dir",
+    "launch",
+    type=click.Path(path_type=Path),
+    default=Path.cwd,
+    help="Look for relative paths here, too.",
 )
 @click.option("--verify_store", is_flag=True, help="Compare the digests of everything stored, not only sizes.")
-@click.option("--repair", is_flag=True, help="Move damaged things in the store aside (a launch does).")
-@click.option("--stub", is_flag=True, help="Plan a stub run: its store is apart, in {outdir}/stub.")
+@click.option("--repair", is_flag=True, help="Set damaged things in the store aside, as a launch does.")
+@click.option("--stub", is_flag=True, help="Plan a stub run, whose store is {outdir}/stub.")
 @click.option(
     "--gpus", type=click.IntRange(min=0), default=0, help="GPUs of a forecast where the config is silent [default: 0]."
 )
@@ -36,9 +42,10 @@ from evalflow.plan.writable import check_writable
 )
 @click.option("--quiet", is_flag=True, help="Do not print the plan, even on a terminal.")
 def main(config, output, quiet, launch, **options):
-    """Plan an experiment: which environments, runs and forecasts it consists of, and what of them is stored already.
+    """Plan an experiment: name environments, runs and forecasts, and see which the store has.
 
-    Nothing is built or downloaded. On a terminal, or without --output, the plan is printed as a table.
+    Nothing is built or downloaded. On a terminal, or without --output, the plan is printed as a
+    table.
     """
     plan = make_plan(config, Options(launch=launch.absolute(), **options))
     if options["repair"]:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""See to what a launch that ended early has left in a work folder."""
+"""Clean up after launches that ended early."""
 
 import os
 from pathlib import Path
@@ -13,10 +13,10 @@ from evalflow.launch.recovery import alone, recover, register
 
 @command
 @click.option("--work_dir", required=True, type=click.Path(exists=True, path_type=Path), help="Nextflow's work folder.")
-@click.option("--dead", is_flag=True, help="Launches on other hosts are dead, too.")
-@click.option("--session", help="Register the launch that calls this, by its session.")
+@click.option("--dead", is_flag=True, help="Take launches on other hosts for dead, too.")
+@click.option("--session", help="Session of the launch that calls this; it is registered.")
 def main(work_dir, dead, session):
-    """End the jobs and processes of launches that ended early, and remove the exit codes in their work folders.
+    """End jobs and processes of launches that ended early, and remove exit codes in their folders.
 
     Every launch does this when it begins. What jobs had finished is in the store and stays there.
     """

@@ -21,7 +21,9 @@ from evalflow.inference.task import run_forecasts
 @click.option("--image", required=True, type=click.Path(path_type=Path), help="The image of the run's environment.")
 @click.option("--init_times", required=True, help="Init times, YYYYmmddHHMM, separated by commas.")
 @click.option(
-    "--forecaster", type=click.Path(path_type=Path), help="A downscaler's forecaster: its forecasts by init time."
+    "--forecaster",
+    type=click.Path(path_type=Path),
+    help="Folder of the forecasts, by init time, that a downscaler refines.",
 )
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder to write to.")
 @click.option("--gpus", type=int, default=0, help="GPUs of each forecast.")
@@ -30,7 +32,7 @@ from evalflow.inference.task import run_forecasts
 )
 @click.option("--on_node", is_flag=True, help="Make forecasts on node-local scratch, and store them from there.")
 def main(spec, init_times, **options):
-    """Make the forecasts of one run for some init times, and put each finished one into the store."""
+    """Make forecasts of one run for some init times, and put each finished one into the store."""
     run_forecasts(ForecastTask(spec=RunSpec.read(spec), init_times=init_times.split(","), **options))
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write what is made from models and lists: JSON schema and manual of the config, tables of parameters and plan."""
+"""Write what is made from models: JSON schema and manual of the config, tables in the manuals."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ from evalflow.texts import insert_generated
 def main(output_schema: Path, output_docs: Path, usage: Path, output: Path, check: bool) -> None:
     """Write the config's JSON schema and manual, the table of parameters and that of the plan.
 
-    With --check, nothing is written, and a file that is not up to date is an error.
+    With --check, write nothing; a file that is not up to date is an error.
     """
     texts = {
         output_schema: to_json(config_schema()),

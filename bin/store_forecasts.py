@@ -13,7 +13,7 @@ from evalflow.inference.publish import store_forecasts
 
 @command
 @SPEC
-@click.option("--stub", is_flag=True, help="They are those of a stub run: empty.")
+@click.option("--stub", is_flag=True, help="The forecasts are empty ones of a stub run.")
 @click.option(
     "--output", type=click.Path(path_type=Path), default=".", show_default=True, help="Folder for links to them."
 )

@@ -24,17 +24,21 @@ from evalflow.yamlio import read_text
 )
 @click.option("--trace", type=click.Path(path_type=Path), help="Nextflow's trace of the launch, with raw values.")
 @click.option(
-    "--made_twice", multiple=True, type=click.Path(path_type=Path), help="A task's list of what others made as well."
+    "--made_twice",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A task's list of forecasts that another launch made, too.",
 )
-@click.option("--aggregated", type=click.Path(path_type=Path), help="What came of verification.")
-@click.option("--reported", type=click.Path(path_type=Path), help="What came of the report.")
+@click.option("--aggregated", type=click.Path(path_type=Path), help="aggregated.json of the verification.")
+@click.option("--reported", type=click.Path(path_type=Path), help="What the report says of itself.")
 @click.option(
-    "--verified", multiple=True, type=click.Path(path_type=Path), help="What came of a pack that was verified."
+    "--verified", multiple=True, type=click.Path(path_type=Path), help="done.json of a pack that was verified."
 )
 def main(plan, trace, made_twice, aggregated, reported, verified):
     """Compare the plan that a launch began with against the store as it is now.
 
-    Whole forecasts without a name get it. The exit status is 1 where a forecast that was to be made is missing.
+    Give whole forecasts the names that they lack. Exit with status 1 if a forecast that was to be
+    made is missing.
     """
     planned = Plan.from_json(read_text(plan), str(plan))
     cost = read_cost(trace, planned) if trace else None
@@ -46,7 +50,8 @@ def main(plan, trace, made_twice, aggregated, reported, verified):
         click.echo("\n".join(["", *describe_aggregated(scores, planned.verification.significance.min_days)]))
     if reported and not planned.stub:
         report = Reported.from_json(read_text(reported), str(reported))
-        click.echo("\n".join([*(f"problem: {line}" for line in report.problems), "", f"report: {report.index}"]))
+        lines = [f"problem: {line}" for line in report.problems]
+        click.echo("\n".join([*lines, *(["", f"report: {report.index}"] if report.index else [])]))
     try:
         write_summary(plan, planned, summary)
     except OSError as error:  # a store to read only, or a full one: what was asked for is done or not all the same

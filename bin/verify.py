@@ -17,8 +17,8 @@ from evalflow.yamlio import read_text
 
 
 @command
-@click.option("--spec", required=True, type=click.Path(path_type=Path), help="What the plan says of verification.")
-@click.option("--domain", required=True, type=click.Path(path_type=Path), help="The domain.json of the truth.")
+@click.option("--spec", required=True, type=click.Path(path_type=Path), help="verification.json of the plan.")
+@click.option("--domain", required=True, type=click.Path(path_type=Path), help="domain.json of the truth.")
 @click.option(
     "--packs", required=True, type=click.Path(path_type=Path), help="The packs.json, or samples.json, of the truth."
 )
@@ -28,7 +28,7 @@ from evalflow.yamlio import read_text
 def main(spec, domain, packs, pack, truth, output):
     """Put the sums that the store lacks of each forecast of a pack there; what is there is left alone.
 
-    With a samples.json in place of packs.json, the sums are over the points that all sources have.
+    With a samples.json in place of packs.json, sum over the points that all sources have.
     """
     known = VerificationSpec.from_json(read_text(spec), str(spec))
     found = DomainFound.from_json(read_text(domain), str(domain))

@@ -3,7 +3,7 @@
  */
 
 // Check the parameters, and end what an earlier launch has left in the work folder. Return the
-// parameters as a map, each of its type: some versions of Nextflow give every value as text.
+// parameters as a map, with their types: some versions of Nextflow give every value as text.
 def begin_launch(given) {
     def checked = new StringBuilder()
     if (run_script(['check_parameters.py', '--given', groovy.json.JsonOutput.toJson(given)], checked)) {
@@ -20,8 +20,8 @@ def begin_launch(given) {
     return options
 }
 
-// When the launch ends, say what there is now, from the store itself, and release the work folder. A
-// launch whose tasks all ended well, and that lacks forecasts all the same, does not end with 0.
+// When the launch ends, say what the store has now, and release the work folder. If all tasks ended
+// well and forecasts are missing all the same, the launch does not end with 0.
 def end_launch(plan, made_twice, verified, aggregated, reported) {
     def plans = [] // one file, or none where planning failed
     def lists = [] // of forecasts that another launch has made as well
@@ -31,17 +31,13 @@ def end_launch(plan, made_twice, verified, aggregated, reported) {
     verified.subscribe { file -> known.addAll(['--verified', file]) }
     aggregated.subscribe { file -> known.addAll(['--aggregated', file]) }
     reported.subscribe { file -> known.addAll(['--reported', file]) }
-    def is_over = false // after an error, Nextflow calls this once more
     workflow.onComplete {
-        if (!is_over) {
-            is_over = true
-            def lacking = plans.any { file ->
-                run_script(['summarize.py', '--plan', file] + known_costs(lists) + known, System.out)
-            }
-            release_work_folder()
-            if (lacking && has_succeeded()) {
-                error('forecasts are missing, or cannot be found by their names: the summary above says which')
-            }
+        def lacking = plans.any { file ->
+            run_script(['summarize.py', '--plan', file] + known_costs(lists) + known, System.out)
+        }
+        release_work_folder()
+        if (lacking && has_succeeded()) { // error() in here changes the exit status in some versions only
+            exit(1, 'forecasts are missing, or cannot be found by their names: see above')
         }
     }
 }
@@ -50,8 +46,8 @@ def has_succeeded() {
     return workflow.success
 }
 
-// After a signal, Nextflow cancels jobs only when it ends, and some may outlive that. The work folder
-// then stays marked as in use: the next launch ends what is left.
+// After a signal, Nextflow cancels jobs only when it ends, and some may outlive that. The work
+// folder then stays marked as in use, so that the next launch ends what is left.
 def release_work_folder() {
     if (!(workflow.errorMessage ==~ /SIG[A-Z]+/)) {
         file("${workflow.workDir}/launches/${workflow.sessionId}.json", glob: false).delete()

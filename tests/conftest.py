@@ -1,12 +1,17 @@
 """What all tests share."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-import evalflow.fields.grib.codes  # noqa: F401 - before any other import of eccodes: it and pyproj load one library
+import evalflow.fields.grib.codes
 import pytest
 from hypothesis import settings
+from support import killed
 from support.experiment import Experiment
+from support.hub_server import HubServer
+from support.launches import Workspace
+from support.mlflow_server import Front, Known, mlflow_server
+from support.servers import Evalflow, Server
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("evalflow", deadline=None)
@@ -34,3 +39,59 @@ def new_experiment(tmp_path_factory) -> Callable[[], Experiment]:
 @pytest.fixture
 def experiment(new_experiment) -> Experiment:
     return new_experiment()
+
+
+@pytest.fixture
+def quick(tmp_path) -> Workspace:
+    """A workspace that was never launched; its environments need no packages, and all of a launch takes seconds."""
+    workspace = Workspace(tmp_path)
+    killed.make_quick_workspace(workspace)
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory) -> Workspace:
+    """A quick workspace after a launch that nobody disturbed. Do not change it."""
+    workspace = Workspace(tmp_path_factory.mktemp("undisturbed"))
+    killed.make_quick_workspace(workspace)
+    result = killed.launch(workspace)
+    assert result.status == 0 and result.tasks.total() == killed.TASKS, result.text
+    return workspace
+
+
+@pytest.fixture
+def umask():
+    """Return a function that sets the umask for the rest of the test."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield os.umask
+    os.umask(before)
+
+
+@pytest.fixture
+def evalflow(tmp_path) -> Evalflow:
+    """The scripts of evalflow, with an environment of their own."""
+    return Evalflow(tmp_path / "evalflow")
+
+
+@pytest.fixture(scope="session")
+def known(tmp_path_factory) -> Iterator[Known]:
+    """What a real MLflow server knows."""
+    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as state:
+        yield state
+
+
+@pytest.fixture
+def mlflow(known):
+    """The MLflow server as it is reached: below a prefix, and with faults."""
+    server = Server(type("Front", (Front,), {"upstream": known.upstream}))
+    yield server
+    server.shutdown()
+
+
+@pytest.fixture
+def hub(evalflow):
+    server = HubServer()
+    evalflow.variables["HF_ENDPOINT"] = server.url
+    yield server
+    server.shutdown()

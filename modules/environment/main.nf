@@ -1,8 +1,9 @@
 /*
  * Build what is missing of each environment, once ever: checkpoint → lock → image → seal.
  *
- * Everything goes to a storeDir, and the scripts write there themselves (temporary name, flush, rename): what has its
- * final name is whole, whichever launch made it, and of two launches that make the same thing the first one wins.
+ * Every output is in a storeDir, and the scripts write there themselves: temporary name, flush,
+ * rename. So what has its final name is whole, whichever launch made it. Of two launches that make
+ * the same thing, the first one wins.
  */
 
 include { GET_CHECKPOINT    } from './get_checkpoint'
@@ -22,7 +23,7 @@ workflow ENVIRONMENT {
         .join(environments)
     LOCK_REQUIREMENTS(to_lock)
 
-    // The lock says which image it is, and environments with the same lock share it.
+    // The lock names its image; environments with the same lock share one.
     locked = LOCK_REQUIREMENTS.out.lock // [ image, meta, lock, spec ]
         .join(environments)
         .map { meta, lock, spec -> tuple(image_of(lock, meta.squash), meta, lock, spec) }
@@ -47,7 +48,8 @@ workflow ENVIRONMENT {
         .map { meta, checkpoint, _metadata, lock -> tuple(meta.env_id, checkpoint, lock) }
 }
 
-// The name of the image that a lock file is for; a SquashFS file, or a folder where sites cannot mount.
+// The name of the image that a lock file is for; a SquashFS file, or a folder where sites cannot
+// mount.
 def image_of(lock, squash) {
     def image_id = lock.readLines().find { line -> line.startsWith('# image_id: ') }.tokenize().last()
     return squash ? "${image_id}.squashfs".toString() : image_id

@@ -1,5 +1,5 @@
 /*
- * Make the forecasts that the store lacks and publish them, each init time by itself.
+ * Make the forecasts that the store lacks, and publish each one by itself.
  */
 
 include { PREPARE_RUN                        } from './prepare_run'
@@ -16,7 +16,8 @@ workflow INFERENCE {
     main:
     PREPARE_RUN(runs)
 
-    // A task with all it needs but what it refines: [ id, meta (of run and task), inference, checkpoint, image, spec ]
+    // A task with all that it needs, except the forecasts that it refines: [ id, meta (of run and
+    // task), inference, checkpoint, image, spec ]
     jobs = PREPARE_RUN.out.inference
         .join(runs)
         .map { meta, inference, spec -> tuple(meta.env_id, meta, inference, spec) }
@@ -29,13 +30,13 @@ workflow INFERENCE {
             tuple(task.id, meta + task, inference, checkpoint, image, spec)
         }
 
-    nothing = tasks // what forecasters refine: [ id, [] ]
+    nothing = tasks // forecasters refine nothing: [ id, [] ]
         .filter { _run_id, task -> !task.forecaster }
         .map { _run_id, task -> tuple(task.id, []) }
     MAKE_FORECASTS(jobs.join(nothing).map { job -> job.drop(1) })
 
-    // What downscalers refine: [ id, [ forecast folder, … ] ]. A task waits for its forecaster's
-    // forecasts of all its init times.
+    // What downscalers refine: [ id, [ forecast folder, … ] ]. A task waits until its forecaster
+    // has made the forecasts of all its init times.
     given = tasks
         .filter { _run_id, task -> task.forecaster }
         .flatMap { _run_id, task ->

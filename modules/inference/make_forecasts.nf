@@ -1,6 +1,6 @@
 /*
- * Make forecasts in tasks of one or several init times, retry alone each one that a task did not
- * bring, and store those that could not be stored.
+ * Make forecasts in tasks of one or several init times. Retry alone each init time that a task did
+ * not return. Store what a task could not store.
  */
 
 include { RUN_FORECAST                       } from './run_forecast'
@@ -14,8 +14,8 @@ workflow MAKE_FORECASTS {
     main:
     RUN_FORECAST(jobs)
 
-    // What was asked for and not brought, as jobs, but of one init time. With -resume, that is also
-    // what a cached task's link leads to no more.
+    // What a task was asked for and did not return, as jobs of one init time each. With -resume,
+    // this includes forecasts of a cached task whose links lead nowhere.
     alone = RUN_FORECAST.out.forecasts
         .join(jobs)
         .flatMap { meta, folders, inference, checkpoint, image, spec, forecasts ->
@@ -43,7 +43,7 @@ workflow MAKE_FORECASTS {
     made_twice = RUN_FORECAST.out.made_twice.mix(RUN_FORECAST_ALONE.out.made_twice) // file: by another launch as well
 }
 
-// Whether what a task brought is a link to a forecast in the store, not one that it had to keep.
+// Whether a task returned a link to a forecast in the store, not a forecast that it had to keep.
 def is_stored(folder) {
     return folder.parent.name != 'unstored'
 }

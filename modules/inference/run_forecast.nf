@@ -1,9 +1,10 @@
 /*
- * One task makes the forecasts of one run for one init time, or for several (--inits_per_task), a
- * few of them at a time (--inits_at_once). It puts each into the store as soon as it is whole, and
- * brings links to them. Publishing these links gives the forecasts their names.
+ * One task makes the forecasts of one run for one init time, or for several (--inits_per_task),
+ * some of them at a time (--inits_at_once). It puts each forecast into the store as soon as it is
+ * whole, and returns links to them. Nextflow publishes these links: they are the forecasts' names.
  *
- * A name that cannot be made must not end other jobs: the summary makes it, or says what is in the way.
+ * A name that cannot be made must not end other jobs: the summary makes it, or says what is in the
+ * way.
  */
 
 process RUN_FORECAST {
@@ -18,7 +19,7 @@ process RUN_FORECAST {
     tuple val(meta), path(inference), path(checkpoint), path(image), stdin, path(forecasts, stageAs: 'forecaster/*')
 
     output:
-    // Links to what is stored, and folders of what could not be.
+    // Links to forecasts in the store, and folders with forecasts that could not be stored.
     tuple val(meta), path('{[0-9]*,unstored/[0-9]*}', type: 'dir', arity: '1..*'), emit: forecasts
     path 'made_twice.txt', emit: made_twice, optional: true
 

@@ -1,11 +1,11 @@
 /*
- * Store forecasts that are whole but that their tasks could not store: the store was full.
+ * Store whole forecasts that their tasks could not store, because the store was full.
  */
 
 process STORE_FORECASTS {
     tag "${meta.id}"
     cache false // the store may have changed since
-    scratch false // see RUN_FORECAST; here as well, names are published
+    scratch false // as in RUN_FORECAST: this process publishes names, too
     publishDir { "${meta.store}/runs/${meta.run_id}" },
         mode: 'copyNoFollow', pattern: '[0-9]*', overwrite: false, failOnError: false
 

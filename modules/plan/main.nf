@@ -1,5 +1,5 @@
 /*
- * Plan an experiment, and hand each stage what it has to do. docs/output.md says what the plan holds.
+ * Plan an experiment, and tell each stage what it has to do. docs/output.md describes the plan.
  */
 
 include { MAKE_PLAN } from './make_plan'

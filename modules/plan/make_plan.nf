@@ -1,5 +1,5 @@
 /*
- * From the experiment's YAML to the plan: ids, what is stored already, what is left to do.
+ * Plan the experiment: name everything, find out what the store has, decide what is left to do.
  */
 
 process MAKE_PLAN {

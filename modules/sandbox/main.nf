@@ -1,5 +1,5 @@
 /*
- * A zip per run to make its forecasts by hand.
+ * Make a zip per run, with which people make its forecasts by hand.
  */
 
 include { CREATE_SANDBOX } from './create_sandbox'

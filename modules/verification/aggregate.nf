@@ -1,5 +1,5 @@
 /*
- * Make the tables of scores from the statistics of all truths, in the folder of results.
+ * Make the tables of scores in the folder of results, from the statistics of all truths.
  */
 
 process AGGREGATE {

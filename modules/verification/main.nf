@@ -1,7 +1,7 @@
 /*
  * Verify every source against every truth: statistics go to the store, scores to the results.
  *
- * The scripts decide by the store what there is to compute, and write there themselves, as forecasts do.
+ * The scripts look into the store to decide what to compute, and write there themselves.
  */
 
 include { DEFINE_DOMAIN                     } from './define_domain'
@@ -20,8 +20,8 @@ workflow VERIFICATION {
     made = forecasts.map { run_id, init_time, _folder -> tuple(run_id, init_time) }
     ended = made.count() // one item, when INFERENCE has ended
 
-    // The domain needs a forecast of each run, to know its points. It waits for the first one of those
-    // runs of which the store has none, and for nothing more.
+    // The domain needs one forecast of each run, to know its points. Where the store has none of a
+    // run, it waits for the first one, and for nothing more.
     seen = specs
         .flatMap { file, spec -> spec.unseen.collect { run_id -> tuple(run_id, groupKey(file, spec.unseen.size())) } }
         .combine(made.map { run_id, _init_time -> run_id }.unique(), by: 0)
@@ -41,7 +41,8 @@ workflow VERIFICATION {
     domains = truths.join(DEFINE_DOMAIN.out.domain) // [ number, spec, domain.json, packs.json ]
 
     of_climates = specs.flatMap { _file, spec ->
-        spec.truths.withIndex().collect { _truth, number -> tuple(number, spec.sources.any { source -> source.reference }) }
+        def wanted = spec.sources.any { source -> source.reference }
+        spec.truths.withIndex().collect { _truth, number -> tuple(number, wanted) }
     }
     MAKE_CLIMATOLOGY(
         domains.join(of_climates.filter { _number, wanted -> wanted })
@@ -53,9 +54,11 @@ workflow VERIFICATION {
 
     VERIFY_PACKS(domains, climates, made, ended)
 
-    // When all statistics are there: what some sources lack is left out for all of them.
+    // When all statistics are there: leave out for all sources what one of them lacks.
     verified = VERIFY_PACKS.out.done.count()
-    COMPARE_SAMPLES(domains.combine(verified).map { number, file, domain, _packs, _count -> tuple(number, file, domain) })
+    COMPARE_SAMPLES(
+        domains.combine(verified).map { number, file, domain, _packs, _count -> tuple(number, file, domain) }
+    )
     samples = domains // [ number, spec, domain.json, samples.json ]
         .join(COMPARE_SAMPLES.out.samples)
         .map { number, file, domain, _packs, sample -> tuple(number, file, domain, sample) }

@@ -1,5 +1,5 @@
 /*
- * Make the climatology of one truth, which is stored once ever.
+ * Make the climatology of one truth, once ever.
  */
 
 process MAKE_CLIMATOLOGY {

@@ -1,5 +1,5 @@
 /*
- * Verify one source in one block of init times: the sums that the store lacks go there.
+ * Verify one source in one block of init times, and put the statistics that the store lacks there.
  */
 
 process VERIFY {

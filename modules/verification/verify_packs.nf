@@ -1,6 +1,6 @@
 /*
- * Verify the packs that a list names. A pack is one source in one block of init times; it starts when
- * the forecasts that this launch makes of it are there, at the latest when INFERENCE has ended.
+ * Verify the packs that a list names. A pack is one source in one block of init times. It starts
+ * when this launch has made the forecasts that it awaits, at the latest when INFERENCE has ended.
  */
 
 include { COPY_TRUTH } from './copy_truth'
@@ -35,9 +35,13 @@ workflow VERIFY_PACKS {
 
     // A block's truth is copied once: [ block, truth (number), spec, domain.json, list ]
     blocks = packs
-        .map { _id, pack, spec, domain, list -> tuple("${pack.truth} ${pack.block}".toString(), pack, spec, domain, list) }
+        .map { _id, pack, spec, domain, list ->
+            tuple("${pack.truth} ${pack.block}".toString(), pack, spec, domain, list)
+        }
         .unique { block, _pack, _spec, _domain, _list -> block }
-        .map { block, pack, spec, domain, list -> tuple(block, [block: pack.block, truth: pack.truth], spec, domain, list) }
+        .map { block, pack, spec, domain, list ->
+            tuple(block, [block: pack.block, truth: pack.truth], spec, domain, list)
+        }
     COPY_TRUTH(blocks)
 
     jobs = packs

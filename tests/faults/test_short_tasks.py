@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from support.launches import PROJECT
+from support.paths import PROJECT
 
 SHORT_TASKS = PROJECT / "tests" / "data" / "pipelines" / "short_tasks.nf"
 

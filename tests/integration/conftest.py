@@ -7,7 +7,7 @@ from support.launches import Workspace, copy_workspace, make_workspace
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Workspace:
     """A workspace after its first launch. Do not change it: take `workspace`, a copy."""
-    workspace = make_workspace(tmp_path_factory.mktemp("base"))
+    workspace = make_workspace(tmp_path_factory.mktemp("base") / 'it\'s a "test" $(touch pwned) ;& {x}')
     result = workspace.launch()
     assert result.status == 0, result.text
     assert result.tasks == {

@@ -18,7 +18,7 @@ pytestmark = needs_mksquashfs
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
+def built_twice(tmp_path_factory):
     """The demo's environment, built twice: by hosts that differ in whatever does not matter. (spec, image) of both."""
     root = tmp_path_factory.mktemp("builds")
     first = make_spec(root / "first", runner="onnx", platform=target_platform())
@@ -39,14 +39,14 @@ def built(tmp_path_factory):
         yield [(spec, spec.images / name) for spec in (first, second)]
 
 
-def test_same_lock_gives_the_same_bytes(built):
-    (_, first), (_, second) = built
+def test_same_lock_gives_the_same_bytes(built_twice):
+    (_, first), (_, second) = built_twice
     assert first.stat().st_size > 10_000_000
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_nothing_but_the_image_is_in_the_store(built):
-    (spec, image), _ = built
+def test_nothing_but_the_image_is_in_the_store(built_twice):
+    (spec, image), _ = built_twice
     (spec.folder / CHECKPOINT).symlink_to(DEMO / "tinycast.onnx")
     assert check_image(image, verify=True) is None
     seal_environment(spec, image)
@@ -60,8 +60,8 @@ def test_nothing_but_the_image_is_in_the_store(built):
 
 
 @needs_root
-def test_packages_import_from_compiled_files(built):
-    _, (_, image) = built
+def test_packages_import_from_compiled_files(built_twice):
+    _, (_, image) = built_twice
     modules = runner_named("onnx").imports
     program = (
         f"import {', '.join(modules)}, numpy, importlib.util, sys\n"
@@ -74,8 +74,8 @@ def test_packages_import_from_compiled_files(built):
     assert (result.returncode, result.stdout) == (0, "True True\n"), result.stderr
 
 
-def test_libraries_do_not_name_the_folder_that_they_were_built_in(built):
-    (spec, image), _ = built
+def test_libraries_do_not_name_the_folder_that_they_were_built_in(built_twice):
+    (spec, image), _ = built_twice
     inside = spec.folder.parent / "inside"
     subprocess.run(
         ["unsquashfs", "-quiet", "-no-progress", "-dest", inside, image], check=True, stdout=subprocess.DEVNULL

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.launches import PROJECT
+from support.paths import PROJECT
 
 CPUS = len(os.sched_getaffinity(0))
 GB = 1024**3
@@ -36,24 +36,24 @@ def resolved(*arguments: str, folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory) -> dict[str, str]:
+def local_settings(tmp_path_factory) -> dict[str, str]:
     return resolved("config", "-flat", "-profile", "local", str(PROJECT), folder=tmp_path_factory.mktemp("local"))
 
 
 @pytest.fixture(scope="module")
-def slurm(tmp_path_factory) -> dict[str, str]:
+def slurm_settings(tmp_path_factory) -> dict[str, str]:
     return resolved("config", "-flat", "-profile", "slurm", str(PROJECT), folder=tmp_path_factory.mktemp("slurm"))
 
 
-def test_no_task_asks_for_more_than_the_machine_has(local):
-    assert local["process.resourceLimits"] == f"[cpus:{CPUS}, memory:'{MEMORY} B']"
+def test_no_task_asks_for_more_than_the_machine_has(local_settings):
+    assert local_settings["process.resourceLimits"] == f"[cpus:{CPUS}, memory:'{MEMORY} B']"
 
 
-def test_tasks_at_a_time_are_what_the_machine_has_room_for(local):
-    assert int(local["executor.queueSize"]) == max(1, min(CPUS, MEMORY // (2 * GB)))
-    assert int(local["process.withLabel:build.maxForks"]) == max(1, min(CPUS // 2, MEMORY // (8 * GB)))
-    assert int(local["process.withLabel:forecast.maxForks"]) == max(1, min(CPUS, MEMORY // (4 * GB)))
-    assert "executor.$local.queueSize" not in local, "-queue-size counts"
+def test_tasks_at_a_time_are_what_the_machine_has_room_for(local_settings):
+    assert int(local_settings["executor.queueSize"]) == max(1, min(CPUS, MEMORY // (2 * GB)))
+    assert int(local_settings["process.withLabel:build.maxForks"]) == max(1, min(CPUS // 2, MEMORY // (8 * GB)))
+    assert int(local_settings["process.withLabel:forecast.maxForks"]) == max(1, min(CPUS, MEMORY // (4 * GB)))
+    assert "executor.$local.queueSize" not in local_settings, "-queue-size counts"
 
 
 @pytest.mark.parametrize(("at_once", "counts"), [("2", 2), ("0", 1), ("'many'", 1)])
@@ -65,16 +65,16 @@ def test_forecasts_made_at_once_count_as_many(tmp_path, at_once, counts):
     assert int(forks) == max(1, min(CPUS, MEMORY // (4 * GB)) // counts)
 
 
-def test_steps_inside_a_slurm_launch_have_a_queue_of_their_own(slurm, local):
-    assert slurm["process.withLabel:launch.executor"] == "local"
-    assert slurm["executor.$local.queueSize"] == local["executor.queueSize"]
-    assert (slurm["executor.queueSize"], slurm["executor.$local.pollInterval"]) == ("200", "200 ms")
+def test_steps_inside_a_slurm_launch_have_a_queue_of_their_own(slurm_settings, local_settings):
+    assert slurm_settings["process.withLabel:launch.executor"] == "local"
+    assert slurm_settings["executor.$local.queueSize"] == local_settings["executor.queueSize"]
+    assert (slurm_settings["executor.queueSize"], slurm_settings["executor.$local.pollInterval"]) == ("200", "200 ms")
 
 
 @pytest.mark.parametrize("profile", ["local", "slurm"])
 def test_drifting_counts_never_decide(profile, request):
     """What Nextflow takes for free is far above what all tasks of a launch together can ask for (nextflow#7597)."""
-    settings = request.getfixturevalue(profile)
+    settings = request.getfixturevalue(f"{profile}_settings")
     assert int(settings["executor.$local.cpus"]) >= 100_000
     assert settings["executor.$local.memory"] == "1000 TB"
 
@@ -82,12 +82,12 @@ def test_drifting_counts_never_decide(profile, request):
 @pytest.mark.parametrize("profile", ["local", "slurm"])
 def test_what_a_profile_adds_replaces_nothing(profile, request):
     """In a profile of Nextflow 24.10, a block takes the place of the one in base.config."""
-    settings = request.getfixturevalue(profile)
+    settings = request.getfixturevalue(f"{profile}_settings")
     for label in ("build", "forecast"):
         assert {f"process.withLabel:{label}.{name}" for name in ("cpus", "memory", "time")} <= settings.keys()
 
 
-def test_refused_submissions_are_tried_again_by_every_nextflow(slurm):
+def test_refused_submissions_are_tried_again_by_every_nextflow(slurm_settings):
     """24.10 and 25.04 read one name, later versions the other."""
-    assert slurm["executor.submit.retry.reason"] == slurm["executor.retry.reason"]
-    assert "Unable to contact slurm controller" in slurm["executor.retry.reason"]
+    assert slurm_settings["executor.submit.retry.reason"] == slurm_settings["executor.retry.reason"]
+    assert "Unable to contact slurm controller" in slurm_settings["executor.retry.reason"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.cluster import Cluster, why_not
 from support.launches import Workspace, copy_workspace, make_workspace
-from support.slurm import DEMO_CONFIG, Launched, make_by_hand, on_slurm
+from support.slurm import DEMO_CONFIG, SlurmWorkspace, make_by_hand, on_slurm
 
 
 @pytest.fixture(scope="session")
@@ -35,25 +35,25 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def demo(cluster, tmp_path_factory):
     """The demo, launched on the cluster: its environment is built in a job."""
-    workspace = on_slurm(Workspace(tmp_path_factory.mktemp("demo")))
-    result = workspace.launch(config=DEMO_CONFIG)
+    slurm_workspace = on_slurm(Workspace(tmp_path_factory.mktemp("demo")))
+    result = slurm_workspace.launch("--target", "experiment", config=DEMO_CONFIG)
     assert result.status == 0, result.text
-    return workspace, result
+    return slurm_workspace, result
 
 
 @pytest.fixture(scope="session")
-def built(cluster, demo, tmp_path_factory) -> Launched:
+def built(cluster, demo, tmp_path_factory) -> SlurmWorkspace:
     """A workspace of two runs whose environments are there. Do not change it: take `workspace`, a copy."""
-    workspace = on_slurm(make_workspace(tmp_path_factory.mktemp("built")))
-    shutil.copytree(demo[0].store / "images", workspace.store / "images", copy_function=os.link)
-    result = workspace.launch("--target", "environments")
+    slurm_workspace = on_slurm(make_workspace(tmp_path_factory.mktemp("built")))
+    shutil.copytree(demo[0].store / "images", slurm_workspace.store / "images", copy_function=os.link)
+    result = slurm_workspace.launch("--target", "environments")
     assert result.status == 0, result.text
     assert result.ran("BUILD_IMAGE") == 0, "the same packages as the demo's: the same image"
-    return workspace
+    return slurm_workspace
 
 
 @pytest.fixture
-def workspace(built, tmp_path) -> Launched:
+def slurm_workspace(built, tmp_path) -> SlurmWorkspace:
     """A workspace of two runs with two init times each, of which no forecast is there."""
     return on_slurm(copy_workspace(built, tmp_path))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.cluster import Cluster, Job, wait_until
 from support.launches import Result, copy_workspace, run_entry
-from support.slurm import Launched, make_by_hand, on_slurm, shell_first
+from support.slurm import SlurmWorkspace, make_by_hand, on_slurm, shell_first
 
 DATES = {"199601150000": "1996-01-15T00:00", "199601151200": "1996-01-15T12:00"}
 LONG = 120
@@ -42,7 +42,7 @@ class Launches:
     """
 
     cluster: Cluster
-    workspace: Launched
+    workspace: SlurmWorkspace
     runs: dict[str, tuple[str, dict]]
     dates: int = 2
     run_ids: dict[str, str] = field(init=False)
@@ -215,12 +215,12 @@ def test_a_fault_costs_one_attempt_and_the_next_asks_for_more_of_what_lacked(str
     assert launches.forecasts(label) == {"199601150000": by_hand["199601150000"]}
 
 
-def test_a_job_that_is_killed_each_time_is_named_with_its_log_and_made_later(cluster, workspace, by_hand):
+def test_a_job_that_is_killed_each_time_is_named_with_its_log_and_made_later(cluster, slurm_workspace, by_hand):
     """Three attempts; the rest of the plan is made, and the next launch makes nothing else."""
-    mended = workspace.root / "mended"
+    mended = slurm_workspace.root / "mended"
     killed = f'case "$*" in *T12:00*) [ -e {mended} ] || {{ scancel $SLURM_JOB_ID; sleep 60; }};; esac'
-    launches = Launches(cluster, workspace, {"killed": (killed, {}), "fine": ("", {})})
-    result = workspace.launch()
+    launches = Launches(cluster, slurm_workspace, {"killed": (killed, {}), "fine": ("", {})})
+    result = slurm_workspace.launch()
     assert result.status != 0
     assert sorted(launches.exits("killed")) == ["0", "143", "143", "143"] and launches.exits("fine") == ["0", "0"]
     assert launches.forecasts("fine") == by_hand
@@ -234,16 +234,16 @@ def test_a_job_that_is_killed_each_time_is_named_with_its_log_and_made_later(clu
     assert f"missing: {run_id}/199601151200" in result.text
 
     mended.touch()
-    result = workspace.launch()
+    result = slurm_workspace.launch()
     assert (result.status, result.tasks) == (0, {"MAKE_PLAN": 1, "PREPARE_RUN": 1, "RUN_FORECAST": 1}), result.text
     assert launches.forecasts("killed") == launches.forecasts("fine") == by_hand
 
 
-def slowly(workspace: Launched) -> None:
+def slowly(slurm_workspace: SlurmWorkspace) -> None:
     """Let jobs be submitted over some seconds, so that there is a mid-run."""
-    config = workspace.root / "slowly.config"
+    config = slurm_workspace.root / "slowly.config"
     config.write_text("executor.'$slurm'.submitRateLimit = '1/2sec'\n")
-    workspace.options += ("-c", str(config))
+    slurm_workspace.options += ("-c", str(config))
 
 
 def check_made_once(launches: Launches, result: Result, by_hand: dict, made: Path) -> None:
@@ -256,15 +256,15 @@ def check_made_once(launches: Launches, result: Result, by_hand: dict, made: Pat
     assert len(made.read_text().splitlines()) == 2 * len(launches.runs)
 
 
-def test_the_controller_is_stopped_for_a_minute_and_restarted(cluster, workspace, by_hand):
+def test_the_controller_is_stopped_for_a_minute_and_restarted(cluster, slurm_workspace, by_hand):
     """Meanwhile a job runs, one ends, others cannot be submitted."""
-    made, stopped, back = (workspace.root / name for name in ("made", "stopped", "back"))
+    made, stopped, back = (slurm_workspace.root / name for name in ("made", "stopped", "back"))
     script = f"""
         echo $SLURM_JOB_ID >> {made}
-        if mkdir {workspace.root}/runs-through; then until [ -e {back} ]; do sleep 1; done; fi
+        if mkdir {slurm_workspace.root}/runs-through; then until [ -e {back} ]; do sleep 1; done; fi
         until [ -e {stopped} ]; do sleep 1; done"""
-    launches = Launches(cluster, workspace, {name: (script, {}) for name in ("a", "b", "c")})
-    slowly(workspace)
+    launches = Launches(cluster, slurm_workspace, {name: (script, {}) for name in ("a", "b", "c")})
+    slowly(slurm_workspace)
 
     def act():
         wait_until(lambda: made.exists() and len(made.read_text().splitlines()) == 2, LONG, "two jobs that run")
@@ -276,22 +276,22 @@ def test_the_controller_is_stopped_for_a_minute_and_restarted(cluster, workspace
         back.touch()
 
     with meanwhile(act):
-        result = workspace.launch()
+        result = slurm_workspace.launch()
     assert "Unable to contact slurm controller" in result.text, "jobs were to be submitted while it was away"
     check_made_once(launches, result, by_hand, made)
     assert {job.state for job in launches.jobs()} == {"COMPLETED"} and len(launches.jobs()) == 6
 
 
-def test_a_job_that_is_submitted_twice_since_the_controller_answers_late_works_once(cluster, workspace, by_hand):
+def test_a_job_that_is_submitted_twice_since_the_controller_answers_late_works_once(cluster, slurm_workspace, by_hand):
     """sbatch gives up, Nextflow calls it again, and the controller then takes both."""
-    made = workspace.root / "made"
+    made = slurm_workspace.root / "made"
     script = f"echo $SLURM_JOB_ID >> {made}; sleep 3"
-    launches = Launches(cluster, workspace, {name: (script, {}) for name in ("a", "b", "c")})
-    slowly(workspace)
-    impatient = workspace.root / "slurm.conf"
+    launches = Launches(cluster, slurm_workspace, {name: (script, {}) for name in ("a", "b", "c")})
+    slowly(slurm_workspace)
+    impatient = slurm_workspace.root / "slurm.conf"
     conf = (cluster.root / "slurm.conf").read_text()
     impatient.write_text(conf.replace("MessageTimeout=30", "MessageTimeout=3"))
-    log = workspace.root / "launch" / ".nextflow.log"
+    log = slurm_workspace.root / "launch" / ".nextflow.log"
 
     def act():
         wait_until(made.exists, LONG, "a job that runs")
@@ -302,7 +302,7 @@ def test_a_job_that_is_submitted_twice_since_the_controller_answers_late_works_o
             cluster.thaw_daemon("slurmctld")
 
     with meanwhile(act):
-        result = workspace.launch(SLURM_CONF=str(impatient))
+        result = slurm_workspace.launch(SLURM_CONF=str(impatient))
     assert "Socket timed out" in result.text
     check_made_once(launches, result, by_hand, made)
     assert len(launches.jobs()) > len({job.folder for job in launches.jobs()}) == 6, "no job was submitted twice"

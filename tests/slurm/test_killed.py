@@ -5,16 +5,16 @@ from itertools import pairwise
 import pytest
 from support import killed
 from support.launches import Workspace
-from support.slurm import on_slurm
+from support.slurm import SlurmWorkspace, on_slurm
 
 SEEDS = 14
 
 
-def check_jobs(cluster, workspace) -> None:
+def check_jobs(cluster, slurm_workspace) -> None:
     """No job is left, and of one task there were never two at a time."""
     spans: dict = {}
     for job in cluster.jobs():
-        if job.folder.is_relative_to(workspace.root):
+        if job.folder.is_relative_to(slurm_workspace.root):
             assert job.state not in {"PENDING", "RUNNING", "COMPLETING"}, job.record
             spans.setdefault(job.folder, []).append((job["StartTime"], job["EndTime"]))
     for folder, times in spans.items():
@@ -23,19 +23,17 @@ def check_jobs(cluster, workspace) -> None:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(cluster, tmp_path_factory):
-    """The tree of a launch that nobody disturbed."""
-    workspace = on_slurm(Workspace(tmp_path_factory.mktemp("undisturbed")))
-    killed.make_quick_workspace(workspace)
-    result = killed.launch(workspace)
+def undisturbed_on_slurm(cluster, tmp_path_factory) -> SlurmWorkspace:
+    """A quick workspace after a launch that nobody disturbed. Do not change it."""
+    slurm_workspace = on_slurm(Workspace(tmp_path_factory.mktemp("undisturbed")))
+    killed.make_quick_workspace(slurm_workspace)
+    result = killed.launch(slurm_workspace)
     assert result.status == 0 and result.tasks.total() == killed.TASKS, result.text
-    return workspace.tree()
+    return slurm_workspace
 
 
-@pytest.mark.parametrize("moment", killed.moments(SEEDS, killed.TASKS), ids=range(SEEDS))
-def test_killed_at_a_random_moment(cluster, undisturbed, tmp_path, moment, request):
-    workspace = on_slurm(Workspace(tmp_path))
-    killed.make_quick_workspace(workspace)
-    resume = ["-resume"] if request.node.callspec.indices["moment"] % 2 else []
-    print("killed", killed.check_killed(workspace, undisturbed, moment, *resume))
-    check_jobs(cluster, workspace)
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_killed_at_a_random_moment(cluster, undisturbed_on_slurm, quick, seed):
+    slurm_workspace = on_slurm(quick)
+    killed.check_killed(slurm_workspace, undisturbed_on_slurm.tree(), seed, SEEDS)
+    check_jobs(cluster, slurm_workspace)

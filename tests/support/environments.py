@@ -156,3 +156,9 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(disk: Path) -> None:
+    """Leave two blocks of a small disk, in the file `filler`."""
+    with open(disk / "filler", "wb") as file:
+        file.write(bytes(os.statvfs(disk).f_bavail * 4096 - 8192))

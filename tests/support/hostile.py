@@ -311,7 +311,7 @@ PLACES = list(dict.fromkeys(places(config_schema(), FULL, config_schema())))
 FILE = {"input": {"grib": "analyses.grib"}, "list": ["text", {"deep": "text"}]}
 
 
-class Trial:
+class HostileTrial:
     """An experiment that is planned again and again, in a folder in which nothing may change."""
 
     def __init__(self, root: Path) -> None:
@@ -392,7 +392,7 @@ def check_plan(plan: dict, text: str) -> None:
             assert isinstance(value, int) or _SLURM_WORD.fullmatch(value) or name == "runtime", (name, value)
 
 
-def is_data(trial: Trial, starts: list[str], text: str) -> bool:
+def is_data(trial: HostileTrial, starts: list[str], text: str) -> bool:
     """Plan an experiment with a text in it and check what comes of it. Return whether it is data."""
     try:
         plan = trial.plan()

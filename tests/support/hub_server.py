@@ -65,3 +65,7 @@ class HubServer(Server):
         self.branches = {"main": OLD, "refs/pr/1": NEW}
         self.sha256: str | None = None
         super().__init__(Hub)
+
+
+def file_url(revision: str = "main", file: str = "a.ckpt", verb: str = "resolve") -> str:
+    return f"https://huggingface.co/org/repo/{verb}/{revision}/{file}"

@@ -33,6 +33,9 @@ echo "end $about" >> "$EVALFLOW_TEST_JOURNAL"
 """
 LONG = {"local": "9", "slurm": "40"}
 """Seconds by profile: on this machine, only a few run at a time."""
+LOCAL_SEEDS = 6
+"""Launches on this machine are killed at so many moments: `EVERY_DAY` by `make test`, the others by `make test-faults`."""
+EVERY_DAY = (0, 3, 4)
 INIT_TIMES = 3
 TASKS = 16
 """Of a whole launch: PLAN, 3 + 3 for two environments and an image, 2 runs, 6 forecasts."""
@@ -128,6 +131,11 @@ def journal(workspace: Workspace) -> list[list[str]]:
     return [line.split() for line in file.read_text().splitlines()] if file.exists() else []
 
 
+def begun(workspace: Workspace) -> int:
+    """Return how many forecasts the models have begun."""
+    return sum(line[0] == "begin" for line in journal(workspace))
+
+
 def check_journal(workspace: Workspace) -> None:
     """Two models never worked in one folder, nor on the same forecast, at the same time."""
     busy: dict[str, str] = {}
@@ -160,17 +168,20 @@ def moments(seeds: int, tasks: int) -> list[tuple[int, float]]:
     return [(count, chance.random() * (1.5 if count <= TASKS - 2 * INIT_TIMES else 6)) for count in counts]
 
 
-def check_killed(workspace: Workspace, expected: dict[str, bytes], moment: tuple[int, float], *arguments: str) -> str:
-    """Kill a launch at a moment, launch again, and check all that a user may rely on. Return when it was killed."""
-    said = launch_and_end(workspace, *moment)
+def check_killed(workspace: Workspace, expected: dict[str, bytes], seed: int, seeds: int) -> None:
+    """Kill a launch at one of several moments, launch again, and check all that a user may rely on.
+
+    Every other launch after it is one with -resume.
+    """
+    said = launch_and_end(workspace, *moments(seeds, TASKS)[seed])
     before = whole(workspace)
-    result = launch(workspace, *arguments)
+    result = launch(workspace, *(["-resume"] if seed % 2 else []))
     if said:
         assert " ended early: " in result.text, result.text
     check_made_good(workspace, expected, result, before)
     names = submitted(said)
     when = f"after {len(names)} tasks, the last {names[-1]}" if said else "not: it had ended"
-    return f"{when}; {len(before)} of {2 * INIT_TIMES} forecasts were whole"
+    print(f"killed {when}; {len(before)} of {2 * INIT_TIMES} forecasts were whole")
 
 
 def check_made_good(workspace: Workspace, expected: dict[str, bytes], result: Result, before: set[str]) -> None:

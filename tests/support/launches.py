@@ -72,8 +72,9 @@ class Workspace:
         return os.environ | own
 
     def command(self, config: Path | None = None, *arguments: str) -> list[str]:
-        """Return the command line of a launch."""
+        """Return the command line of a launch, which makes forecasts and no more where the arguments name no target."""
         command = ["nextflow", "run", str(self.project), "-profile", self.profile, *self.options]
+        command += [] if "--target" in arguments else ["--target", "forecasts"]
         return [*command, "--config", str(config or self.config_file), "--outdir", str(self.root / "out"), *arguments]
 
     def launch(
@@ -99,13 +100,24 @@ class Workspace:
         file = (cwd or self.root / "launch") / ".nextflow" / "evalflow-trace.txt"
         return list(csv.DictReader(file.read_text().splitlines(), delimiter="\t")) if file.exists() else []
 
-    def plan(self, *arguments: str) -> dict:
+    def plan(self, *arguments: str, cwd: Path | None = None) -> dict:
         """Return the plan of a launch now."""
         output = self.root / "plan.json"
         script = [sys.executable, str(self.project / "bin" / "plan.py"), "--config", str(self.config_file)]
         script += ["--outdir", str(self.root / "out"), "--output", str(output), *arguments]
-        subprocess.run(script, check=True, env=self.environment)
+        subprocess.run(script, check=True, env=self.environment, cwd=cwd)
         return json.loads(output.read_text())
+
+    def complete(self) -> int:
+        """Return how many forecasts are whole in the store."""
+        return sum(forecast["complete"] for forecast in self.plan()["forecasts"])
+
+    def lose_forecasts(self, init_time: str = "*", run_id: str = "*/*") -> None:
+        """Remove forecasts from the store: what their names lead to, and the names."""
+        for name in self.store.glob(f"runs/{run_id}/{init_time}"):
+            if name.is_symlink():
+                shutil.rmtree(name.resolve())
+                name.unlink()
 
     def tree(self) -> dict[str, bytes]:
         """Return the forecasts in the store: path → content, without what tells when and how fast they were made."""
@@ -126,6 +138,11 @@ class Workspace:
         return files
 
 
+def entry_of(config: dict, index: int) -> dict:
+    """Return what a config says of its forecaster at `index`."""
+    return config["runs"][index]["forecaster"]
+
+
 def run_entry(label: str, checkpoint: str, config: str) -> dict:
     return {
         "forecaster": {
@@ -140,19 +157,28 @@ def run_entry(label: str, checkpoint: str, config: str) -> dict:
     }
 
 
+HOSTILE = "$(touch pwned) `touch pwned` '; touch pwned; \" \\ é"
+"""Text that some shell would run."""
+
+
 def make_workspace(root: Path) -> Workspace:
-    """Write a workspace of two runs with a checkpoint each, and two init times."""
+    """Write a workspace of two runs with a checkpoint each, and two init times. Its texts are hostile."""
     exp = root / "exp"
     (exp / "models").mkdir(parents=True)
     source = (PROJECT / "tests" / "data" / "models" / "persistence.py").read_text()
     for name in ("one", "two"):
         (exp / "models" / f"{name}.py").write_text(f"{source}\n# checkpoint {name}\n")
-        (exp / f"{name}.yaml").write_text(f"analyses: analyses.grib\noffset: {len(name) - 3}\nname: {name}\n")
+        inference = {"analyses": "analyses.grib", "offset": len(name) - 3, "name": name, "text": f"{HOSTILE}\n"}
+        (exp / f"{name}.yaml").write_text(yaml.safe_dump(inference, sort_keys=False))
     shutil.copy(PROJECT / "assets" / "demo" / "blizzard-1996-01.grib", exp / "analyses.grib")
+    labels = ("first", f"second {HOSTILE}")
     config = {
-        "description": "a test",
+        "description": f"a test {HOSTILE}\n",
         "dates": ["1996-01-15T00:00", "1996-01-15T12:00"],
-        "runs": [run_entry("first", "models/one.py", "one.yaml"), run_entry("second", "models/two.py", "two.yaml")],
+        "runs": [
+            run_entry(label, f"models/{name}.py", f"{name}.yaml")
+            for label, name in zip(labels, ("one", "two"), strict=True)
+        ],
     }
     (exp / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     return Workspace(root)
@@ -164,6 +190,14 @@ def copy_workspace(workspace: Workspace, folder: Path) -> Workspace:
     shutil.copytree(workspace.root / "cache", folder / "cache")
     subprocess.run(["cp", "-al", str(workspace.root / "out"), str(folder / "out")], check=True)
     return Workspace(folder)
+
+
+def copy_project(folder: Path) -> Path:
+    """Return a copy of the project that a test may edit, in `folder`: all that a launch needs."""
+    folder.mkdir()
+    for name in ("main.nf", "nextflow.config", "nextflow_schema.json", "modules", "conf", "bin", "assets", "config"):
+        subprocess.run(["cp", "-r", str(PROJECT / name), str(folder)], check=True)
+    return folder
 
 
 def error_lines(text: str) -> list[str]:

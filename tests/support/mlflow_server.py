@@ -1,14 +1,17 @@
 """A real MLflow server on this machine, with runs and a registered model."""
 
 import http.client
+import os
 import socket
 import subprocess
+import sys
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from support.servers import CONTENT, OTHER, Handler
+from support.servers import CONTENT, OTHER, Handler, Server
 
 
 class Front(Handler):
@@ -100,3 +103,32 @@ def _fill(known: Known) -> None:
     # The first version holds a checkpoint; what the second registers does not, but the run that it came from does.
     for run, folder in (("several", "a"), ("last", "plots")):
         client.create_model_version("model 1", f"runs:/{known.runs[run]}/{folder}", known.runs[run])
+
+
+def run_url(mlflow: Server, known: Known, name: str, tail: str = "") -> str:
+    return f"{mlflow.url}/mlstore#/experiments/1/runs/{known.runs[name]}{tail}"
+
+
+def model_url(mlflow: Server, tail: str = "") -> str:
+    return f"{mlflow.url}/mlstore/#/models/model%201{tail}"
+
+
+@contextmanager
+def mlflow_server(folder: Path) -> Iterator[Known]:
+    """Run an MLflow server with runs and a registered model of two versions, whose files are in `folder`."""
+    port = _free_port()
+    mlflow = Path(sys.executable).with_name("mlflow")
+    command = [mlflow, "server", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--workers", "1"]
+    command += ["--artifacts-destination", folder / "artifacts", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--gunicorn-opts", "--log-level warning"]  # uvicorn would want the whole of MLflow
+    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with open(folder / "log", "w") as log:
+        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        state = Known(f"127.0.0.1:{port}", folder)
+        _wait_for(state, server)
+        _fill(state)
+        yield state
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait(30)

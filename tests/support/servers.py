@@ -23,7 +23,7 @@ SECRET = "hush-8d1f2c"
 
 
 @dataclass
-class Result:
+class ScriptResult:
     """How a script ended."""
 
     status: int
@@ -44,7 +44,7 @@ class Evalflow:
         for name in ("home", "scratch", "launch"):
             (root / name).mkdir(parents=True)
 
-    def run(self, script: str, *arguments: str, text: str | None = None, before: tuple = ()) -> Result:
+    def run(self, script: str, *arguments: str, text: str | None = None, before: tuple = ()) -> ScriptResult:
         environment = {
             "PATH": os.environ["PATH"],
             "EVALFLOW_VENV": sys.prefix,
@@ -57,9 +57,9 @@ class Evalflow:
             [sys.executable, *before, str(PROJECT / "bin" / script), *arguments], input=text, text=True, timeout=120,
             cwd=self.root / "launch", env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
-        return Result(done.returncode, done.stdout, time.monotonic() - start)
+        return ScriptResult(done.returncode, done.stdout, time.monotonic() - start)
 
-    def try_plan(self, *uris: str) -> Result:
+    def try_plan(self, *uris: str) -> ScriptResult:
         runs = [{"forecaster": {"checkpoint": uri, "steps": "0/6/6"}} for uri in uris]
         config = {"description": "a test", "dates": ["2024-01-01T00:00"], "runs": runs}
         (self.root / "config.yaml").write_text(yaml.safe_dump(config))
@@ -72,7 +72,7 @@ class Evalflow:
         assert result.status == 0 and not result.text, result.text
         return json.loads((self.root / "plan.json").read_text())["envs"]
 
-    def try_fetch(self, env: dict, before: tuple = ()) -> Result:
+    def try_fetch(self, env: dict, before: tuple = ()) -> ScriptResult:
         return self.run("get_checkpoint.py", text=json.dumps(env["spec"]), before=before)
 
     def fetch(self, env: dict) -> bytes:
@@ -96,7 +96,7 @@ class Evalflow:
         return [path for path in files if text.encode() in path.read_bytes()]
 
 
-def check_refused(evalflow: Evalflow, result: Result, *parts: str) -> None:
+def check_refused(evalflow: Evalflow, result: ScriptResult, *parts: str) -> None:
     """Check that a script ended with one clear line, and with nothing stored."""
     assert result.status == 1, result.text
     assert len(result.lines) == 1 and result.text.startswith("evalflow: "), result.text

@@ -16,7 +16,7 @@ FAST = PROJECT / "tests" / "slurm" / "fast.config"
 DEMO_CONFIG = PROJECT / "config" / "demo.yaml"
 
 
-class Launched(Workspace):
+class SlurmWorkspace(Workspace):
     """A workspace that is launched on the cluster."""
 
     def jobs(self, cluster: Cluster, process: str = "") -> list[Job]:
@@ -26,11 +26,11 @@ class Launched(Workspace):
         return [job for job in cluster.jobs() if str(job.id) in ids and job.folder.is_relative_to(work)]
 
 
-def on_slurm(workspace: Workspace) -> Launched:
-    return Launched(workspace.root, profile="slurm", options=("-c", str(FAST)))
+def on_slurm(workspace: Workspace) -> SlurmWorkspace:
+    return SlurmWorkspace(workspace.root, profile="slurm", options=("-c", str(FAST)))
 
 
-def make_by_hand(built: Launched, folder: Path, init_time: str) -> dict[str, bytes]:
+def make_by_hand(built: SlurmWorkspace, folder: Path, init_time: str) -> dict[str, bytes]:
     """Return file name → content of a forecast of the workspace's, made without evalflow in `folder`."""
     (image,) = built.store.glob("images/*.squashfs")
     folder.mkdir(exist_ok=True)

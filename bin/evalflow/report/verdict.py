@@ -1,14 +1,17 @@
 """The verdict: which source is best, where, by how much, and whether that is more than chance."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from evalflow.report.spec import ReportSpec
 from evalflow.report.tables import DIFFERENCES, SCORES, Row, ScoreTables
 from evalflow.report.words import SPACE, hours, number, percent, with_unit
 
 METRIC = "RMSE"
-Key = tuple[str, float]
-"""Param and lead time in hours."""
+Key = tuple[str, float, str]
+"""Param, lead time in hours, and a value of a dimension such as the region."""
+DIMENSIONS = {"region": "region", "season": "season", "init_hour": "init hour"}
+"""Where and when sources are compared, and what that is called."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Verdict:
     change : its RMSE against the reference's, in percent or in units
     chance : whether that is no more than chance by the level; None where there are too few days
     many : whether it stays by the false discovery rate of all that are compared with the reference
-    note : the numbers, as a sentence
+    note, brief : all the numbers, as a sentence; the interval and p in short
     """
 
     best: str
@@ -33,6 +36,17 @@ class Verdict:
     chance: bool | None = None
     many: bool = False
     note: str = ""
+    brief: str = ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """The verdict of each part of the whole, such as the regions, at one lead time: rows are parts, columns params."""
+
+    title: str
+    lead_time: str
+    params: list[str]
+    rows: list[tuple[str, list[Verdict | None]]]
 
 
 @dataclass(frozen=True)
@@ -43,6 +57,7 @@ class VerdictTable:
     reference: str
     lead_times: list[str]
     rows: list[tuple[str, list[Verdict | None]]]
+    parts: list[Part] = field(default_factory=list)
     sentences: list[str] = field(default_factory=list)
 
     @property
@@ -70,6 +85,15 @@ def _common(rows: list[Row]) -> set[float]:
     return set.intersection(*sets) or set.union(*sets) if sets else set()
 
 
+def _brief(row: Row, spec: ReportSpec) -> str:
+    if row["p_value"] is None:
+        return f"{row['n_days']} days of data: too few"
+    text = f"{number(row['lower'], 2, signed=True)} to {number(row['upper'], 2, signed=True)}, p {number(row['p_value'], 2)}"
+    if row["p_value"] >= spec.level and row["days_needed"]:
+        text += f"; about {row['days_needed']:,.0f} more days would decide"
+    return text
+
+
 def _note(row: Row, spec: ReportSpec, reference: str) -> str:
     if row["p_value"] is None:
         return f"{row['n_days']} days of data: too few for a verdict"
@@ -91,7 +115,7 @@ def _verdict(rows: list[Row], found: dict[str, Row], spec: ReportSpec, reference
     order = [source.source_id for source in spec.sources]
     ranked = sorted(rows, key=lambda row: (row["value"], order.index(row["source"]) if row["source"] in order else 99))
     best = ranked[0]
-    about = {
+    about: dict[str, Any] = {
         "best": spec.label_of(best["source"]),
         "style": order.index(best["source"]) if best["source"] in order else 0,
         "value": with_unit(number(best["value"]), best["units"]),
@@ -111,6 +135,7 @@ def _verdict(rows: list[Row], found: dict[str, Row], spec: ReportSpec, reference
         chance=None if row["p_value"] is None else row["p_value"] >= spec.level,
         many=row["q_value"] is not None and row["q_value"] < spec.false_discovery_rate,
         note=_note(row, spec, spec.label_of(reference)),
+        brief=_brief(row, spec),
     )
 
 
@@ -137,8 +162,8 @@ def _sentences(table: VerdictTable, spec: ReportSpec, days: int) -> list[str]:
     if not sure:
         return [
             *lines,
-            f"The best source beats {table.reference} in {len(against)} of {len(cells)}; none of these differences is more "
-            f"than chance (p < {spec.level:g}).",
+            f"The best source beats {table.reference} in {len(against)} of {len(cells)}; none of these differences "
+            f"can be told from chance (p < {spec.level:g}).",
         ]
     lines.append(
         f"The best source beats {table.reference} in {len(against)} of {len(cells)}; {sure} of these {len(against)} "
@@ -148,35 +173,63 @@ def _sentences(table: VerdictTable, spec: ReportSpec, days: int) -> list[str]:
     return lines
 
 
+def _by_key(rows: list[Row], by: str) -> dict[Key, list[Row]]:
+    found: dict[Key, list[Row]] = {}
+    for row in rows:
+        found.setdefault((row["param"], row["lead_time"], row[by]), []).append(row)
+    return found
+
+
+class _Compared:
+    """The scores against one truth, and the differences to the first reference."""
+
+    def __init__(self, spec: ReportSpec, tables: ScoreTables, truth: str) -> None:
+        self.spec, self.tables = spec, tables
+        self.chosen: dict[str, Any] = {"truth": truth, "metric": METRIC, "scale": 0.0}
+        self.reference = spec.references[0]
+        self.scores = tables.rows(SCORES, **self.chosen)
+        asked = {lead for section in spec.sections for lead in section.lead_times}
+        self.leads = choose_lead_times(_common(self.scores), asked)
+        self.params = list(dict.fromkeys(row["param"] for row in self.scores))
+
+    def verdicts(self, by: str = "region", *, crossed: bool = False) -> dict[Key, Verdict | None]:
+        """Return the verdict of each param, lead time and value of a dimension; not `crossed`: of the whole."""
+        dimension = by if crossed else None
+        scores = self.tables.rows(SCORES, dimension, **self.chosen) if crossed else self.scores
+        rows = self.tables.rows(DIFFERENCES, dimension, reference=self.reference, **self.chosen)
+        found = {key: {row["source"]: row for row in some} for key, some in _by_key(rows, by).items()}
+        return {
+            key: _verdict(some, found.get(key, {}), self.spec, self.reference)
+            for key, some in _by_key(scores, by).items()
+        }
+
+
 def make_verdict(spec: ReportSpec, tables: ScoreTables, truth: str) -> VerdictTable | None:
     """Return the best source per param at three lead times against one truth, or None where there are no scores."""
-    chosen = {"truth": truth, "metric": METRIC, "scale": 0.0}
-    scores = tables.rows(SCORES, **chosen)
-    asked = {lead for section in spec.sections for lead in section.lead_times}
-    leads = choose_lead_times(_common(scores), asked)
-    if not leads or not spec.references:
+    if not spec.references:
         return None
-    reference = spec.references[0]
-    found: dict[Key, dict[str, Row]] = {}
-    for row in tables.rows(DIFFERENCES, reference=reference, **chosen):
-        found.setdefault((row["param"], row["lead_time"]), {})[row["source"]] = row
-    by_key: dict[Key, list[Row]] = {}
-    for row in scores:
-        by_key.setdefault((row["param"], row["lead_time"]), []).append(row)
+    compared = _Compared(spec, tables, truth)
+    if not compared.leads:
+        return None
+    found = compared.verdicts()
     table = VerdictTable(
         truth=truth,
-        reference=spec.label_of(reference),
-        lead_times=[hours(lead) for lead in leads],
-        rows=[
-            (
-                param,
-                [
-                    _verdict(by_key.get((param, lead), []), found.get((param, lead), {}), spec, reference)
-                    for lead in leads
-                ],
-            )
-            for param in dict.fromkeys(row["param"] for row in scores)
-        ],
+        reference=spec.label_of(compared.reference),
+        lead_times=[hours(lead) for lead in compared.leads],
+        rows=[(param, [found.get((param, lead, "all")) for lead in compared.leads]) for param in compared.params],
+        parts=_make_parts(compared),
     )
-    table.sentences.extend(_sentences(table, spec, max((row["n_days"] for row in scores), default=0)))
+    table.sentences.extend(_sentences(table, spec, max((row["n_days"] for row in compared.scores), default=0)))
     return table
+
+
+def _make_parts(compared: _Compared) -> list[Part]:
+    """Return the verdicts by region, season and init hour at the middle one of the lead times."""
+    lead, parts = compared.leads[len(compared.leads) // 2], []
+    for by, title in DIMENSIONS.items():
+        found = compared.verdicts(by, crossed=True)
+        names = sorted({name for _, _, name in found if name != "all"})
+        if len(names) >= (1 if by == "region" else 2):
+            rows = [(name, [found.get((param, lead, name)) for param in compared.params]) for name in names]
+            parts.append(Part(title, hours(lead), compared.params, rows))
+    return parts

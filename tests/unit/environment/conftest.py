@@ -34,7 +34,7 @@ def offline(monkeypatch, tmp_path, wheels):
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory, wheels):
+def tiny_environment(tmp_path_factory, wheels):
     """A built environment: spec, lock file, image. Tests do not change it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UV_NO_INDEX", "1")
@@ -46,9 +46,9 @@ def built(tmp_path_factory, wheels):
 
 
 @pytest.fixture
-def copy(built, tmp_path):
+def copy(tiny_environment, tmp_path):
     """A copy of the built environment that tests may damage, with a checkpoint, ready to be sealed: spec and image."""
-    _, locked, image = built
+    _, locked, image = tiny_environment
     copied = make_spec(tmp_path / "store", ["tiny", "alpha"])
     shutil.copy(locked, copied.folder)
     (copied.folder / CHECKPOINT).write_bytes(b"weights")

@@ -28,9 +28,9 @@ def contents(image: Path, folder: Path) -> Path:
     return folder
 
 
-def test_same_lock_gives_the_same_bytes(tmp_path, built, wheels):
+def test_same_lock_gives_the_same_bytes(tmp_path, tiny_environment, wheels):
     """Other folders, caches, hash seed, umask, clock and settings of Python."""
-    _, locked, image = built
+    _, locked, image = tiny_environment
     spec = make_spec(tmp_path / "a store at a much longer path" / "data", ["tiny", "alpha"])
     (tmp_path / "launch" / "tiny").mkdir(parents=True)
     (tmp_path / "launch" / "compileall.py").write_text("raise SystemExit('shadows the library')")
@@ -101,8 +101,8 @@ def test_store_gets_one_image_and_a_few_small_files(tmp_path):
     assert list(launch.iterdir()) == [] and [path.name for path in scratch_folder().iterdir()] == ["uv-cache"]
 
 
-def test_all_modules_are_compiled_and_not_checked_again(tmp_path, built):
-    inside = contents(built[2], tmp_path / "inside")
+def test_all_modules_are_compiled_and_not_checked_again(tmp_path, tiny_environment):
+    inside = contents(tiny_environment[2], tmp_path / "inside")
     modules = list(inside.glob("lib/python*/site-packages/**/*.py"))
     assert {"alpha", "beta", "tiny"} <= {path.parent.name for path in modules}
     for module in modules:
@@ -111,13 +111,13 @@ def test_all_modules_are_compiled_and_not_checked_again(tmp_path, built):
         assert header[:4] == MAGIC_NUMBER and header[4:8] == (1).to_bytes(4, "little")  # by hash, unchecked
 
 
-def test_image_can_be_read_by_everybody(tmp_path, built):
+def test_image_can_be_read_by_everybody(tmp_path, tiny_environment):
     old = os.umask(0o077)
     try:
         image = build(make_spec(tmp_path / "store", ["tiny", "alpha"]))
     finally:
         os.umask(old)
-    assert image.read_bytes() == built[2].read_bytes()
+    assert image.read_bytes() == tiny_environment[2].read_bytes()
     os.umask(0)
     try:
         inside = contents(image, tmp_path / "inside")
@@ -150,7 +150,7 @@ def test_image_that_exists_stays(copy):
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_image_without_a_proof_is_proved_or_set_aside(copy, built, whole):
+def test_image_without_a_proof_is_proved_or_set_aside(copy, tiny_environment, whole):
     spec, image = copy
     proof_of(image).unlink()
     if not whole:
@@ -158,7 +158,7 @@ def test_image_without_a_proof_is_proved_or_set_aside(copy, built, whole):
     inode = image.stat().st_ino
     build_image(spec, spec.folder / LOCK)
     assert check_image(image, verify=True) is None
-    assert image.read_bytes() == built[2].read_bytes()
+    assert image.read_bytes() == tiny_environment[2].read_bytes()
     assert (image.stat().st_ino == inode) == whole
     assert len(list(image.parent.glob("*.bad-*"))) == (0 if whole else 1)
 

@@ -167,8 +167,8 @@ def test_existing_lock_stays(tmp_path):
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_lock_that_was_truncated_or_edited_is_refused(built, tmp_path, data):
-    whole = built[1].read_bytes()
+def test_lock_that_was_truncated_or_edited_is_refused(tiny_environment, tmp_path, data):
+    whole = tiny_environment[1].read_bytes()
     place = data.draw(st.integers(0, len(whole) - 1))
     other = data.draw(st.sampled_from([b"", b"\r", b"\n", b"7", b"#", b"\xff"]) | st.binary(min_size=1, max_size=1))
     rest = data.draw(st.sampled_from([whole[place + 1 :], b""]))
@@ -177,8 +177,8 @@ def test_lock_that_was_truncated_or_edited_is_refused(built, tmp_path, data):
     assert (read_lock(damaged) is None) == (damaged.read_bytes() != whole)
 
 
-def test_lock_with_other_line_ends_or_more_is_refused(built, tmp_path):
-    whole = built[1].read_bytes()
+def test_lock_with_other_line_ends_or_more_is_refused(tiny_environment, tmp_path):
+    whole = tiny_environment[1].read_bytes()
     for number, content in enumerate([whole + b"six==1.0\n", whole.replace(b"\n", b"\r\n"), b"", b"\n" + whole]):
         (tmp_path / str(number)).write_bytes(content)
         assert read_lock(tmp_path / str(number)) is None

@@ -62,7 +62,7 @@ def images(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def scratch(monkeypatch, tmp_path):
+def own_scratch(monkeypatch, tmp_path):
     """Scratch of the test's own. After the test no mount, no process and no mount folder may be left."""
     monkeypatch.setenv("EVALFLOW_SCRATCH", str(tmp_path / "scratch"))
     monkeypatch.delenv("EVALFLOW_MOUNT_METHODS", raising=False)

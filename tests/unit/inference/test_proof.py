@@ -22,17 +22,6 @@ from support.environments import needs_root, small_disk
 from support.shell_model import TIMES, WHOLE, Model, grib
 from support.specs import RUN_ID
 
-
-@pytest.fixture(autouse=True)
-def scratch(monkeypatch, tmp_path):
-    monkeypatch.setenv("EVALFLOW_SCRATCH", str(tmp_path / "scratch"))
-
-
-@pytest.fixture
-def model(tmp_path):
-    return Model(tmp_path)
-
-
 # --- one forecast -----------------------------------------------------------------------------------------------------
 
 

@@ -98,6 +98,14 @@ def test_files_of_the_inference_config_stay_apart(sandbox, tmp_path):
     assert all(place.startswith("resources/") for place in read["tables"])
 
 
+def test_the_same_run_gives_the_same_bytes(sandbox, tmp_path, monkeypatch):
+    sandbox(config={"scale": 1.0})
+    first = (tmp_path / "sandbox.zip").read_bytes()
+    monkeypatch.setattr("time.time", lambda: 2_000_000_000.0)
+    sandbox(config={"scale": 1.0})
+    assert (tmp_path / "sandbox.zip").read_bytes() == first
+
+
 def test_packages_of_one_file_name_stay_apart(sandbox, tmp_path):
     """Archives keep their names: a wheel must be called what it is."""
     one, two = (write(tmp_path / place / "main.zip", place) for place in ("one", "t wo"))

@@ -20,16 +20,6 @@ from support.specs import RUN_ID
 DIGEST = "f" * 64
 
 
-@pytest.fixture(autouse=True)
-def scratch(monkeypatch, tmp_path):
-    monkeypatch.setenv("EVALFLOW_SCRATCH", str(tmp_path / "scratch"))
-
-
-@pytest.fixture
-def model(tmp_path):
-    return Model(tmp_path)
-
-
 # --- several init times -----------------------------------------------------------------------------------------------
 
 
@@ -339,11 +329,16 @@ def test_what_cannot_be_stored_from_the_node_is_kept_in_the_tasks_folder(model, 
 
 
 def test_nextflows_own_scratch_is_refused_in_one_line(model, tmp_path):
+    """Nextflow's wrapper is in the task's folder, and there alone."""
     script, *words = model.words(TIMES[0])
-    line = one_line(run(script, *words, spec=model.spec, env={"NXF_TASK_WORKDIR": str(tmp_path)}, cwd=model.samples))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    options = {"spec": model.spec, "env": {"NXF_TASK_WORKDIR": str(folder)}, "cwd": folder}
+    line = one_line(run(script, *words, **options))
     assert line.startswith("evalflow: process.scratch: ") and "ext.on_node = true" in line
     assert model.stored() == {}
-    assert run(script, *words, spec=model.spec, env={"NXF_TASK_WORKDIR": str(tmp_path)}, cwd=tmp_path).returncode == 0
+    (folder / ".command.run").touch()
+    assert run(script, *words, **options).returncode == 0
 
 
 # --- several at a time ------------------------------------------------------------------------------------------------

@@ -144,6 +144,8 @@ def test_a_value_gets_the_type_of_its_parameter(name, value, read):
         ("verify_store", 1, "--verify_store: got 1; allowed: true or false"),
         ("outdir", True, "--outdir: has no value; allowed: a folder"),
         ("outdir", "", "--outdir: has no value; allowed: a folder"),
+        ("outdir", "true", "--outdir: has no value; allowed: a folder"),
+        ("inits_per_task", "true", "--inits_per_task: has no value; allowed: a whole number from 1 on"),
         ("config", None, "--config: has no value; allowed: a file"),
         ("slurm_qos", 2.5, "--slurm_qos: got 2.5; allowed: a text"),
         ("help", "no", '--help: got "no"; allowed: true or false'),

@@ -20,7 +20,7 @@ def test_plan_json_has_the_documented_shape(stored, tmp_path):
     """What the plan is read for outside: see docs/output.md."""
     stored.data["runs"] += [{"baseline": {"label": "EPS", "root": "/archive/EPS", "steps": "0/24/6"}}]
     write_plan(Plan(**stored.plan()), tmp_path / "sub" / "plan.json")
-    assert os.listdir(tmp_path / "sub") == ["plan.json"]
+    assert sorted(os.listdir(tmp_path / "sub")) == ["plan.json", "report.json"]
     plan = json.loads((tmp_path / "sub" / "plan.json").read_text())
     assert re.fullmatch(r"experiment_[0-9a-f]{8}", plan["experiment_id"])
     assert plan["init_times"] == ["202401010000", "202401011200", "202401020000"]
@@ -130,6 +130,7 @@ NEEDED = {
     "environments, all stored": ("environments", True, (True, False, 0)),
     "forecasts, nothing stored": ("forecasts", False, (True, True, 6)),
     "forecasts, all stored": ("forecasts", True, (False, False, 0)),
+    "report, nothing stored": ("report", False, (False, False, 0)),
     "experiment, nothing stored": ("experiment", False, (True, True, 6)),
     "experiment, all stored": ("experiment", True, (False, False, 0)),
     "sandbox, nothing stored": ("sandbox", False, (True, True, 0)),

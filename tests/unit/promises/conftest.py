@@ -6,12 +6,12 @@ import pytest
 from evalflow.config import inference
 from evalflow.config import model as config
 from evalflow.plan import plan as planning
-from support.hostile import Trial, read_if_it_ends
+from support.hostile import HostileTrial, read_if_it_ends
 
 
 @pytest.fixture(scope="module")
 def trial(tmp_path_factory):
-    return Trial(tmp_path_factory.mktemp("hostile") / "experiment")
+    return HostileTrial(tmp_path_factory.mktemp("hostile") / "experiment")
 
 
 @pytest.fixture

@@ -238,7 +238,7 @@ def test_a_package_of_the_monorepo_is_overridden_by_its_folder(extra, name):
 
 
 @pytest.fixture
-def host(tmp_path, monkeypatch):
+def training_host(tmp_path, monkeypatch):
     """Return a function that puts Pythons on a host that has no others of their minor version."""
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -266,13 +266,13 @@ def host(tmp_path, monkeypatch):
         (("3.8.1", "3.8.10"), "3.8", "3.8.1"),
     ],
 )
-def test_the_nearest_patch_level_is_taken(host, there, wanted, found):
-    host(*there)
+def test_the_nearest_patch_level_is_taken(training_host, there, wanted, found):
+    training_host(*there)
     assert find_python(wanted, nearest=True)[0] == found
 
 
-def test_another_minor_version_is_never_taken(host):
-    host("3.8.1")
+def test_another_minor_version_is_never_taken(training_host):
+    training_host("3.8.1")
     with pytest.raises(UserError, match=r"Python 3\.7\.4 is not on this host \(of 3\.7: none\)"):
         find_python("3.7.4", nearest=True)
 
@@ -286,8 +286,8 @@ def lock_of(spec: EnvironmentSpec, known: dict, monkeypatch) -> str:
     return (folder / LOCK).read_text()
 
 
-def test_another_python_than_in_training_is_warned_of_and_recorded(host, tmp_path, monkeypatch, capsys):
-    host("3.8.6")
+def test_another_python_than_in_training_is_warned_of_and_recorded(training_host, tmp_path, monkeypatch, capsys):
+    training_host("3.8.6")
     spec = make_spec(tmp_path, runner="anemoi")
     assert lock_of(spec, metadata(python="3.8.7"), monkeypatch).startswith("# Locked by evalflow for Python 3.8.6 ")
     warning = "Python 3.8.7 of the training is not on this host; Python 3.8.6 is used"
@@ -295,21 +295,21 @@ def test_another_python_than_in_training_is_warned_of_and_recorded(host, tmp_pat
     assert lock.training_warnings(spec, metadata(python="3.8.7"), "3.8.6") == [warning]
 
 
-def test_the_python_of_the_run_wins(host, tmp_path, monkeypatch, capsys):
-    host("3.8.6", "3.9.1")
+def test_the_python_of_the_run_wins(training_host, tmp_path, monkeypatch, capsys):
+    training_host("3.8.6", "3.9.1")
     spec = make_spec(tmp_path, runner="anemoi", python="3.9")
     assert "Python 3.9.1 " in lock_of(spec, metadata(python="3.8.6"), monkeypatch)
     assert capsys.readouterr().err == ""
 
 
-def test_a_chosen_python_is_exact(host, tmp_path, monkeypatch):
-    host("3.8.6")
+def test_a_chosen_python_is_exact(training_host, tmp_path, monkeypatch):
+    training_host("3.8.6")
     with pytest.raises(UserError, match=r"Python 3\.8\.7 is not on this host"):
         lock_of(make_spec(tmp_path, runner="anemoi", python="3.8.7"), metadata(), monkeypatch)
 
 
-def test_what_a_run_chooses_is_locked_and_not_warned_of(host, tmp_path, monkeypatch, capsys):
-    host("3.8.6")
+def test_what_a_run_chooses_is_locked_and_not_warned_of(training_host, tmp_path, monkeypatch, capsys):
+    training_host("3.8.6")
     known = metadata({"torch": "2.7.0a0+nv25.3", "anemoi.models": "0.5.0"}, python="3.8.6")
     spec = make_spec(
         tmp_path, runner="anemoi", extra_requirements=["torch>=2.7,<3"], disable_local_eccodes_definitions=True
@@ -326,8 +326,10 @@ def test_what_a_run_chooses_is_locked_and_not_warned_of(host, tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("backend", "options"), [("auto", []), ("cpu", ["--torch-backend", "cpu"]), ("cu126", ["--torch-backend", "cu126"])]
 )
-def test_a_build_of_pytorch_is_asked_for_only_where_the_run_does(backend, options, host, tmp_path, monkeypatch):
-    host("3.8.6")
+def test_a_build_of_pytorch_is_asked_for_only_where_the_run_does(
+    backend, options, training_host, tmp_path, monkeypatch
+):
+    training_host("3.8.6")
     asked = []
     monkeypatch.setattr(lock, "run_uv", lambda arguments, cwd, what: asked.append(arguments) or "")
     spec = make_spec(tmp_path, runner="anemoi", torch_backend=backend)

@@ -1,39 +1,10 @@
-"""Checkpoints of MLflow runs and registered models: the scripts against a real server."""
+"""MLflow servers in trouble, and checkpoints that they do not have: one line, and nothing is stored."""
 
 import base64
-from pathlib import Path
 
 import pytest
-from support.mlflow_server import Known
-from support.servers import CONTENT, KEY, OTHER, SECRET, Faults, Server, check_refused
-
-
-def run_url(mlflow: Server, known: Known, name: str, tail: str = "") -> str:
-    return f"{mlflow.url}/mlstore#/experiments/1/runs/{known.runs[name]}{tail}"
-
-
-def model_url(mlflow: Server, tail: str = "") -> str:
-    return f"{mlflow.url}/mlstore/#/models/model%201{tail}"
-
-
-@pytest.mark.parametrize(
-    ("name", "tail", "content"),
-    [
-        ("last", "", CONTENT),
-        ("last", "/artifacts/checkpoint/last.ckpt", OTHER),
-        ("last", "/artifacts", CONTENT),
-        ("single", "/model-metrics?x=y", CONTENT),
-        ("several", "/artifacts/b/two.ckpt", OTHER),
-        ("shared", "", OTHER),
-        ("bucket, shared", "", OTHER),
-    ],
-)
-def test_the_checkpoint_of_an_mlflow_run(evalflow, mlflow, known, name, tail, content):
-    (env,) = evalflow.plan(run_url(mlflow, known, name, tail))
-    assert not mlflow.seen, "a run's id is planned with without the network"
-    assert env["env_id"].startswith(f"forecaster-{known.runs[name][:4]}-")
-    assert evalflow.fetch(env) == content
-    assert (Path(env["spec"]["folder"]) / "inference-last.ckpt").is_symlink() == ("shared" in name)
+from support.mlflow_server import model_url, run_url
+from support.servers import CONTENT, KEY, SECRET, Faults, check_refused
 
 
 @pytest.mark.parametrize(
@@ -49,34 +20,6 @@ def test_the_checkpoint_of_an_mlflow_run(evalflow, mlflow, known, name, tail, co
 def test_a_run_without_one_clear_checkpoint(evalflow, mlflow, known, name, tail, parts):
     (env,) = evalflow.plan(run_url(mlflow, known, name, tail))
     check_refused(evalflow, evalflow.try_fetch(env), known.runs[name], *parts)
-
-
-def test_versions_of_a_registered_model(evalflow, mlflow, known):
-    first, second = evalflow.plan(model_url(mlflow, "/versions/1"), model_url(mlflow, "/versions/2"))
-    assert not mlflow.seen
-    assert first["env_id"] != second["env_id"]
-    assert evalflow.fetch(first) == CONTENT
-    assert evalflow.fetch(second) == CONTENT
-
-
-def test_latest_moves_on_and_the_old_version_stays(evalflow, mlflow, known):
-    from mlflow import MlflowClient
-
-    (pinned,) = evalflow.plan(model_url(mlflow, "/versions/2"))
-    (latest,) = evalflow.plan(model_url(mlflow))
-    assert latest["env_id"] == pinned["env_id"]
-    client = MlflowClient(f"http://{known.upstream}", f"http://{known.upstream}")
-    run = known.runs["shared"]
-    client.create_model_version("model 1", f"runs:/{run}", run)
-    try:
-        assert evalflow.fetch(latest) == CONTENT
-        again, old = evalflow.plan(model_url(mlflow), model_url(mlflow, "/versions/2"))
-        assert again["env_id"] != old["env_id"] == latest["env_id"]
-        assert again["spec"]["checkpoint"]["location"].endswith("#/models/model%201/versions/3")
-        assert evalflow.fetch(again) == CONTENT
-        assert evalflow.fetch(old) == CONTENT
-    finally:
-        client.delete_model_version("model 1", "3")
 
 
 def test_a_broken_download_from_mlflow_goes_on_where_it_was(evalflow, mlflow, known):

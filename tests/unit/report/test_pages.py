@@ -1,0 +1,269 @@
+"""The folder of a report: whole in itself, in order, drawn when something that it shows has changed."""
+
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+
+import pytest
+from evalflow.errors import UserError
+from evalflow.report import pages
+from evalflow.report.pages import make_report
+from support.report import difference_rows, make_spec, rmse, score_rows, write_tables
+
+HOSTILE = [
+    "</script><script>alert(1)</script>",
+    "\" onload='x' & <b>fat</b>",
+    "Größe مرحبا \u202eabc",
+    "x" * 200,
+    "{{ 7 * 7 }}",
+    "nul \x00 bell \x07",
+]
+
+
+VOID = {"meta", "link", "br"}
+"""Tags that are not closed."""
+
+
+SCRIPTS = {"index.html": 0, "dashboard.html": 5}
+"""How many scripts a page has; others have one."""
+
+
+class Page(HTMLParser):
+    """What a page holds: tags with attributes, its text, and whether all tags are closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags, self.texts, self.open = [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"[ \n\t]+", " ", " ".join(self.texts))
+
+
+def read(spec, name="index.html") -> Page:
+    return Page((spec.results / name).read_text(encoding="utf-8"))
+
+
+def test_a_report_is_whole_in_itself(spec):
+    done = make_report(spec)
+    assert done.drawn and done.problems == [] and done.index == str(spec.results / "index.html")
+    scorecard = {
+        "scorecard-first.html",
+        "scorecard-first.csv",
+        "scorecard-first-candidate.svg",
+        "scorecard-first-other.svg",
+    }
+    assert set(done.pages) == {"index.html", "dashboard.html", *scorecard}
+    for name in done.pages:
+        text = (spec.results / name).read_text(encoding="utf-8")
+        assert not re.search(r"""(?:src|href|url)\s*[=(]\s*["']?\s*(?:https?:)?//""", text), name
+        assert not re.search(r"@import|fetch\(|XMLHttpRequest|<link[^>]+stylesheet", text), name
+        if name.endswith(".svg"):
+            ET.fromstring(text)
+        elif name.endswith(".html"):
+            page = Page(text)
+            links = [known["href"] for _, known in page.tags if "href" in known]
+            assert links
+            for link in links:
+                assert link == "data:," or ("/" not in link and (spec.results / link).is_file()), link
+    assert not list(spec.results.glob(".*.tmp"))
+
+
+def test_the_first_page_has_the_numbers_of_the_tables(spec):
+    make_report(spec)
+    page = read(spec)
+    assert f"{rmse('run-1', 'T_2M', 6.0):.2f}\xa0K" in page.text
+    for text in ("Is the candidate better?", "2024-01-01 00:00 to 2024-01-02 00:00 UTC", "20", "analyses", "a trial"):
+        assert text in page.text
+    charts = [known for tag, known in page.tags if tag == "svg" and known.get("class") == "chart"]
+    assert [known["aria-label"] for known in charts] == [
+        f"{metric} of {param} over lead time" for param in ("T_2M", "PMSL") for metric in ("RMSE", "BIAS")
+    ]
+    says = [text for text in page.texts if re.fullmatch(r"candidate, 24\xa0h: 4\.000\xa0K", text)]
+    assert len(says) == 1  # 0.8 × (1 + 24/6) K
+
+
+def test_marks_of_known_cells(spec):
+    make_report(spec)
+    tags = read(spec, "scorecard-first.html").tags
+    cells = [known for tag, known in tags if tag == "td" and "data-note" in known]
+    assert len(cells) == 2 * 4 * 6
+    (first,) = [known for known in cells if known["data-note"].startswith("candidate, T_2M RMSE, all, 6\xa0h")]
+    assert first["class"].split()[:3] == ["better", "sure", "kept"]
+    (last,) = [known for known in cells if known["data-note"].startswith("other, PMSL RMSE, alps, 24\xa0h")]
+    assert last["class"].split() == ["worse"]
+    radii = re.findall(r'r="([\d.]+)" fill="#0072b2"', (spec.results / "scorecard-first-candidate.svg").read_text())
+    assert radii[0] == f"{2 + 9 * 20 / 30:.1f}"
+
+
+@pytest.mark.parametrize("label", HOSTILE)
+def test_hostile_labels_are_shown_as_text(spec, label):
+    sources = [one.model_copy(update={"label": label}) if one.source_id == "run-1" else one for one in spec.sources]
+    sections = [spec.sections[0].model_copy(update={"name": label})]
+    truths = [one.model_copy(update={"origin": label}) for one in spec.truths]
+    spec = spec.model_copy(
+        update={"sources": sources, "question": label, "config_text": label, "sections": sections, "truths": truths}
+    )
+    done = make_report(spec)
+    shown = label.replace("\x00", "\ufffd").replace("\x07", "\ufffd")
+    for name in done.pages:
+        text = (spec.results / name).read_text(encoding="utf-8")
+        if name.endswith(".svg"):
+            assert all(
+                one.tag.endswith(("svg", "title", "rect", "text", "tspan", "path", "g", "circle"))
+                for one in ET.fromstring(text).iter()
+            )
+        elif name.endswith(".html"):
+            page = Page(text)
+            assert name == "dashboard.html" or re.sub(r"\s+", " ", shown) in page.text
+            assert sum(tag == "script" for tag, _ in page.tags) == SCRIPTS.get(name, 1)
+            assert not any(key.startswith("on") for _, known in page.tags for key in known)
+            assert not any(tag == "b" for tag, _ in page.tags)
+    assert all(path.parent == spec.results for path in spec.results.rglob("*"))
+
+
+def test_nothing_is_drawn_where_nothing_has_changed(spec):
+    make_report(spec)
+    before = {path: path.stat().st_mtime_ns for path in spec.results.iterdir()}
+    again = make_report(spec)
+    assert not again.drawn and again.index.endswith("index.html")
+    assert {path: path.stat().st_mtime_ns for path in spec.results.iterdir()} == before
+
+
+@pytest.mark.parametrize("what", ["label", "scores", "a page is gone", "notes", "a forecast"])
+def test_it_is_drawn_again_where_something_has_changed(spec, what):
+    make_report(spec)
+    if what == "label":
+        spec = spec.model_copy(update={"question": "Another?"})
+    elif what == "scores":
+        scores = score_rows()
+        write_tables(spec.results, scores, difference_rows(scores), "def")
+    elif what == "a page is gone":
+        (spec.results / "scorecard-first.csv").unlink()
+    elif what == "notes":
+        (spec.results / "verification.json").write_text('{"notes": ["PS is left out"]}')
+    else:
+        (spec.store / "runs/run-1/202401010000").mkdir(parents=True)
+        (spec.store / "runs/run-1/202401010000/forecast.json").write_text("{}")
+    assert make_report(spec).drawn
+
+
+def test_pages_of_a_section_that_is_gone_go(spec):
+    make_report(spec)
+    other = spec.results / "notes-of-a-user.txt"
+    other.write_text("mine")
+    make_report(spec.model_copy(update={"sections": []}))
+    assert not list(spec.results.glob("scorecard*")) and other.exists()
+
+
+def test_the_index_comes_last(spec, monkeypatch):
+    written = []
+    real = pages.write_text
+    monkeypatch.setattr(
+        pages, "write_text", lambda folder, name, text: (written.append(name), real(folder, name, text))
+    )
+    make_report(spec)
+    assert written[-1] == "index.html" and len(written) == 5
+
+
+def test_what_is_missing_is_said(spec):
+    (spec.results / "verification.json").write_text('{"notes": ["PS is left out"], "problems": ["no truth of TD_2M"]}')
+    scores = [row for row in score_rows() if row["source"] != "run-2"]
+    write_tables(spec.results, scores, difference_rows(scores))
+    done = make_report(spec)
+    text = read(spec).text
+    assert "PS is left out" in text and "no truth of TD_2M" in text and "3 forecasts are not in the store" in text
+    assert done.problems == ["scorecard first: other: nothing to compare"] and done.problems[0] in text
+
+
+def test_without_tables_the_page_says_so(tmp_path):
+    spec = make_spec(tmp_path)
+    done = make_report(spec)
+    assert done.pages == ["index.html"] and "there are no tables of scores" in done.problems[0]
+    assert "There are no tables of scores yet." in read(spec).text
+
+
+def test_without_a_truth_the_page_says_so(tmp_path):
+    spec = make_spec(tmp_path, truths=[])
+    done = make_report(spec)
+    assert done.problems == [] and "names no truth" in read(spec).text
+
+
+def test_a_damaged_table_is_one_line(spec):
+    (spec.results / "scores.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(UserError, match=r"scores\.parquet: cannot be read") as caught:
+        make_report(spec)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_newest_report_has_the_name_of_the_config(spec):
+    make_report(spec)
+    link = spec.results.parent / "trial"
+    assert link.is_symlink() and link.resolve() == spec.results.resolve()
+    other = spec.model_copy(update={"results": spec.results.parent / "trial_89abcdef"})
+    make_report(other)
+    assert link.resolve().name == "trial_89abcdef" and spec.results.is_dir()
+
+
+def test_a_folder_of_the_user_with_that_name_stays(spec):
+    mine = spec.results.parent / "trial"
+    mine.mkdir()
+    make_report(spec)
+    assert mine.is_dir() and not mine.is_symlink()
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FRAME = """<iframe id=f src="{url}" style="width:390px;height:900px;border:0"></iframe><output id=o></output><script>
+f.onload = () => {{
+  const page = f.contentDocument.documentElement, cell = f.contentDocument.querySelector("td[data-note]");
+  const says = f.contentDocument.getElementById("numbers");
+  if (cell) cell.focus();
+  o.textContent = page.scrollWidth + " " + page.clientWidth + " " + (!cell || says.textContent === cell.dataset.note);
+}}</script>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+@pytest.mark.parametrize("name", ["index.html", "scorecard-first.html"])
+def test_a_browser_shows_it_on_a_narrow_screen(spec, name, tmp_path):
+    long = [one.model_copy(update={"label": "x" * 200}) if one.source_id == "run-1" else one for one in spec.sources]
+    make_report(spec.model_copy(update={"sources": long, "question": "y" * 300}))
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(spec.results, copy)
+    shutil.rmtree(spec.results)
+    (tmp_path / "frame.html").write_text(FRAME.format(url=(copy / name).as_uri()))
+    command = [
+        CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files",
+        f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", (tmp_path / "frame.html").as_uri(),
+    ]  # fmt: skip
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    found = re.search(r'<output id="o">(\d+) (\d+) (\w+)</output>', shown.stdout)
+    assert found, shown.stdout[-500:] + shown.stderr[-500:]
+    assert int(found[1]) <= int(found[2]) <= 390 and found[3] == "true"
+
+
+def test_a_folder_that_cannot_be_written_to_ends_no_launch(spec, monkeypatch):
+    def refuse(_folder, name, _text):
+        raise OSError(30, "Read-only file system", name)
+
+    monkeypatch.setattr(pages, "write_text", refuse)
+    done = make_report(spec)
+    assert done.index is None and "Read-only file system" in done.problems[0] and "\n" not in done.problems[0]
