@@ -38,7 +38,7 @@ test-all:  ## Run all of these, with their total at the end
 bench: setup-dev  ## Measure how long things take, and write bench.json (rows to measure: BENCH_ARGS)
 	@.venv/bin/python3 tools/bench.py $(BENCH_ARGS)
 
-lint: setup-dev  ## Check the style of the code
+lint: setup-dev  ## Check style, types, rooms, documents and Nextflow code
 	@tools/lint.sh
 
 schema: setup  ## Write config/config.schema.json, docs/config.md and the parameters in docs/usage.md

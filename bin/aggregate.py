@@ -26,7 +26,7 @@ from evalflow.yamlio import read_text
 )
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="JSON file that says what was made.")
 def main(spec, domains, samples, output):
-    """Compute scores and differences from the statistics in the store, and put them into the experiment's results."""
+    """Compute scores and differences from the statistics in the store."""
     known = VerificationSpec.from_json(read_text(spec), str(spec))
     found = [
         (DomainFound.from_json(read_text(one), str(one)), Samples.from_json(read_text(other), str(other)))

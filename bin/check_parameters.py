@@ -17,7 +17,7 @@ from evalflow.launch.parameters import check_parameters, usage
     "--usage", "show_usage", is_flag=True, help="Print what `nextflow run . --help` shows, and check nothing."
 )
 def main(given, show_usage):
-    """Print the parameters of a launch as JSON with their types, or say which ones do not exist or do not fit."""
+    """Print a launch's parameters as JSON with their types, or say which ones are wrong."""
     if show_usage:
         click.echo(usage(), nl=False)
         return

@@ -19,7 +19,7 @@ from evalflow.yamlio import read_text
 @click.option("--domain", required=True, type=click.Path(path_type=Path), help="domain.json of the truth.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="File to write: samples.json.")
 def main(spec, domain, output):
-    """Find the init times and points that all sources have, and list the packs to verify again over them."""
+    """Find the init times and points that all sources have, and list the packs to verify again."""
     known = VerificationSpec.from_json(read_text(spec), str(spec))
     found = DomainFound.from_json(read_text(domain), str(domain))
     samples = compare_samples(known, found)

@@ -24,9 +24,9 @@ from evalflow.yamlio import read_text
 @click.option("--block", required=True, help="Name of the block of init times.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="NetCDF file to write.")
 def main(spec, domain, packs, block, output):
-    """Read each field of the truth that a block's packs need from the archive, once, and write it to one file.
+    """Read the fields of the truth that a block needs, each once, and write them to one file.
 
-    Where the archive cannot be read, the file says why: other blocks are verified all the same.
+    If the archive cannot be read, the file says why: other blocks are verified all the same.
     """
     known = VerificationSpec.from_json(read_text(spec), str(spec))
     found = DomainFound.from_json(read_text(domain), str(domain))

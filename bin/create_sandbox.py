@@ -24,7 +24,7 @@ from evalflow.store.files import replace_file
     "--output", required=True, type=click.Path(path_type=Path), help="The zip to write, here and in the store."
 )
 def main(spec, checkpoint, lock, init_time, with_checkpoint, output):
-    """Write a zip that makes a forecast of one run by hand: checkpoint, lock, config, README and scripts."""
+    """Write a zip to make a forecast by hand: checkpoint, lock, config, README and scripts."""
     spec = RunSpec.read(spec)
     create_sandbox(spec, checkpoint, lock, init_time, output, link=not with_checkpoint)
     replace_file(output, spec.folder / output.name)

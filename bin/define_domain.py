@@ -21,9 +21,9 @@ from evalflow.yamlio import read_text
 @click.option("--truth", required=True, type=int, help="Number of the truth in the spec, from 0 on.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder for domain.json and packs.json.")
 def main(spec, truth, output):
-    """Find the points that all sources are compared at, and list what statistics the store lacks.
+    """Find the points at which sources are compared; list the statistics that the store lacks.
 
-    A truth that cannot be used is a problem that domain.json names: others are verified all the same.
+    If a truth cannot be used, domain.json names the problem: others are verified all the same.
     """
     known = VerificationSpec.from_json(read_text(spec), str(spec))
     try:

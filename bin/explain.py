@@ -26,8 +26,8 @@ def main(stored, config, outdir):
 
         explain.py output/data/runs/ENV_1/RUN_1 output/data/runs/ENV_1/RUN_2
 
-    With --config, say of each environment and run that the store lacks how it differs from the most similar one that
-    the store has.
+    With --config, say of each environment and run that the store lacks how it differs from the most
+    similar one that the store has.
     """
     if config and not stored:
         plan = make_plan(config, Options(outdir, Path.cwd()))

@@ -16,11 +16,11 @@ from evalflow.yamlio import read_text
 
 
 @command
-@click.option("--spec", required=True, type=click.Path(path_type=Path), help="What the plan says of verification.")
-@click.option("--domain", required=True, type=click.Path(path_type=Path), help="The domain.json of the truth.")
+@click.option("--spec", required=True, type=click.Path(path_type=Path), help="verification.json of the plan.")
+@click.option("--domain", required=True, type=click.Path(path_type=Path), help="domain.json of the truth.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="JSON file that says what was missing.")
 def main(spec, domain, output):
-    """Put the mean of each hour and time of the year over each reference period into the store, once ever."""
+    """Put climatologies of a truth, means by hour and time of year, into the store, once ever."""
     known = VerificationSpec.from_json(read_text(spec), str(spec))
     found = DomainFound.from_json(read_text(domain), str(domain))
     problems = []

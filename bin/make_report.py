@@ -17,13 +17,13 @@ from evalflow.yamlio import read_text
 @click.option("--spec", required=True, type=click.Path(path_type=Path), help="What the plan says of the report.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="JSON file that says what was drawn.")
 def main(spec, output):
-    """Draw index and scorecards from the tables of scores, in the results of the experiment.
+    """Draw index, dashboard and scorecards from the tables of scores, in the results of the experiment.
 
     Nothing is drawn where nothing that the pages show has changed.
     """
     done = make_report(ReportSpec.from_json(read_text(spec), str(spec)))
     write_over(output, done.to_json(indent=1) + "\n")
-    click.echo(done.index)
+    click.echo("\n".join([*done.problems, *([done.index] if done.index else [])]))
 
 
 if __name__ == "__main__":

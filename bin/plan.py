@@ -42,9 +42,10 @@ from evalflow.plan.writable import check_writable
 )
 @click.option("--quiet", is_flag=True, help="Do not print the plan, even on a terminal.")
 def main(config, output, quiet, launch, **options):
-    """Plan an experiment: name its environments, runs and forecasts, and find out which of them the store has.
+    """Plan an experiment: name environments, runs and forecasts, and see which the store has.
 
-    Nothing is built or downloaded. On a terminal, or without --output, the plan is printed as a table.
+    Nothing is built or downloaded. On a terminal, or without --output, the plan is printed as a
+    table.
     """
     plan = make_plan(config, Options(launch=launch.absolute(), **options))
     if options["repair"]:

@@ -16,7 +16,7 @@ from evalflow.launch.recovery import alone, recover, register
 @click.option("--dead", is_flag=True, help="Take launches on other hosts for dead, too.")
 @click.option("--session", help="Session of the launch that calls this; it is registered.")
 def main(work_dir, dead, session):
-    """End the jobs and processes of launches that ended early, and remove the exit codes in their work folders.
+    """End jobs and processes of launches that ended early, and remove exit codes in their folders.
 
     Every launch does this when it begins. What jobs had finished is in the store and stays there.
     """

@@ -32,7 +32,7 @@ from evalflow.inference.task import run_forecasts
 )
 @click.option("--on_node", is_flag=True, help="Make forecasts on node-local scratch, and store them from there.")
 def main(spec, init_times, **options):
-    """Make the forecasts of one run for some init times, and put each finished one into the store."""
+    """Make forecasts of one run for some init times, and put each finished one into the store."""
     run_forecasts(ForecastTask(spec=RunSpec.read(spec), init_times=init_times.split(","), **options))
 
 

@@ -15,7 +15,7 @@ from evalflow.environment.mount import mounted
 @click.argument("image", type=click.Path(path_type=Path))
 @click.argument("words", nargs=-1, required=True)
 def main(image, words):
-    """Run the command WORDS in the environment IMAGE (venv.squashfs, or a folder) and pass its exit status on.
+    """Run WORDS in the environment IMAGE (venv.squashfs, or a folder); pass on the exit status.
 
     Example: run_in_image.py output/data/runs/ENV_ID/venv.squashfs -- python -c 'import numpy'
     """

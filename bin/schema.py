@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write what is made from models and lists: JSON schema and manual of the config, tables of parameters and plan."""
+"""Write what is made from models: JSON schema and manual of the config, tables in the manuals."""
 
 from pathlib import Path
 

@@ -15,7 +15,7 @@ from evalflow.environment.seal import seal_environment
 @SPEC
 @click.option("--image", required=True, type=click.Path(path_type=Path), help="The image in the store.")
 def main(spec, image):
-    """Write env.json, the last file of an environment: identity, sizes and digests of all that is in it."""
+    """Write env.json, an environment's last file: identity, sizes and digests of its files."""
     seal_environment(EnvironmentSpec.read(spec), image)
 
 

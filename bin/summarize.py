@@ -37,7 +37,8 @@ from evalflow.yamlio import read_text
 def main(plan, trace, made_twice, aggregated, reported, verified):
     """Compare the plan that a launch began with against the store as it is now.
 
-    Give whole forecasts the names that they lack. Exit with status 1 if a forecast that was to be made is missing.
+    Give whole forecasts the names that they lack. Exit with status 1 if a forecast that was to be
+    made is missing.
     """
     planned = Plan.from_json(read_text(plan), str(plan))
     cost = read_cost(trace, planned) if trace else None
@@ -49,7 +50,8 @@ def main(plan, trace, made_twice, aggregated, reported, verified):
         click.echo("\n".join(["", *describe_aggregated(scores, planned.verification.significance.min_days)]))
     if reported and not planned.stub:
         report = Reported.from_json(read_text(reported), str(reported))
-        click.echo("\n".join([*(f"problem: {line}" for line in report.problems), "", f"report: {report.index}"]))
+        lines = [f"problem: {line}" for line in report.problems]
+        click.echo("\n".join([*lines, *(["", f"report: {report.index}"] if report.index else [])]))
     try:
         write_summary(plan, planned, summary)
     except OSError as error:  # a store to read only, or a full one: what was asked for is done or not all the same

@@ -22,6 +22,8 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(PROJECT / "bin"), str(PROJECT / "tests")]
 
+from support.browser import CHROMIUM, Browser  # noqa: E402
+from support.dashboard import CROSSED, METRICS, WHOLE, large_tables  # noqa: E402
 from support.experiment import Experiment  # noqa: E402 - found by the path above
 from support.stored import store_forecast  # noqa: E402
 
@@ -139,6 +141,69 @@ def demo_again(folder: Path) -> Measured:
 @row("the demo, as a stub")
 def demo_stub(folder: Path) -> Measured:
     return launch_demo(folder, "-stub-run")
+
+
+DRAW = """
+import sys
+from pathlib import Path
+from evalflow.report.dashboard import draw_dashboard
+from evalflow.report.spec import ReportSpec
+from evalflow.report.tables import ScoreTables
+spec = ReportSpec.from_json(Path(sys.argv[1]).read_text(), sys.argv[1])
+draw_dashboard(spec, ScoreTables(spec.results))
+"""
+DRAWN = "document.documentElement.dataset.drawn > 0 && document.querySelectorAll('.u-wrap').length > 3"
+FILTER = """(async () => {
+  const select = document.getElementById('choose-region'), drawn = document.documentElement.dataset.drawn;
+  const began = performance.now();
+  select.selectedIndex = (select.selectedIndex + 1) % select.options.length;
+  select.dispatchEvent(new Event('change'));
+  while (document.documentElement.dataset.drawn === drawn) await new Promise((done) => setTimeout(done));
+  await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+  return performance.now() - began;
+})()"""
+
+
+def draw_dashboard(folder: Path, strata: tuple[tuple[str, str], ...], largest: int) -> Measured:
+    """Measure the dashboard of 60 panels × 5 sources × 41 lead times × 8 regions × strata; it has a largest size."""
+    spec = large_tables(folder, strata)
+    (folder / "spec.json").write_text(spec.to_json())
+    words = [sys.executable, "-c", DRAW, folder / "spec.json"]
+    found = measure(folder, *words, PYTHONPATH=str(PROJECT / "bin"))
+    size = (spec.results / "dashboard.html").stat().st_size
+    assert size <= largest, f"{size:,} bytes"
+    return found
+
+
+@row("the dashboard of 60 panels", seconds=5)
+def dashboard(folder: Path) -> Measured:
+    return draw_dashboard(folder, (WHOLE,), 1_500_000)
+
+
+@row("the dashboard with seasons and init hours", seconds=15)
+def dashboard_crossed(folder: Path) -> Measured:
+    return draw_dashboard(folder, CROSSED, 5_000_000)
+
+
+def in_browser(folder: Path, filters: int) -> Measured:
+    """Measure how long the dashboard takes to open with all panels, or the median of so many filters."""
+    dashboard(folder)
+    page = next(folder.glob("results/*/dashboard.html"))
+    with Browser(folder / "profile") as browser:
+        browser.open(page.as_uri() + "#metric=" + json.dumps(METRICS), DRAWN)
+        times = [browser.run("performance.now()")] if not filters else [browser.run(FILTER) for _ in range(filters)]
+    return Measured(seconds=sorted(times)[len(times) // 2] / 1000, cpu=0, megabytes=0)
+
+
+if CHROMIUM:
+
+    @row("the dashboard of 60 panels, opened", seconds=1.5)
+    def dashboard_opened(folder: Path) -> Measured:
+        return in_browser(folder, 0)
+
+    @row("the dashboard of 60 panels, filtered", seconds=0.15)
+    def dashboard_filtered(folder: Path) -> Measured:
+        return in_browser(folder, 9)
 
 
 # --- the table --------------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """The logic of evalflow: no workflow engine in here.
 
-Importing the package from a script in `bin/` first makes sure that the script runs on the project's own Python
-environment, wherever it was started: in a task, on a cluster node that shares the file system, or by hand.
+Importing the package from a script in `bin/` first makes sure that the script runs on the project's
+own Python environment, wherever it was started: in a task, on a cluster node that shares the file
+system, or by hand.
 """
 
 import os

@@ -19,7 +19,7 @@ SPEC = click.option(
 
 
 def command(function: Callable[..., None]) -> click.Command:
-    """Turn `function` into a click command whose user errors are one line each and exit with status 1.
+    """Make `function` a click command whose user errors are one line each, with status 1.
 
     The signals in ENDING end it like an exit does, so that context managers clean up.
     """

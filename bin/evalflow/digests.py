@@ -11,11 +11,11 @@ from evalflow.errors import UserError
 
 _CHUNK = 1 << 22
 _SETTLED_SECONDS = 2
-"""Age from which a file's times tell whether it is still the same: clocks of file systems tick in up to a second."""
+"""Age from which a file's times show changes: clocks of file systems tick in up to a second."""
 
 
 def canonical(data: Any) -> str:
-    """Return `data` (JSON-like) as the one JSON text that stands for it: sorted keys, no white space."""
+    """Return `data` (JSON-like) as its canonical JSON text: sorted keys, no white space."""
     return json.dumps(_with_text_keys(data), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -48,10 +48,11 @@ def _cache_folder() -> Path:
 
 
 def file_digest(path: Path) -> str:
-    """Return the SHA-256 (64 hex digits) of `path`, remembered for as long as path, size, inode, mtime and ctime stay.
+    """Return the SHA-256 (64 hex digits) of `path`, cached while size, inode, mtime and ctime stay.
 
-    The cache saves reading gigabytes at every launch. It is one small file per digest below `$EVALFLOW_CACHE` (default
-    `~/.cache/evalflow`); a cache that cannot be read or written only costs time.
+    The cache saves reading gigabytes at every launch. It is one small file per digest below
+    `$EVALFLOW_CACHE` (default `~/.cache/evalflow`); a cache that cannot be read or written only
+    costs time.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Documents that scripts hand each other as JSON: what the plan says of an environment, of a run, of a task."""
+"""Documents that scripts hand each other as JSON: the plan, specs, results of steps."""
 
 import json
 from typing import IO, Self
@@ -9,7 +9,7 @@ from evalflow.errors import UserError
 
 
 class Document(BaseModel):
-    """A JSON mapping with known keys. It never changes once it is made; a key without a value is left out."""
+    """A JSON mapping with known keys. It never changes; a key without a value is left out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -38,7 +38,7 @@ class Document(BaseModel):
 
     @classmethod
     def read(cls, file: IO[str]) -> Self:
-        """Return the document in an open file, such as standard input (see `from_json` for what is raised)."""
+        """Return the document in an open file, such as standard input; see `from_json`."""
         try:
             return cls.from_json(file.read(), file.name)
         except UnicodeDecodeError:

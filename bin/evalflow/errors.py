@@ -10,8 +10,8 @@ _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 class UserError(Exception):
     """A mistake or a condition that the user can cure.
 
-    Its text is one line (or one line per problem) that names the file, the key, the reason and the cure. Scripts print it
-    without a traceback and exit with status 1.
+    Its text is one line (or one line per problem) that names the file, the key, the reason and the
+    cure. Scripts print it without a traceback and exit with status 1.
     """
 
 

@@ -14,7 +14,7 @@ from evalflow.errors import UserError
 
 
 def scratch_folder() -> Path:
-    """Return the user's node-local folder for builds and caches, below `$EVALFLOW_SCRATCH`, else `$TMPDIR`, or /tmp."""
+    """Return the user's node-local folder, below `$EVALFLOW_SCRATCH`, else `$TMPDIR`, else /tmp."""
     base = os.environ.get("EVALFLOW_SCRATCH") or os.environ.get("TMPDIR") or "/tmp"
     folder = Path(base) / f"evalflow-{os.getuid()}"
     try:
@@ -28,7 +28,10 @@ def scratch_folder() -> Path:
 
 @contextmanager
 def temporary_scratch(purpose: str) -> Iterator[Path]:
-    """Yield a new node-local folder; afterwards it is removed, at the latest by the next one for the same purpose."""
+    """Yield a new node-local folder.
+
+    It is removed afterwards, at the latest by the next one for the same purpose.
+    """
     base = scratch_folder()
     remove_stale(base, f"{purpose}-*")
     folder = Path(tempfile.mkdtemp(prefix=f"{purpose}-", dir=base))
@@ -55,7 +58,7 @@ def remove(path: Path) -> None:
 
 
 def remove_stale(folder: Path, pattern: str) -> None:
-    """Remove what matches `pattern` in a folder and is two days old: left by a process that was killed."""
+    """Remove what matches `pattern` in a folder and is two days old: killed processes left it."""
     for stale in folder.glob(pattern):
         try:
             if time.time() - stale.lstat().st_mtime > _STALE_SECONDS:
@@ -65,5 +68,5 @@ def remove_stale(folder: Path, pattern: str) -> None:
 
 
 def target_platform() -> str:
-    """Return the platform that environments are built for: `$EVALFLOW_PLATFORM` (`linux-aarch64`), else this host's."""
+    """Return the platform of environments: `$EVALFLOW_PLATFORM`, else this host's."""
     return os.environ.get("EVALFLOW_PLATFORM") or this_platform()

@@ -1,8 +1,7 @@
 """Who is who: env_id, run_id, the ids of other sources, verif_id, experiment_id.
 
-All ids are pure functions of the validated config and of the content that it points at. Labels and resources belong to
-none of them. Canonical form first, hash second: what differs from a field's default is hashed, so that a new optional
-field renames nothing.
+All ids are pure functions of the validated config and of the content that it points at. Canonical
+form first, hash second. A field at its default is not hashed: a new field renames nothing.
 """
 
 from collections.abc import Iterable
@@ -28,7 +27,7 @@ from evalflow.runners.registry import runner_named
 
 ID_LENGTH = 8
 RECIPE_VERSION = 1
-"""Version of how environments are built. Raise it when the same lock would give another environment."""
+"""Version of how environments are built. Raise it if the same lock would give another one."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Run:
     env_identity, run_identity : what is hashed
     forecaster : the run that a temporal downscaler reads, if any
     candidate : whether the config lists it itself (a mere dependency gets no report of its own)
-    keys : the entries of the config that it is (`runs[0].forecaster`): several where it is named more than once
+    keys : its entries in the config (`runs[0].forecaster`); several if it is named more than once
     """
 
     model_type: str
@@ -87,7 +86,7 @@ def flat_id(run_id: str) -> str:
 
 
 def _steps(steps: str) -> list[int | float]:
-    """Return first lead time, last one that is reached, and step, in hours: `0/33/6` and `0/30/6` are the same."""
+    """Return first and last lead time and step in hours: `0/33/6` and `0/30/6` are the same."""
     leads = parse_steps(steps)
     return [as_hours(minutes) for minutes in (leads[0], leads[-1], leads.step)]
 
@@ -127,7 +126,7 @@ def _env_id(checkpoint: Checkpoint, identity: dict, forecaster: Run | None) -> s
 def register_run(
     model_type: str, config: RunConfig, lookup: Lookup, key: str, as_candidate: bool = True
 ) -> dict[str, Run]:
-    """Resolve a run entry and name it. A downscaler's forecaster comes first in the result, as a dependency.
+    """Resolve a run entry and name it. A downscaler's forecaster comes first in the result.
 
     Parameters
     ----------
@@ -193,7 +192,7 @@ def refuse_collision(name: str, first: dict, second: dict) -> None:
 
 
 def merge_runs(known: dict[str, Run], new: dict[str, Run]) -> dict[str, Run]:
-    """Return both sets as one. A run named twice is one run; a dependency never demotes or relabels a candidate."""
+    """Return both sets as one; a dependency never demotes or relabels a candidate."""
     merged = dict(known)
     for run_id, run in new.items():
         present = merged.get(run_id)
@@ -239,8 +238,8 @@ def _differing(model: Model, *, include: Iterable[str] | None = None, exclude: I
 def baseline_identity(config: BaselineConfig, lookup: Lookup) -> dict:
     """Return what is read of a baseline, and how.
 
-    Of one that is built in, `steps` count where they are written only: else its lead times are those of the others, and it
-    would be renamed with each that comes or goes.
+    `steps` of a built-in baseline count only where the config has them: else it takes the lead
+    times of the others, and each of these that comes or goes would rename it.
     """
     part = _differing(config, exclude=BaselineConfig.HASH_EXCLUDE | {"root", "steps", "member"})
     if config.root is not None:
@@ -255,7 +254,7 @@ def forecasts_identity(config: ForecastsConfig, lookup: Lookup) -> dict:
 
 
 def _unordered(data: Any) -> Any:
-    """Return `data` with all lists sorted: which params, regions and thresholds there are counts, not their order."""
+    """Return `data` with all lists sorted: the order of params or regions does not count."""
     if isinstance(data, dict):
         return {key: _unordered(value) for key, value in data.items()}
     if not isinstance(data, list):
@@ -303,16 +302,17 @@ def _grids_identity(grids: list[GridConfig], lookup: Lookup) -> dict[str, str]:
 
 
 COMPARING = ("verification_grid", "mapping", "max_distance", "weights")
-"""Keys of `experiment` that say how a source meets the truth; with them, what is stored of one comparison is another."""
+"""Keys of `experiment` that say how a source meets the truth: another value, another verif_id."""
 SAMPLE = ("domain", "common_sample", "min_coverage")
 """Keys of `experiment` that say which points and pairs count."""
 
 
 def verification_identity(config: ConfigModel, lookup: Lookup) -> dict:
-    """Return what changes a verification number: truth, params, thresholds, regions, corrections (no labels, no dates).
+    """Return what changes a verification number: truth, params, thresholds, regions, corrections.
 
-    `lapse_rate_correction` was true before it was `auto`, and what is the default is not hashed. So neither is hashed now:
-    wherever both give numbers these are the same, for where `auto` does not correct, `true` is an error.
+    `lapse_rate_correction` was true before it was `auto`, and a default is not hashed, so neither
+    is hashed now. Where both give numbers, these agree: where `auto` does not correct, `true` is an
+    error.
     """
     part = _differing(config.experiment, include=("params", "thresholds", "stratification", *COMPARING, *SAMPLE))
     if "stratification" in part:
@@ -334,11 +334,11 @@ class Comparison:
 
     Attributes
     ----------
-    archive : the archive's own UUID, or None where it has none: then it is known by what the config says of it
+    archive : the archive's own UUID, or None: then what the config says of it stands for it
     format : what it is read as
     grid : digest of its grid or of its stations
     domain : digest of the points that are verified
-    reader, statistics : declared versions of the code that reads, and of that which sums up; 1 is not hashed
+    reader, statistics : declared versions of the code that reads and sums up; 1 is not hashed
     """
 
     archive: str | None
@@ -350,7 +350,7 @@ class Comparison:
 
 
 def comparison_parts(truth: TruthConfig, experiment: ExperimentConfig, lookup: Lookup) -> dict[str, Any]:
-    """Return what of a comparison is known from the config: `truth` as a thing, `told` of its content, and `comparing`.
+    """Return what the config says of a comparison: `truth`, `told` of its content, `comparing`.
 
     Of stations, the digest of a grid says which they are, wherever their table lies.
     """
@@ -365,7 +365,8 @@ def comparison_parts(truth: TruthConfig, experiment: ExperimentConfig, lookup: L
 def comparison_identity(parts: dict[str, Any], found: Comparison) -> dict:
     """Return how forecasts are compared with a truth: what a verif_id is the hash of.
 
-    Not among it are labels, dates, params, thresholds, regions, the lapse-rate correction, and how far an archive reaches.
+    Labels, dates, params, thresholds, regions, the lapse-rate correction, and how far an archive
+    reaches are not part of it.
     """
     known = {"uuid": found.archive, **parts["told"]} if found.archive else parts["truth"]
     versions = {"reader": found.reader, "statistics": found.statistics}
@@ -385,7 +386,7 @@ def verif_id(identity: dict) -> str:
 
 
 def master_hash(config: ConfigModel, runs: dict[str, Run], lookup: Lookup) -> str:
-    """Return the hash part of an experiment_id: runs, baselines, verification and dates; order and labels change nothing."""
+    """Return the hash of an experiment_id: runs, baselines, verification, dates; no labels."""
     parts = {
         "runs": sorted(run.run_digest for run in runs.values() if run.candidate),
         "baselines": sorted({digest(baseline_identity(baseline, lookup)) for baseline in config.baselines()}),

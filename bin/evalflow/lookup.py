@@ -1,4 +1,4 @@
-"""Where a relative path in a config is looked up: beside the file that names it, in the launch folder, in the project."""
+"""Look for relative paths: beside the naming file, in the launch folder, in the project."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from evalflow.errors import UserError
 
 PROJECT = Path(__file__).resolve().parents[2]
 RESOURCES = "resources"
-"""Folder in a model's working folder with what belongs to its inference config: GRIB templates, metadata patches."""
+"""Folder in a model's working folder with GRIB templates and metadata patches of its config."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 _END_SECONDS = 10
 _GUARD = 'read -r group && { read -r line; kill -s KILL -- "-$group"; }'
-"""Kill a process group, whose number is on standard input, when the other end of standard input is closed."""
+"""Kill a process group, whose number is on standard input, when standard input is closed."""
 
 
 def die_with_parent(number: int) -> None:
@@ -29,7 +29,7 @@ def ask_to_end(process: subprocess.Popen) -> None:
 
 
 def end_process(process: subprocess.Popen) -> None:
-    """End a process and the group that it leads: first politely, where it still runs, then by force."""
+    """End a process and the group that it leads, first politely, then by force."""
     ask_to_end(process)
     try:
         process.wait(timeout=_END_SECONDS)
@@ -51,7 +51,7 @@ def _dismiss(guard: subprocess.Popen) -> None:
 
 @contextmanager
 def _held_signals() -> Iterator[None]:
-    """Let signals that would end us wait until this block is left: between two steps that belong together."""
+    """Hold signals that would end us until this block of steps is left."""
     former = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         yield
@@ -67,10 +67,11 @@ def _begin_command() -> None:
 
 @contextmanager
 def running(command: list[str], **options) -> Iterator[subprocess.Popen]:
-    """Start a command that ends, with all that it started in its process group, with this block and with us."""
+    """Start a command that ends with this block and with us, and so does its process group."""
     with ExitStack() as stack:
         with _held_signals():
-            # The kernel ends only the command with us, and not even that where a setuid program started it.
+            # The kernel ends only the command with us, and not even that if a setuid program
+            # started it.
             guard = subprocess.Popen(
                 ["sh", "-c", _GUARD],
                 cwd="/",
@@ -91,7 +92,7 @@ def running(command: list[str], **options) -> Iterator[subprocess.Popen]:
 
 
 def exit_status(status: int) -> int:
-    """Return the status that a shell would show: 128 + number for a process that was ended by a signal."""
+    """Return the status as a shell shows it: 128 + number for a process that a signal ended."""
     return status if status >= 0 else 128 - status
 
 

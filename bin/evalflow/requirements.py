@@ -37,7 +37,7 @@ def is_local_file(text: str) -> bool:
 
 
 def canonical_requirement(text: str) -> str:
-    """Return the requirement in one spelling: PEP 503 name, sorted extras and clauses, PEP 508 text.
+    """Return the requirement in one spelling: PEP 503 name, sorted extras and clauses, PEP 508.
 
     A bare URL (`https://…whl`, `git+https://…`) is not PEP 508; it is only stripped.
     """
@@ -52,7 +52,7 @@ def canonical_requirement(text: str) -> str:
 
 
 def requirement_name(text: str) -> str:
-    """Return what the requirement installs: its PEP 503 name where the text says it, else the whole text."""
+    """Return what the requirement installs: its PEP 503 name if the text says it, else the text."""
     try:
         return canonicalize_name(Requirement(text).name)
     except InvalidRequirement:
@@ -72,7 +72,10 @@ def requirement_name(text: str) -> str:
 
 
 def merge_requirements(base: list[str], extra: list[str]) -> list[str]:
-    """Return both lists as one, canonical and sorted; what `extra` says of a package replaces what `base` says of it."""
+    """Return both lists as one, canonical and sorted.
+
+    What `extra` says of a package replaces what `base` says of it.
+    """
     overridden = {requirement_name(text) for text in extra}
     kept = [text for text in base if requirement_name(text) not in overridden]
     return sorted({canonical_requirement(text) for text in kept + extra})
@@ -81,7 +84,8 @@ def merge_requirements(base: list[str], extra: list[str]) -> list[str]:
 def identify_requirement(text: str, lookup: Lookup, key: str) -> tuple[str, str]:
     """Return the requirement as identity and as text to install.
 
-    They differ for a local file only: its identity is file name and content, the text its absolute path.
+    They differ for a local file only: its identity is file name and content, the text its absolute
+    path.
 
     Raises
     ------

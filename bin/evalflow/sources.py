@@ -20,7 +20,8 @@ class Source:
     source_id : run_id, or `forecasts-…`, or `baseline-…`
     kind : as tables have it
     label : for people
-    indexes : the entries of the config's `runs` that it is: several where it is named more than once
+    indexes : the entries of the config's `runs` that it is: several where it is named more than
+        once
     config : the first of these entries
     identity : what is hashed
     """
@@ -47,7 +48,7 @@ def _source(
 
 
 def collect_sources(config: ConfigModel, runs: dict[str, Run], lookup: Lookup) -> dict[str, Source]:
-    """Return source_id → source in the order of the config's `runs`. A source that is named twice is one.
+    """Return source_id → source in the order of the config's `runs`; one named twice is one source.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Texts for people: values and keys as messages show them, and what no text of a config may hold."""
+"""Texts for people: values and keys in messages, and what no text of a config may hold."""
 
 import difflib
 import json
@@ -59,7 +59,8 @@ def render(keys: tuple[str | int, ...]) -> str:
 
 _CREDENTIALS = re.compile(
     r"https?://[^\s/?#]*@"
-    # Elsewhere a user alone is no secret (git+ssh://git@…). A password may hold a slash; a port is not a password.
+    # Elsewhere a user alone is no secret (git+ssh://git@…). A password may hold a slash, and a port
+    # is no password.
     r"|://[^\s/?#@\[]*:(?![0-9]+[/?#])[^\s@]*@"
 )
 
@@ -83,7 +84,7 @@ def _improper_texts(data: Any, keys: tuple = ()) -> Iterator[tuple[tuple, str]]:
 
 
 def check_texts(data: Any, path: Path) -> None:
-    """Refuse what no text of a config may hold, whatever it is for, for all of it ends up in plans, logs and the store.
+    """Refuse what no text of a config may hold: all of it ends up in plans, logs and the store.
 
     Parameters
     ----------
@@ -92,7 +93,8 @@ def check_texts(data: Any, path: Path) -> None:
     Raises
     ------
     UserError
-        With one line per text that holds credentials (which the line does not repeat) or no valid Unicode.
+        With one line per text that holds credentials (which the line does not repeat) or no valid
+        Unicode.
     """
     lines = [f"{path}: {render(keys)}: {what}" for keys, what in _improper_texts(data)]
     if lines:

@@ -1,7 +1,8 @@
 """Read and write YAML so that the same text always means the same data.
 
-Differs from PyYAML's safe loader: duplicate keys are refused, dates stay text (quoting a date changes nothing), `01:30:00`
-stays text (YAML 1.1 reads it as the number 5400), `1e5` is a number, and what JSON cannot hold is refused.
+This differs from PyYAML's safe loader. Duplicate keys are refused. Dates stay text, so quotes
+change nothing. `01:30:00` stays text (YAML 1.1 reads it as the number 5400). `1e5` is a number.
+What JSON cannot hold is refused.
 """
 
 import re
@@ -13,9 +14,9 @@ import yaml
 from evalflow.errors import UserError
 
 _MOST_REPEATED = 1_000_000
-"""Characters that all aliases of a file may stand for: in a few lines, they can mean more than any memory holds."""
+"""Characters that all aliases of a file may stand for: few lines can mean a lot."""
 _AROUND = 10
-"""Characters that a value takes where it is written out, besides its own: indentation, a line end."""
+"""Characters that a value takes besides its own: indentation, a line end."""
 _DEEPEST = 100
 """Levels of lists and mappings; what walks through them later on must not reach Python's limit."""
 
@@ -76,7 +77,8 @@ for _class in (_Loader, _Dumper):  # the dumper keeps its own as well: it quotes
 
 
 def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    # PyYAML writes rare line breaks as they are and reads them as another one; in double quotes it escapes them.
+    # PyYAML writes rare line breaks as they are and reads them back as another one. In double
+    # quotes it escapes them.
     style = '"' if set(text) & set("\x85\u2028\u2029") else None
     return dumper.represent_scalar(f"{_TAG}str", text, style)
 
@@ -154,5 +156,5 @@ def read_yaml(path: Path) -> Any:
 
 
 def dump_yaml(data: Any) -> str:
-    """Return `data` as YAML text in the order given; text that looks like a date or a number is quoted."""
+    """Return `data` as YAML text in its order, with quotes around texts like dates and numbers."""
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=120)

@@ -75,7 +75,7 @@ def test_a_store_to_read_only_serves_what_it_has_and_builds_nothing(undisturbed,
         result = killed.launch(workspace, "--verify_store")
         assert (result.status, result.tasks) == (0, {"MAKE_PLAN": 1}), result.text
         assert "3 reused, 0 missing" in result.text
-        assert result.text.count("Read-only file system") == 1, "the summary is shown, and said not to be kept"
+        assert result.text.count("Read-only file system") == 2, "summary and report are said not to be kept"
         workspace.edit(lambda config: config["dates"].append("2024-01-09T00:00"))
         result = killed.launch(workspace)
         assert result.status != 0 and result.tasks == {"MAKE_PLAN": 1}

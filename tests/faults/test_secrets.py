@@ -43,10 +43,11 @@ class Secretive(Workspace):
             path = home / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text.format(self.tokens[name]))
-        login = f"me:{quote(password_index.password, safe='')}"
         self.variables = {
             **{name: self.tokens[name] for name in SECRET_VARIABLES},
-            "UV_DEFAULT_INDEX": f"http://{login}@127.0.0.1:{password_index.server_port}/simple",
+            "UV_DEFAULT_INDEX": (
+                f"http://me:{quote(password_index.password, safe='')}@127.0.0.1:{password_index.server_port}/simple"
+            ),
             "UV_CACHE_DIR": str(root / "home" / "uv"),  # what it keeps of downloads is its own
             "HOME": str(home),
             "NXF_HOME": os.environ.get("NXF_HOME") or os.path.expanduser("~/.nextflow"),

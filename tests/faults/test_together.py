@@ -44,7 +44,10 @@ def check_together(workspace: Workspace, results: list, forecasts: int, expected
     assert not [path for path in workspace.store.rglob("*") if path.name.endswith(".tmp") or ".bad-" in path.name]
     # Each is made once for the store. What was made besides is no more than one per launch, and it is reported.
     twice = sum(made_twice(result.text) for result in results)
-    assert killed.begun(workspace) == forecasts + twice <= forecasts * len(results)
+    stored = len(list(workspace.store.glob("runs/*/*/.made/*")))
+    assert killed.begun(workspace) == stored + twice <= forecasts * len(results)
+    spare = [warning for warning in workspace.plan()["warnings"] if "have no name" in warning]
+    assert bool(spare) == (stored > forecasts), "stored in the same moment: listed by the plan"
     print(f"{len(results)} launches made {twice} of {forecasts} forecasts twice")
 
 

@@ -36,7 +36,7 @@ def cluster() -> Iterator[Cluster]:
 def demo(cluster, tmp_path_factory):
     """The demo, launched on the cluster: its environment is built in a job."""
     slurm_workspace = on_slurm(Workspace(tmp_path_factory.mktemp("demo")))
-    result = slurm_workspace.launch(config=DEMO_CONFIG)
+    result = slurm_workspace.launch("--target", "experiment", config=DEMO_CONFIG)
     assert result.status == 0, result.text
     return slurm_workspace, result
 

@@ -1,6 +1,5 @@
 """A small config, and what becomes of it with other values."""
 
-import copy
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,8 @@ from evalflow.config.model import ConfigModel, load_config
 from evalflow.config.runs import ForecasterConfig
 from evalflow.errors import UserError
 from evalflow.yamlio import dump_yaml
+
+from support.changes import with_changes
 
 BASE = {
     "description": "Two participants",
@@ -19,22 +20,11 @@ BASE = {
     "experiment": {"params": ["T_2M"]},
 }
 CARD = {"baseline": "EPS", "lead_times": "0/24/6", "stratification": "season", "variables": ["T_2M:RMSE"]}
-DELETE = object()
 
 
 def changed(changes: dict) -> dict:
     """Return BASE with the values at the given places (`runs.0.forecaster.steps`) replaced or deleted."""
-    data = copy.deepcopy(BASE)
-    for place, value in changes.items():
-        *parents, last = [int(key) if key.isdigit() else key for key in place.split(".")]
-        node = data
-        for key in parents:
-            node = node[key] if isinstance(node, list) else node.setdefault(key, {})
-        if value is DELETE:
-            del node[last]
-        else:
-            node[last] = value
-    return data
+    return with_changes(BASE, changes)
 
 
 def valid(changes: dict) -> ConfigModel:

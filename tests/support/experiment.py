@@ -1,6 +1,5 @@
 """Small experiments, each in a folder of its own."""
 
-import copy
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,6 +7,8 @@ from typing import Any, NamedTuple
 from evalflow.plan.options import Options
 from evalflow.plan.plan import make_plan
 from evalflow.yamlio import dump_yaml
+
+from support.changes import with_changes
 
 
 class Ids(NamedTuple):
@@ -66,17 +67,7 @@ class Experiment:
 
     def changed(self, changes: dict[str, Any]) -> dict:
         """Return a copy of the config with other values at some places (`runs.0.forecaster.steps`); `...` deletes."""
-        data = copy.deepcopy(self.data)
-        for place, value in changes.items():
-            *parents, last = [int(key) if key.isdigit() else key for key in place.split(".")]
-            node = data
-            for key in parents:
-                node = node[key] if isinstance(node, list) else node.setdefault(key, {})
-            if value is ...:
-                del node[last]
-            else:
-                node[last] = value
-        return data
+        return with_changes(self.data, changes)
 
     def plan(self, config: dict | str | None = None, name: str = "experiment.yaml", **options: Any) -> dict:
         """Return the plan of a config (data or text; default: `data`), as its JSON has it."""

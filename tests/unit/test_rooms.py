@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from support.paths import BIN
+from support.paths import BIN, PROJECT
 
 SHARED = ["errors", "texts", "digests", "yamlio", "lookup", "requirements", "processes", "host", "documents"]
 STAGES = ["environment", "inference", "sandbox", "verification", "report", "showcase"]
@@ -209,6 +209,12 @@ def vague_fields(sources: dict[str, str]) -> list[str]:
         for node in one.body
         if isinstance(node, ast.AnnAssign) and node.target.id not in ANYTHING and says_nothing(node.annotation)
     ]
+
+
+def test_the_manual_of_the_architecture_names_every_room():
+    text = (PROJECT / "docs" / "architecture.md").read_text()
+    rooms = {path.stem for path in (BIN / "evalflow").iterdir() if not path.name.startswith("_")}
+    assert {room for room in rooms if f"`{room}`" not in text} == set()
 
 
 def test_files_and_functions_are_short():

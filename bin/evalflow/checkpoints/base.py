@@ -1,4 +1,4 @@
-"""Where checkpoints come from: a provider resolves a name to an immutable identity, and fetches what it resolved to."""
+"""Where checkpoints come from: a provider resolves a name to an immutable thing, and fetches it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,8 @@ class Checkpoint:
     Attributes
     ----------
     uri : the name, as the config has it
-    identity : what is meant, whatever it is called tomorrow (content digest, or version in a registry); JSON-like
+    identity : what is meant, whatever it is called tomorrow (content digest, or version in a
+        registry); JSON-like
     model_id : four characters for people, part of the env_id
     location : what `fetch` needs to get it (absolute path, URL)
     size : bytes, where known
@@ -33,10 +34,10 @@ class Provider(Protocol):
     """One kind of place that holds checkpoints."""
 
     def accepts(self, uri: str) -> bool:
-        """Return whether this source is meant by `uri`."""
+        """Return whether `uri` means this provider."""
 
     def resolve(self, uri: str, lookup: Lookup, key: str) -> Checkpoint:
-        """Return what `uri` means now; the network is used only where a name can move (a branch, "latest")."""
+        """Return what `uri` means now; only names that can move ("latest") need the network."""
 
     def fetch(self, checkpoint: Checkpoint, destination: Path) -> None:
-        """Make `destination` (a temporary path that does not exist) hold the checkpoint, as a file or as a link."""
+        """Make `destination` (a temporary path, still free) a file or link with the checkpoint."""

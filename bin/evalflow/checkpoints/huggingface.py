@@ -1,7 +1,7 @@
-"""Checkpoints on the Hugging Face hub (or the one that HF_ENDPOINT names), by the URL of a file as a browser shows it.
+"""Checkpoints on the Hugging Face hub (or at HF_ENDPOINT), by a file's URL as a browser shows it.
 
-A commit never changes: planning needs no network for it. A branch or a tag means the commit that it is at when the
-launch is planned.
+A commit never changes, so planning needs no network for it. A branch or a tag means its commit at
+the time when the launch is planned.
 """
 
 import os
@@ -49,7 +49,7 @@ _TRIES = 2
 
 @dataclass(frozen=True)
 class Reference:
-    """A file of a model repository at a revision (commit, branch or tag); `host` is where the config has it."""
+    """A file of a model repository at a commit, branch or tag; `host` is the config's."""
 
     host: str
     repository: str
@@ -73,7 +73,8 @@ def endpoint(host: str, key: str) -> str:
     Raises
     ------
     UserError
-        Where it holds credentials, or is neither encrypted nor on this machine (nor meant so by the config).
+        Where it holds credentials, or is neither encrypted nor on this machine (nor meant so by the
+        config).
     """
     text = (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
     parts = check_url(text, f"{key}: HF_ENDPOINT")
@@ -169,7 +170,7 @@ def _patiently(call: Callable[[], Any]) -> Any:
 
 
 def _metadata(reference: Reference, hub: str) -> Any:
-    """Return what the hub says of a file: `commit_hash`, `etag` (of large files the SHA-256) and `size`."""
+    """Return the hub's `commit_hash`, `etag` (of large files the SHA-256) and `size` of a file."""
     client = _client()
     url = client.hf_hub_url(reference.repository, reference.file, revision=reference.revision, endpoint=hub)
     found = _patiently(lambda: client.get_hf_file_metadata(url, endpoint=hub))
@@ -192,7 +193,7 @@ class HuggingFace:
     """A checkpoint in a model repository of the Hugging Face hub."""
 
     def accepts(self, uri: str) -> bool:
-        """Return whether this provider is meant by `uri`."""
+        """Return whether `uri` means this provider."""
         return _is_hub(uri)
 
     def resolve(self, uri: str, lookup: Lookup, key: str) -> Checkpoint:
@@ -210,7 +211,7 @@ class HuggingFace:
         return Checkpoint(uri, identity, digest(identity)[:4], reference.url, size, sha256)
 
     def fetch(self, checkpoint: Checkpoint, destination: Path) -> None:
-        """Download the checkpoint with the official client, which goes on after a broken connection.
+        """Download the checkpoint with the official client, which resumes broken downloads.
 
         Raises
         ------

@@ -10,10 +10,13 @@ from evalflow.lookup import Lookup
 
 
 class LocalFile:
-    """A checkpoint named by path. It is its content: the digest is cached for as long as the file is not touched."""
+    """A checkpoint named by path.
+
+    Its identity is its content. The digest is cached for as long as the file is not touched.
+    """
 
     def accepts(self, uri: str) -> bool:
-        """Return whether this provider is meant by `uri`."""
+        """Return whether `uri` means this provider."""
         return "://" not in uri
 
     def resolve(self, uri: str, lookup: Lookup, key: str) -> Checkpoint:
@@ -26,5 +29,8 @@ class LocalFile:
         return Checkpoint(uri, {"sha256": sha256}, sha256[:4], str(path), path.stat().st_size, sha256)
 
     def fetch(self, checkpoint: Checkpoint, destination: Path) -> None:
-        """Link to the file. A copy would cost gigabytes; every launch checks that the link still holds that content."""
+        """Link to the file.
+
+        A copy would cost gigabytes. Every launch checks that the link still leads to that content.
+        """
         destination.symlink_to(checkpoint.location)

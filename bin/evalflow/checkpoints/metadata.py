@@ -11,7 +11,7 @@ from evalflow.store.files import to_json
 from evalflow.texts import show
 
 _MOST_METADATA = 256 * 1024 * 1024
-"""Bytes up to which the metadata of a checkpoint is read: a small archive may hold any number of them."""
+"""Bytes of metadata to read at most: a small archive may unpack to any number of them."""
 
 
 def _read_member(path: Path, uri: str) -> bytes | None:
@@ -39,9 +39,10 @@ def _read_member(path: Path, uri: str) -> bytes | None:
 
 
 def read_metadata(path: Path, uri: str) -> dict:
-    """Return what a checkpoint says of itself: the metadata that anemoi stores in it, or else its format alone.
+    """Return what a checkpoint says of itself: anemoi's metadata, else its format.
 
-    A checkpoint may be a pickle: it is never loaded here, only the text member of its archive is read.
+    A checkpoint may be a pickle: it is never loaded here, only the text member of its archive is
+    read.
 
     Raises
     ------
@@ -67,7 +68,7 @@ def read_metadata(path: Path, uri: str) -> dict:
 
 
 def read_task(path: Path) -> str | None:
-    """Return what an anemoi checkpoint was trained for (`forecaster`, `temporal_downscaler`, …), where it says so."""
+    """Return what an anemoi checkpoint was trained for (`forecaster`, …), where it says so."""
     metadata = read_metadata(path, path.name)
     inference = metadata.get("metadata_inference")
     task = (inference.get("task") if isinstance(inference, dict) else None) or metadata.get("task")

@@ -1,7 +1,8 @@
-"""Checkpoints on MLflow servers, named by the URL of a run or of a registered model as the browser shows it.
+"""Checkpoints on MLflow servers, by the browser's URL of a run or of a registered model.
 
-A run's id is unique and never reused, a version of a registered model stays what it is: planning needs no network for
-them. Only a model without a version ("latest") is looked up, and means the version that is newest at that time.
+A run's id is unique and never reused, and a version of a registered model stays what it is:
+planning needs no network for them. evalflow looks up only a model without a version ("latest"): it
+means the version that is newest then.
 """
 
 import os
@@ -34,7 +35,7 @@ from evalflow.lookup import Lookup
 ALLOWED = "https://HOST/PREFIX#/experiments/ID/runs/RUN[/artifacts/FILE.ckpt] or https://HOST/PREFIX#/models/NAME[/versions/N]"
 PREFERRED = "inference-last.ckpt"
 PATH_PARAMS = ("config.hardware.paths.checkpoints", "config.system.output.checkpoints.root")
-"""Params in which anemoi-training logs the folder of a run's checkpoints, on the file system that it trained on."""
+"""Params in which anemoi-training logs the folder of a run's checkpoints."""
 _LOGIN = "set MLFLOW_TRACKING_TOKEN (or …_USERNAME and …_PASSWORD), or write ~/.mlflow/credentials"
 _PRIVATE = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
 _TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
@@ -53,7 +54,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Reference:
-    """What an MLflow URL names: a run and perhaps one of its artefacts, or a registered model and perhaps its version.
+    """What an MLflow URL names: a run (and an artefact), or a registered model (and a version).
 
     Attributes
     ----------
@@ -88,7 +89,8 @@ class Reference:
     def identity(self) -> dict:
         """What is named, whatever the server is called today."""
         if self.run:
-            # A UUID is the same run under every name of the server. Ids that people chose may exist on several servers.
+            # A UUID is the same run under every name of the server. Ids that people chose may exist
+            # on several servers.
             unique = re.fullmatch(r"[0-9a-f]{32}", self.run)
             return {
                 "mlflow": f"run {self.run}",
@@ -99,7 +101,9 @@ class Reference:
 
 
 def parse_reference(uri: str, key: str) -> Reference:
-    """Return what an MLflow URL names. Of a run's URL, everything behind the run but the path of a `.ckpt` is ignored.
+    """Return what an MLflow URL names.
+
+    After a run, it ignores everything but the path of a `.ckpt`.
 
     Raises
     ------
@@ -165,7 +169,7 @@ class MLflow:
     """A checkpoint that an MLflow server knows: of a run, or of a version of a registered model."""
 
     def accepts(self, uri: str) -> bool:
-        """Return whether this provider is meant by `uri`."""
+        """Return whether `uri` means this provider."""
         return re.match(r"https?://[^#]*#/?(experiments|models)(/|$)", uri, re.IGNORECASE) is not None
 
     def resolve(self, uri: str, lookup: Lookup, key: str) -> Checkpoint:
@@ -250,7 +254,7 @@ def _repository(uri: str, reference: Reference) -> Any:
 
 
 def _checkpoints_in(repository: Any) -> list[Found]:
-    """Return the checkpoints among the artefacts: the uppermost `inference-last.ckpt`, else all that end in .ckpt."""
+    """Return an artefact store's checkpoints: uppermost `inference-last.ckpt`, else all."""
     found: list[Found] = []
     folders: list[str | None] = [None]
     while folders:
@@ -275,8 +279,9 @@ def _the_only(found: list[Found], what: str, cure: str) -> Found | None:
 def _find_in_run(client: Any, reference: Reference, run_id: str) -> Found:
     """Return the checkpoint of a run.
 
-    An artefact `inference-last.ckpt` goes before the file of that name in the folder that the run logged, and this
-    before the only artefact that ends in `.ckpt`: that may be one to go on training from.
+    It is an artefact `inference-last.ckpt`, else the file of that name in the folder that the run
+    logged, else the only artefact that ends in `.ckpt` (which may be one to continue training
+    from).
     """
     run = client.get_run(run_id)
     if reference.artifact:
@@ -309,7 +314,7 @@ def _named(repository: Any, path: str) -> Found:
 
 
 def _find_in_model(client: Any, reference: Reference) -> Found:
-    """Return the checkpoint of a model's version: below what was registered, or else of the run that it came from."""
+    """Return the checkpoint of a model's version: what was registered, else its run's."""
     version = client.get_model_version(reference.model, str(reference.version))
     source = client.get_model_version_download_uri(reference.model, str(reference.version))
     found = _checkpoints_in(_repository(source, reference))
@@ -324,8 +329,8 @@ def _find_in_model(client: Any, reference: Reference) -> Found:
 def _download(repository: Any, path: str, size: int | None, target: Path) -> None:
     """Download an artefact through the server to `target`; MLflow's own download has one try.
 
-    After a broken connection it goes on where it was, if the server can (its file has a strong ETag, and it answers to
-    ranges), or else from the start. It gives up where several tries in a row bring nothing more.
+    After a broken connection it resumes where it was, if the server allows it (a strong ETag, and
+    ranges), else from the start. It gives up when several tries in a row bring nothing more.
     """
     tag, tries = None, _TRIES
     with open(target, "wb") as file:

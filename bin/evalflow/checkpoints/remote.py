@@ -1,4 +1,4 @@
-"""What the sources on servers have in common: URLs without secrets, failures in one line, node-local downloads.
+"""What providers on servers share: URLs without secrets, failures in one line, local downloads.
 
 Nothing here imports a client: planning needs them only where a name can move.
 """
@@ -39,7 +39,7 @@ _PACKAGES = {"botocore": "boto3", "google": "google-cloud-storage", "azure": "az
 
 
 def shown(uri: str) -> str:
-    """Return `uri` for a message, without what may be secret in it: user and password, the signature of a storage."""
+    """Return `uri` for a message, without user, password or a storage's signature."""
     return re.sub(r"\?[^#]*", "?…", re.sub(r"//.*@", "//…@", uri))
 
 
@@ -49,7 +49,8 @@ def check_url(uri: str, key: str) -> SplitResult:
     Raises
     ------
     UserError
-        Where it is not a URL, or holds credentials: what is in a config ends up in plans, logs and repositories.
+        Where it is not a URL, or holds credentials: what is in a config ends up in plans, logs and
+        repositories.
     """
     try:
         parts = urlsplit(uri)
@@ -85,7 +86,7 @@ def is_loopback(host: str) -> bool:
 
 @contextmanager
 def client_settings(defaults: Mapping[str, str], *loggers: str) -> Iterator[None]:
-    """Give a client its settings, where the user gave none, and keep it quiet: what it says may hold signed URLs.
+    """Give a client settings that the user did not give, and keep it quiet.
 
     Parameters
     ----------
@@ -134,7 +135,7 @@ def status_of(error: BaseException) -> int | None:
 
 
 def network_trouble(error: BaseException) -> str | None:
-    """Return why a server was not reached or did not finish its answer; None where it is something else."""
+    """Return why a server was not reached or did not finish its answer; None for another cause."""
     chain = _chain(error)
     names = {kind.__name__ for cause in chain for kind in type(cause).__mro__}
     if any(isinstance(cause, socket.gaierror) for cause in chain) or "NameResolutionError" in names:
@@ -230,7 +231,7 @@ def _reason(error: Exception, server: str, login: str, missing: str) -> str:
 
 
 def download_folder() -> AbstractContextManager[Path]:
-    """Yield a node-local folder to download to: what is not finished must never lie in the store."""
+    """Yield a node-local folder to download to: nothing unfinished may lie in the store."""
     return temporary_scratch("download")
 
 
@@ -255,7 +256,8 @@ def deliver(path: Path, destination: Path, size: int | None, sha256: str | None)
     Raises
     ------
     UserError
-        Where size (bytes) or digest (64 hex digits) are known and differ, or where the file is empty.
+        Where size (bytes) or digest (64 hex digits) are known and differ, or where the file is
+        empty.
     """
     count, digest = 0, hashlib.sha256()
     with open(path, "rb") as source, open(destination, "wb") as target:

@@ -51,7 +51,7 @@ def look_up_param(name: str) -> Param | str:
 
 
 def _wrong_units(units: Mapping[str, str], columns: Mapping[str, str]) -> list:
-    """Return the problems of the key `units`: names that no param has, and units that are none of the param's quantity."""
+    """Return the problems of the key `units`: unknown params, and units of another quantity."""
     wrong = []
     for name, unit in units.items():
         param = look_up_param(columns.get(name, name))

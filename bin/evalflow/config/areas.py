@@ -1,4 +1,4 @@
-"""Parts of the globe, and of the time, for which scores are computed: boxes, files of polygons, cases."""
+"""Parts of the globe and of time for which scores are computed: boxes, files of polygons, cases."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""What the parts of a config must have in common: labels that are there, lead times that all have, times that fit."""
+"""What the parts of a config must have in common: labels, lead times, times."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -40,8 +40,8 @@ def check_labels(participants: Participants, truths: list[TruthConfig]) -> Probl
 def find_source(label: str, participants: Participants) -> int | str:
     """Return the index in `runs` of the source with a label, or what is wrong with the label.
 
-    A baseline goes before others of the same label, for baselines have labels of their own. An entry that is there twice
-    is one.
+    A baseline goes before other entries of the same label, because baselines have labels of their
+    own. An entry that stands twice counts once.
     """
     found = [index for index, (_, entry) in enumerate(participants) if entry.label == label]
     baselines = [index for index in found if participants[index][0] == "baseline"]
@@ -143,7 +143,7 @@ def check_patterns(participants: Participants, init_times: list[datetime]) -> Pr
 
 
 def check_built_in(participants: Participants, truths: list[TruthConfig], init_times: list[datetime]) -> Problems:
-    """Check that what baselines are made of is there: a truth, lead times, a past that does not hold the dates."""
+    """Check that built-in baselines have a truth, lead times, and a past without the dates."""
     longest = max((lead_times_of(entry.steps)[-1] for _, entry in participants if entry.steps), default=None)
     wrong: Problems = []
     for index, (kind, entry) in enumerate(participants):
@@ -187,7 +187,7 @@ def _named_params(experiment: ExperimentConfig) -> list[tuple[Place, str]]:
 
 
 def doubtful_params(experiment: ExperimentConfig) -> list[str]:
-    """Return one line for each param to verify that is none, and for each threshold that its param never reaches."""
+    """Return a line for each unknown param, and each threshold that its param never reaches."""
     found = [(place, look_up_param(name)) for place, name in _named_params(experiment)]
     lines = [f"{render(('experiment', *place))}: {param}" for place, param in found if isinstance(param, str)]
     for name, operators in experiment.thresholds.items():

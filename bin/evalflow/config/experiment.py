@@ -196,7 +196,7 @@ class ExperimentConfig(Model):
         return self.scorecards.sections if self.scorecards and self.scorecards.enabled else {}
 
     def named_params(self) -> list[str]:
-        """Return the params that the config names itself: where one cannot be had, that is an error, unlike with a default."""
+        """Return the params that the config names: to lack one of them is an error."""
         named = list(self.params) if "params" in self.model_fields_set else []
         named += [variable.partition(":")[0] for card in self.sections().values() for variable in card.variables]
         if self.scoremaps and self.scoremaps.enabled and "params" in self.scoremaps.model_fields_set:
@@ -204,12 +204,12 @@ class ExperimentConfig(Model):
         return unique(named)
 
     def verified_params(self) -> list[str]:
-        """Return the params to verify: those of `params`, then what else scorecards and score maps name."""
+        """Return the params to verify: `params`, then what else scorecards and score maps name."""
         mapped = self.scoremaps.params if self.scoremaps and self.scoremaps.enabled else []
         return unique([*self.params, *self.named_params(), *mapped])
 
     def thresholds_of(self, param: str) -> list[Threshold]:
-        """Return the thresholds of a param, sorted: those of `thresholds`, and those that scorecards name."""
+        """Return the thresholds of a param, sorted: of `thresholds` and of scorecards."""
         found = {
             Threshold(operator, value)
             for operator, values in self.thresholds.get(param, {}).items()

@@ -1,4 +1,4 @@
-"""The kinds of values that the config is made of, and how a validator says what is wrong with one."""
+"""The kinds of values in a config, and how a validator says what is wrong with one."""
 
 import re
 import shlex
@@ -18,7 +18,7 @@ from evalflow.texts import did_you_mean, show
 
 
 class Model(BaseModel):
-    """A section of the config: it refuses keys that it does not know, and never changes once it is read."""
+    """A section of the config. It refuses unknown keys, and never changes once it is read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
 
@@ -30,17 +30,18 @@ Problems = list[tuple[Place, str]]
 
 
 def refuse(problems: Problems) -> PydanticCustomError:
-    """Return the error to raise in a model's validator: pairs of the keys below the model and what is wrong there.
+    """Return the error that a model's validator raises: keys below it, what is wrong there.
 
     A validator of one value raises a plain ValueError instead: its place is known.
     """
     text = "; ".join(f"{'.'.join(map(str, keys))}: {what}" for keys, what in problems)
-    # The text goes through the context because it may hold braces, which a message template would read as names.
+    # The text goes through the context: a message template would read braces in it as names.
     return PydanticCustomError("config_problems", "{text}", {"text": text, "problems": problems})
 
 
 def _check_printable(text: str) -> str:
-    # Zl and Zp are line separators: they too would break a one-line message, a table or a file name.
+    # Zl and Zp are line separators: they too would break a one-line message, a table or a file
+    # name.
     if any(unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} for char in text):
         raise ValueError(f"got {show(text)}; allowed: text without control characters and line breaks")
     return text
@@ -102,14 +103,15 @@ def _check_box(box: list[float]) -> list[float]:
 
 
 Box = Annotated[list[Number], Field(min_length=4, max_length=4), AfterValidator(_check_box)]
-"""West, east, south and north in degrees, west below east: `[170, 190, -30, 0]` is across the date line."""
+"""West, east, south and north in degrees; `[170, 190, -30, 0]` is across the date line."""
 
 
 def tag_of(value: Any) -> str | None:
     """Return the tag of the branch of a union that fits the kind of a value.
 
-    Choosing a branch by it keeps each error where the user wrote the mistake: trying all of them would report what every
-    one of them dislikes. Tags stand in <> so that `messages.problems` can tell them from keys.
+    Choosing a branch by its tag keeps each error where the user wrote the mistake; trying all
+    branches would report what each of them dislikes. Tags stand in <> so that `messages.problems`
+    can tell them from keys.
     """
     kinds = (
         (bool, "<flag>"),
@@ -135,7 +137,7 @@ _CLOCK = re.compile(r"(?:([0-9]{1,4})-)?([0-9]{1,3}):([0-5][0-9]):([0-5][0-9])")
 
 
 def parse_runtime(value: str | int) -> int:
-    """Return the seconds that a wall-clock time means: `90` (minutes), `1h30m`, `01:30:00` or `1-12:00:00`.
+    """Return a wall-clock time in seconds: `90` (minutes), `1h30m`, `01:30:00` or `1-12:00:00`.
 
     Raises
     ------
@@ -205,7 +207,7 @@ _URL = re.compile(r"(?:git\+)?(?:https?|ssh|file)://[^\s-]\S*")
 
 
 def check_requirement(text: str) -> str:
-    """Return the requirement, stripped, after a check that to uv it is one requirement and nothing else.
+    """Return the requirement, stripped, after a check that uv reads it as one requirement only.
 
     Raises
     ------
@@ -216,7 +218,8 @@ def check_requirement(text: str) -> str:
     requirement = text.strip()
     if is_local_file(requirement) and not requirement.startswith("-"):
         return requirement
-    # uv fills ${NAME} in from the environment, which may be a secret, and takes a line that ends in \\ on to the next one.
+    # uv replaces ${NAME} by a variable of the environment, which may be a secret, and joins a line
+    # that ends in \\ to the next one.
     if "${" in requirement or "\\" in requirement:
         raise ValueError(f"got {show(text)}; allowed: a requirement without ${{…}} and \\, which uv would replace")
     try:
@@ -259,7 +262,8 @@ def _check_words(words: list[str], placeholders: tuple[str, ...]) -> list[str]:
         raise ValueError("is empty; allowed: a program and its arguments")
     if any("\0" in word for word in words):
         raise ValueError("holds a NUL character; allowed: text")
-    # A letter after the brace tells a placeholder from JSON; {name:…} would reach the program as it stands.
+    # A letter after the brace tells a placeholder from JSON; {name:…} would reach the program as it
+    # stands.
     for name, rest in re.findall(r"\{([A-Za-z_]\w*)([!:.\[][^{}]*)?\}", " ".join(words)):
         if name not in placeholders or rest:
             hint = did_you_mean(name, placeholders)

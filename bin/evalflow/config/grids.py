@@ -1,4 +1,4 @@
-"""Coordinates of grids whose messages carry none: the key `grids`, and the list of a site, which is the same."""
+"""Coordinates of grids whose messages carry none: the key `grids`, and a site's list like it."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ def _check_uuid(value: object) -> str:
 
 
 class GridConfig(Model):
-    """Where the coordinates of a grid are that messages refer to by its number of points or by its UUID."""
+    """The coordinates of a grid that messages name by its number of points or its UUID."""
 
     points: Count | None = Field(None, description="Number of points of the grid. Either this or `uuid`.")
     uuid: Annotated[str, BeforeValidator(_check_uuid, json_schema_input_type=str)] | None = Field(
@@ -59,7 +59,7 @@ _GRIDS = TypeAdapter(Grids)
 
 
 def load_grids(path: Path) -> list[GridConfig]:
-    """Return the grids in a YAML file of a site (`--grids`): the same list as the key `grids` of a config.
+    """Return the grids in a site's YAML file (`--grids`): a list like the key `grids` of a config.
 
     Raises
     ------

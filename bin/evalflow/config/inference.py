@@ -1,4 +1,4 @@
-"""The inference config of a run: what it says, which files it names, how it is identified and how it is written out."""
+"""The inference config of a run: its content, the files that it names, its identity."""
 
 import json
 import os
@@ -41,8 +41,9 @@ def _find(text: str, lookup: Lookup) -> Path | None:
 def _content(path: Path, lookup: Lookup, parents: tuple[Path, ...] = ()) -> Any:
     """Return what identifies the content of a named file.
 
-    YAML and JSON count as parsed data, with the files that they name in turn; a Zarr store counts by its metadata
-    documents (its chunks are too many to read at every launch); any other file by its bytes.
+    YAML and JSON count as parsed data, with the files that they name in turn; a Zarr store counts
+    by its metadata documents (its chunks are too many to read at every launch); any other file by
+    its bytes.
     """
     if path in parents:
         return {"cycle": len(parents) - parents.index(path)}
@@ -75,8 +76,10 @@ class InferenceConfig:
     identity : parsed content in which every named file is replaced by the digest of what it holds
     located : parsed content in which every named file is replaced by its absolute path
     files : named file as written → absolute path
-    linked : name below `resources/` in a model's working folder → absolute path of what is to be seen there
-    rewritten : name below `resources/` → text of a named YAML or JSON file, with the files that it names located
+    linked : name below `resources/` in a model's working folder → absolute path of what is to be
+        seen there
+    rewritten : name below `resources/` → text of a named YAML or JSON file, with the files that it
+        names located
     """
 
     identity: dict
@@ -89,7 +92,8 @@ class InferenceConfig:
 def _resource_folders(folder: Path) -> tuple[Path, ...]:
     """Return what a model is to see as `resources/` for an inference config in `folder`.
 
-    That is `resources/` beside the config, or else, as evalml has them, `templates/` and `metadata/` beside `configs/`.
+    That is `resources/` beside the config, or else, as evalml has them, `templates/` and
+    `metadata/` beside `configs/`.
     """
     if (folder / RESOURCES).is_dir():
         return (folder / RESOURCES,)
@@ -99,7 +103,7 @@ def _resource_folders(folder: Path) -> tuple[Path, ...]:
 
 
 class _Locator:
-    """Replaces named files by their absolute paths, and collects what a model's working folder must hold."""
+    """Replaces named files by absolute paths, and collects what a working folder must hold."""
 
     def __init__(self, rewrite: bool) -> None:
         self.rewrite = rewrite
@@ -119,13 +123,14 @@ class _Locator:
             name = self._rewrite(path, lookup, parents)
             if name:
                 return name
-            # In a file of its own, a name is left to the model where it means the same in the working folder.
+            # In a file of its own, a name is left to the model where it means the same in the
+            # working folder.
             return text if parents and is_resource else str(path)
 
         return replace_values(data, change)
 
     def _rewrite(self, path: Path, lookup: Lookup, parents: tuple[Path, ...]) -> str | None:
-        """Return the new name of a YAML or JSON file that names files relative to itself, or None for any other."""
+        """Return the new name of a file that names files relative to itself, else None."""
         if path.suffix not in _YAML or not self.rewrite:
             return None
         try:
@@ -171,17 +176,19 @@ def read_inference_config(
     Parameters
     ----------
     config : mapping, or path of a YAML file
-    lookup : where relative paths of the experiment's config are looked up; names inside a YAML file are looked up
-        beside that file first
+    lookup : where relative paths of the experiment's config are looked up; names inside a YAML file
+        are looked up beside that file first
     key : the config key, for messages
-    overrides : top-level keys that evalflow sets itself for every forecast; what the config says of them is dropped
-    rewrite : whether named YAML and JSON files get the absolute paths of what they name: for a model that looks for all
-        names in its working folder
+    overrides : top-level keys that evalflow sets itself for every forecast; what the config says of
+        them is dropped
+    rewrite : whether named YAML and JSON files get the absolute paths of what they name: for a
+        model that looks for all names in its working folder
 
     Raises
     ------
     UserError
-        Where the file is missing or is not a YAML mapping, or where it holds credentials or names an empty file.
+        Where the file is missing or is not a YAML mapping, or where it holds credentials or names
+        an empty file.
     """
     path = Path(os.path.abspath(lookup.require(config, key))) if isinstance(config, str) else None
     try:

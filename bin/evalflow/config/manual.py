@@ -1,4 +1,4 @@
-"""The config's manual, made from the models: what stands here about a field is what its description says."""
+"""The config's manual, made from the descriptions of the models' fields."""
 
 import json
 import re
@@ -41,14 +41,15 @@ EXAMPLE = PROJECT / "config" / "example.yaml"
 
 
 def _models_below(node: dict, schema: dict, path: str) -> list[tuple[str, dict]]:
-    """Return the models that a value of this node may hold: their place in the config, and their node."""
+    """Return place in the config and node of each model that a value of this node may hold."""
     found = []
     for leaf in alternatives(node, schema):
         target = resolve(leaf, schema)
         if "properties" in target:
             keys = list(target["properties"])
             inner = target["properties"][keys[0]]
-            # An item of `runs` is a mapping with one key: what stands below that key is the section.
+            # An item of `runs` is a mapping with one key: what stands below that key is the
+            # section.
             wraps = len(keys) == 1 and "$ref" in inner
             found += _models_below(inner, schema, f"{path}.{keys[0]}") if wraps else [(path, leaf)]
         elif target.get("type") == "array":
@@ -59,7 +60,7 @@ def _models_below(node: dict, schema: dict, path: str) -> list[tuple[str, dict]]
 
 
 def _sections(schema: dict) -> dict[str, str]:
-    """Return the reference of each model → its first place in the config, each model before those inside it."""
+    """Return reference of each model → first place in the config; outer models come first."""
     places: dict[str, str] = {}
 
     def visit(model: dict, path: str) -> None:

@@ -1,4 +1,4 @@
-"""What a validation error says, in plain words: the key as the user wrote it, what is wrong, what is allowed."""
+"""Validation errors in plain words: the user's key, what is wrong, what is allowed."""
 
 import re
 from collections.abc import Callable
@@ -21,7 +21,7 @@ def resolve(node: dict, schema: dict) -> dict:
 
 
 def alternatives(node: dict, schema: dict) -> list[dict]:
-    """Return the nodes that a value may fit, null left out: it only says that a key may be left out."""
+    """Return the nodes that a value may fit, without null (a key that is left out)."""
     branches = node.get("anyOf") or node.get("oneOf")
     if not branches:
         return [] if node.get("type") == "null" else [node]
@@ -68,7 +68,7 @@ def describe(node: dict, schema: dict, name_model: Callable[[dict], str] | None 
 
 
 def _user_keys(location: tuple[str | int, ...], data: Any) -> tuple[str | int, ...]:
-    """Return the location without what pydantic adds to it: tags of unions, and the mark of a wrong key."""
+    """Return the location without pydantic's additions: tags of unions, mark of a wrong key."""
     keys = []
     for part in location:
         known = isinstance(data, dict) and part in data

@@ -1,7 +1,7 @@
 """The experiment's config: what it may say, and how it is read.
 
-The models hold canonical values: steps as `0/120/6`, times as `2024-01-01T00:00`, a command as a list of words. Two
-configs that say the same in different words are therefore equal.
+The models hold canonical values: steps as `0/120/6`, times as `2024-01-01T00:00`, a command as a
+list of words. Two configs that say the same in different words are therefore equal.
 """
 
 from datetime import datetime, timedelta
@@ -42,7 +42,8 @@ Truth = Annotated[
 
 
 def _flag_tag(value: object) -> str:
-    # What is not `auto` is for the other branch to judge: true and false have more spellings than two.
+    # What is not `auto` is for the other branch to judge: true and false have more spellings than
+    # two.
     return "<text>" if value == "auto" else "<flag>"
 
 
@@ -112,7 +113,7 @@ class ConfigModel(Model):
         return self.dates.times() if isinstance(self.dates, Dates) else [parse_time(text) for text in self.dates]
 
     def participants(self) -> list[tuple[str, RunConfig | ForecastsConfig | BaselineConfig]]:
-        """Return the entries of `runs` in order: (forecaster, temporal_downscaler, forecasts or baseline; what it says)."""
+        """Return the entries of `runs` in order: pairs of kind (such as forecaster) and content."""
         return [(kind, getattr(item, kind)) for item in self.runs for kind in kinds_in(item)]
 
     def baselines(self) -> list[BaselineConfig]:
@@ -133,8 +134,8 @@ class ConfigModel(Model):
     def references(self) -> list[int]:
         """Return the indexes in `runs` of what differences are taken to, each once.
 
-        They are those that `references` names (by default the first baseline, else the first of the runs), then the
-        baselines of scorecards.
+        They are those that `references` names (by default the first baseline, else the first of the
+        runs), then the baselines of scorecards.
         """
         participants = self.participants()
         labels = self.experiment.references
@@ -145,7 +146,7 @@ class ConfigModel(Model):
         return [index for index in unique(found) if isinstance(index, int)]
 
     def warnings(self) -> list[str]:
-        """Return one line for each thing that may be a mistake and stops nothing: key, what is wrong, what is allowed."""
+        """Return a line for each possible mistake that stops nothing: key, what is wrong, cure."""
         lines = checks.doubtful_blacklist(self.dates) if isinstance(self.dates, Dates) else []
         return lines + (checks.doubtful_params(self.experiment) if self.truth else [])
 

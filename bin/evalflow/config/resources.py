@@ -65,8 +65,8 @@ class GlobalResources(Model):
 class Profile(Model):
     """How evalml ran the workflow.
 
-    Its resources become the defaults of the Slurm profile, and its GPUs the most in use at a time. One warning names
-    what evalflow does not use.
+    Its resources become the defaults of the Slurm profile, and its GPUs the most in use at a time.
+    One warning names what evalflow does not use.
     """
 
     executor: Text = Field(

@@ -14,8 +14,8 @@ from evalflow.texts import did_you_mean, show
 class RunConfig(Model):
     """What forecasters and temporal downscalers have in common."""
 
-    # The contract of identity: a change of a field in ENV_FIELDS gives another environment, of a field in HASH_EXCLUDE
-    # nothing new, of a field in neither another run in the same environment.
+    # The contract of identity: a change of a field in ENV_FIELDS gives another environment, of a
+    # field in HASH_EXCLUDE nothing new, of a field in neither another run in the same environment.
     ENV_FIELDS: ClassVar[frozenset[str]] = frozenset(
         {
             "checkpoint",
@@ -153,7 +153,7 @@ KINDS = ("forecaster", "temporal_downscaler", "forecasts", "baseline")
 
 
 def kinds_in(item: Any) -> list[str]:
-    """Return the kinds of participant that an entry of `runs` holds: a mapping, or the item made of it."""
+    """Return the kinds of participant in an entry of `runs` (mapping, or item made from it)."""
     return [kind for kind in KINDS if (kind in item if isinstance(item, dict) else hasattr(item, kind))]
 
 

@@ -1,4 +1,4 @@
-"""Sections of the config about a site: where things are written, and external verification tools."""
+"""Sections of the config about a site: where to write, and external verification tools."""
 
 from typing import Annotated, Any, Literal
 

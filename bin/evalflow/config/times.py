@@ -10,14 +10,14 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from evalflow.config.fields import Model, check_number, refuse
 from evalflow.texts import show
 
-# A slip in a year, in a frequency or in a step would otherwise fill the memory before anything is said.
+# Otherwise a slip in a year, a frequency or a step would fill the memory before anybody is told.
 MAX_TIMES = 1_000_000
 
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:T([0-9]{2}:[0-9]{2})(?::([0-9]{2}))?Z?)?")
 
 
 def parse_time(text: str) -> datetime:
-    """Return the UTC time, without a time zone, that an ISO-8601 date or time of whole minutes means.
+    """Return the UTC time, without a time zone, of an ISO-8601 date or time of whole minutes.
 
     Raises
     ------
@@ -114,14 +114,15 @@ def _minutes(number: str, unit: str | None) -> int:
 
 
 def parse_steps(text: str) -> range:
-    """Return the lead times in minutes that `start/end/step` means, the end included where it is on the grid.
+    """Return the lead times of `start/end/step` in minutes, with the end where it is on the grid.
 
     Each of the three is a number of hours (`6`, `0.5`, `6h`) or of minutes (`30m`).
 
     Raises
     ------
     ValueError
-        Where the text is anything else, is no whole number of minutes, start exceeds end, or step is 0.
+        Where the text is anything else, is no whole number of minutes, start exceeds end, or step
+        is 0.
     """
     match = _STEPS.fullmatch(text) if isinstance(text, str) else None
     try:
@@ -151,7 +152,10 @@ Steps = Annotated[str, BeforeValidator(_canonical_steps, json_schema_input_type=
 
 
 def as_hours(minutes: int) -> int | float:
-    """Return minutes as hours: a whole number wherever it is one, so that identities and file names stay what they are."""
+    """Return minutes as hours: a whole number where possible.
+
+    So identities and file names stay what they are.
+    """
     return minutes / 60 if minutes % 60 else minutes // 60
 
 

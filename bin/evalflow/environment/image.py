@@ -43,7 +43,7 @@ def _make_venv(venv: Path, lock: Path, python: str, env_id: str, options: list[s
 
 
 def _forget_origin(about: Path) -> None:
-    """Remove from a package's metadata when it was downloaded, and which local file it was installed from."""
+    """Remove time of download and local file of origin from a package's metadata."""
     direct_url = about / "direct_url.json"
     removed = [about / "uv_cache.json"]
     if direct_url.exists() and json.loads(direct_url.read_bytes()).get("url", "").startswith("file:"):
@@ -58,10 +58,10 @@ def _forget_origin(about: Path) -> None:
 
 
 def _compile(venv: Path, what: str) -> None:
-    """Compile all modules: in one process, in a fixed order, with fixed hashing: the bytes are always the same."""
-    # Not with -I, which would ignore PYTHONHASHSEED. -B: what a .pth file imports at the start must not be compiled by
-    # Python itself, with the time of the file in it, for compileall would keep that. -s keeps the path of the scratch
-    # folder out of the compiled files.
+    """Compile all modules to the same bytes: one process, fixed order, fixed hashing."""
+    # Not with -I, which would ignore PYTHONHASHSEED. With -B, because Python itself would compile
+    # what a .pth file imports at the start, with the file's time in it, and compileall would keep
+    # that. -s keeps the path of the scratch folder out of the compiled files.
     command = ["bin/python", "-B", "-m", "compileall", "-q", "-j", "1", "--invalidation-mode", "unchecked-hash"]
     result = subprocess.run(
         [*command, "-s", str(venv), str(venv / "lib")],
@@ -123,7 +123,7 @@ def _copy(venv: Path, folder: Path, image: Path) -> None:
 
 
 def _describe(image: Path) -> dict:
-    """Return size in bytes and digest of an image; of a folder, over names and contents of all files below it."""
+    """Return size in bytes and digest of an image, or of all names and files of a folder."""
     if not image.is_dir():
         return describe_file(image)
     entries, size = [], 0
@@ -140,13 +140,14 @@ def _describe(image: Path) -> dict:
 def build_image(spec: EnvironmentSpec, lock: Path) -> None:
     """Build the environment of a lock on node-local scratch and put its image into the store.
 
-    Only the image and its proof are written to the store (`spec.images`). With `squash_venv: false` the image is a
-    folder.
+    Only the image and its proof are written to the store (`spec.images`). With `squash_venv: false`
+    the image is a folder.
 
     Raises
     ------
     UserError
-        Where packages cannot be installed or imported, or where a disk is full. Nothing is left then.
+        Where packages cannot be installed or imported, or where a disk is full. Nothing is left
+        then.
     """
     locked = read_lock(lock)
     if locked is None:
@@ -167,7 +168,8 @@ def build_image(spec: EnvironmentSpec, lock: Path) -> None:
                 _squash(venv, temporary)
             else:
                 _copy(venv, temporary, image)
-            # An image without a proof is of a build that was killed, or that is being finished with the same bytes.
+            # An image without a proof comes from a build that was killed, or that is being finished
+            # with the same bytes.
             if image.exists() and read_json(proof_of(image)) is None and _describe(image) != _describe(temporary):
                 set_aside(image)
     proof = {

@@ -22,12 +22,12 @@ from evalflow.store.layout import LOCK
 
 
 def _with_backend(spec: EnvironmentSpec) -> str:
-    """Return what to add to an error text: PyTorch's own index may be out of reach where the usual one is not."""
+    """Return a hint for an error text: PyTorch's own index may be out of reach."""
     return "" if spec.torch_backend == "auto" else f" with torch_backend {spec.torch_backend}"
 
 
 def training_warnings(spec: EnvironmentSpec, metadata: dict, python: str) -> list[str]:
-    """Return in what an environment differs from that of the training, though nobody asked for it."""
+    """Return how an environment differs from that of the training, though nobody asked for it."""
     runner = runner_named(spec.runner)
     chosen = {requirement_name(text) for text in spec.extra_requirements}
     warnings = [text for package, text in runner.warnings(metadata) if package not in chosen]
@@ -38,16 +38,16 @@ def training_warnings(spec: EnvironmentSpec, metadata: dict, python: str) -> lis
 
 
 def lock_requirements(spec: EnvironmentSpec, metadata: Path) -> None:
-    """Resolve an environment's requirements to a full lock with hashes, `requirements.txt` in the environment's folder.
+    """Resolve an environment's requirements to a full lock with hashes in its folder.
 
-    The first lines say for which Python and platform the lock is, and the image_id that follows from it: the same
-    packages for the same Python, platform and recipe are one image.
+    The first lines say for which Python and platform the lock is, and the image_id that follows
+    from it: the same packages for the same Python, platform and recipe are one image.
 
     Raises
     ------
     UserError
-        With the solver's own explanation, where the requirements cannot be met; where the checkpoint's metadata asks for
-        what is no requirement.
+        With the solver's own explanation, where the requirements cannot be met; where the
+        checkpoint's metadata asks for what is no requirement.
     """
     runner = runner_named(spec.runner)
     known = json.loads(metadata.read_text(encoding="utf-8"))

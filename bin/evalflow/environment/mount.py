@@ -1,8 +1,9 @@
-"""Make an environment's image visible on this host, with whatever the host allows, and run commands in it.
+"""Make an environment's image visible on this host, however the host allows it; run commands in it.
 
-In order: `squashfs-mount`, a loop mount in a private mount namespace (root), `squashfuse`, unpacking to node-local
-scratch (once per node and image). A mount lasts as long as its command: it belongs to a private namespace or to a child
-process that the kernel ends with us, so nothing stays behind on failure, signal or SIGKILL but an empty folder.
+evalflow tries, in this order: `squashfs-mount`, a loop mount in a private mount namespace (root),
+`squashfuse`, unpacking to node-local scratch (once per node and image). A mount lasts as long as
+its command: it belongs to a private namespace, or to a child process that the kernel ends with us.
+So a failure, a signal or SIGKILL leaves nothing but an empty folder.
 """
 
 import fcntl
@@ -25,10 +26,13 @@ from evalflow.store.files import new_in_store, read_json
 from evalflow.store.layout import proof_of
 
 DEFINITIONS = "share/eccodes-cosmo-resources/definitions"
-"""Local ecCodes definitions, where an environment brings some (the package eccodes-cosmo-resources)."""
+"""Local ecCodes definitions, where an environment has some (package eccodes-cosmo-resources)."""
 _MOUNT_SECONDS = 20
 _AS_IT_IS = ("sh", "-c", 'exec "$@"', "sh")
-"""Prefix of methods that need none, so that a command that cannot be run has the same status by all: 126 or 127."""
+"""Prefix of methods that need none.
+
+So a command that cannot be run has the same status with all methods: 126 or 127.
+"""
 _SETUID_DROPS = ("LD_LIBRARY_PATH", "LD_PRELOAD", "TMPDIR")
 """Variables that a command started by a setuid program (squashfs-mount) would not get."""
 
@@ -65,14 +69,14 @@ class Environment:
     def start(self, command: list[str], **options) -> AbstractContextManager[subprocess.Popen]:
         """Start `command` in the environment; leaving the context that is returned ends it.
 
-        The command and what it started in the background end when we do, even by SIGKILL, and at the latest when the
-        command does. `options` are those of `subprocess.Popen`.
+        The command and what it started in the background end when we do, even by SIGKILL, and at
+        the latest when the command does. `options` are those of `subprocess.Popen`.
         """
         options.setdefault("env", self.variables())
         return running([*self.prefix, *command], **options)
 
     def run(self, command: list[str], **options) -> int:
-        """Run `command` to its end, as `start` does, and return its exit status (128 + number after a signal)."""
+        """Run `command` as `start` does; return its exit status (128 + number after a signal)."""
         with self.start(command, **options) as process:
             return exit_status(process.wait())
 

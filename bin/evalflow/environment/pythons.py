@@ -1,4 +1,4 @@
-"""What this host is, and its Python interpreters of a wanted version. Nothing is ever downloaded."""
+"""The Python interpreters of this host. Nothing is ever downloaded."""
 
 import json
 import os
@@ -13,7 +13,7 @@ _ASK = "import json,platform,sys; print(json.dumps([platform.python_version(), s
 
 
 def _ask(executable: Path) -> tuple[str, str] | None:
-    """Return version and path of the interpreter behind `executable`, or None where it does not run."""
+    """Return version and path of the interpreter `executable`, or None if it does not run."""
     try:
         answer = subprocess.run(
             [executable, "-I", "-c", _ASK], capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL
@@ -47,13 +47,14 @@ def find_python(wanted: str | None, nearest: bool = False) -> tuple[str, str]:
     Parameters
     ----------
     wanted : `3.11` or `3.11.7`; None means the version that evalflow itself runs on
-    nearest : take another patch level of the same minor version where the host does not have this one
+    nearest : take another patch level of the same minor version where the host does not have this
+        one
 
     Raises
     ------
     UserError
-        Where no interpreter of that version is on the host. Searched are evalflow's own Python, the folders in
-        `$EVALFLOW_PYTHONS`, pyenv's versions and PATH.
+        Where no interpreter of that version is on the host: evalflow's own Python, those in the
+        folders of `$EVALFLOW_PYTHONS`, pyenv's versions and PATH.
     """
     if wanted is None:
         wanted = "{}.{}.{}".format(*sys.version_info)

@@ -17,7 +17,7 @@ from evalflow.store.layout import CHECKPOINT, ENVIRONMENT_SEAL, IMAGE_LINKS, LOC
 
 
 def seal_environment(spec: EnvironmentSpec, image: Path) -> None:
-    """Write `env.json`, the last file of an environment: identity, sizes and digests of everything in it.
+    """Write `env.json`, an environment's last file: identity, sizes and digests of all.
 
     Raises
     ------

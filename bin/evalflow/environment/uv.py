@@ -33,7 +33,8 @@ def run_uv(arguments: list[str], cwd: Path, what: str) -> str:
 
 
 def backend_options(spec: EnvironmentSpec) -> list[str]:
-    """Return uv's options for the builds of PyTorch that a run asks for; it takes them from PyTorch's own index."""
+    """Return uv's options for the build of PyTorch that a run asks for (PyTorch's own index)."""
     backend = spec.torch_backend
-    # uv's own `auto` looks for a GPU on the host that resolves, which may be another one than the model runs on.
+    # uv's own `auto` looks for a GPU on the host that resolves, but the model may run on another
+    # one.
     return [] if backend == "auto" else ["--torch-backend", backend]

@@ -1,5 +1,5 @@
-"""Weather fields as numbers: readers of forecasts, archives and stations, the table of params, grids, mapping.
+"""Weather fields as numbers: readers, the table of params, grids and mapping.
 
-Nothing is imported here: each module brings the one library that it needs (ecCodes, netCDF4, zarr, pyproj, scipy, shapely),
-so that a task which reads GRIB does not wait for the others.
+Nothing is imported here: each module brings the one library that it needs (ecCodes, netCDF4, zarr,
+pyproj, scipy, shapely), so that a task which reads GRIB does not wait for the others.
 """

@@ -1,7 +1,8 @@
-"""What archives' files look like from outside, so that one that was replaced is seen: names, sizes and times, no content.
+"""Fingerprints of archives by names, sizes and times of files: a replaced file is noticed.
 
-A Zarr store, or a pattern with a file for each time or month, counts for the times that are asked for alone. A file that grows
-with time (one NetCDF for years) counts as a whole: with each new day all of it is another file.
+A Zarr store, or a pattern with a file for each time or month, counts for the times that are asked
+for alone. A file that grows with time (one NetCDF for years) counts as a whole: with each new day
+all of it is another file.
 """
 
 import importlib
@@ -37,7 +38,7 @@ def _of_zarr(root: Path, times: Iterable[datetime]) -> list:
 
 
 def forecast_fingerprint(source: SourceSpec, init_time: datetime) -> str:
-    """Return a digest of what the files of one forecast look like; where there are none, that of nothing.
+    """Return a digest of what the files of one forecast look like, even if there are none.
 
     Raises
     ------
@@ -66,7 +67,8 @@ def _files_of(path: Path) -> list[Path]:
 def truth_fingerprint(truth: TruthSpec, valid_times: Iterable[datetime]) -> str:
     """Return a digest of what the files of a truth that hold some valid times look like.
 
-    Observations that are asked for, of a program or of a service, have no files: theirs is that of nothing.
+    Observations that are asked for, of a program or of a service, have no files: theirs is that of
+    nothing.
 
     Raises
     ------

@@ -27,7 +27,8 @@ class ForecastTask:
     checkpoint, image : the run's checkpoint and the image of its environment
     init_times : `YYYYmmddHHMM`, UTC
     output : the task's folder
-    forecaster : for a temporal downscaler, the folder that holds its forecaster's forecasts by init time
+    forecaster : for a temporal downscaler, the folder that holds its forecaster's forecasts by init
+        time
     gpus : GPUs of each forecast; over more than one, a model is split where its runner can do that
     at_once : forecasts that are made at a time; the job has `gpus` for each of them
     on_node : make forecasts on node-local scratch and store them from there
@@ -46,9 +47,10 @@ class ForecastTask:
 
 
 def prepare_run(spec: RunSpec, folder: Path) -> None:
-    """Write what all forecasts of a run share: its inference config (`inference.yaml`), and who it is (`run.json`).
+    """Write what all forecasts of a run share: its inference config and its identity (`run.json`).
 
-    The latter goes into the store; the folder gets a link to it, so that what is gone from the store is written again.
+    `run.json` goes into the store, and the folder gets a link to it: where it is gone from the
+    store, -resume writes it again.
 
     Parameters
     ----------
@@ -66,13 +68,13 @@ def prepare_run(spec: RunSpec, folder: Path) -> None:
 
 
 def _link_forecaster(folder: Path, forecaster: Path) -> None:
-    """Show a downscaler the fields that it refines: `forecaster/` in its working folder, with the GRIB files in it."""
+    """Show a downscaler the GRIB files that it refines, as `forecaster/` in its working folder."""
     grib = forecaster / "grib"
     (folder / FORECASTER).symlink_to(grib if grib.is_dir() else forecaster)
 
 
 def place_resources(resources: Resources, folder: Path) -> None:
-    """Make `resources/` in a working folder: links to what belongs to the inference config, and rewritten files."""
+    """Make `resources/` in a working folder: links to the config's files, rewritten files."""
     if resources.linked or resources.rewritten:
         (folder / RESOURCES).mkdir()
     for name, target in resources.linked.items():

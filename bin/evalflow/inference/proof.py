@@ -1,7 +1,7 @@
 """Prove forecasts: check and seal what a model has made, tell whether a forecast is complete.
 
-A forecast is a folder; publish.py says where. It is complete when its `forecast.json` lists every file with size and
-digest, and they agree.
+A forecast is a folder; publish.py says where. It is complete when its `forecast.json` lists every
+file with size and digest, and they agree.
 """
 
 import json
@@ -37,7 +37,7 @@ _ERROR = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Interrup
 
 
 def check_inputs(spec: RunSpec, checkpoint: Path) -> None:
-    """Check that the files that a forecast is made from are still those that its run's id stands for.
+    """Check that the inputs of a forecast are still those that its run's id stands for.
 
     Parameters
     ----------
@@ -56,9 +56,10 @@ def check_inputs(spec: RunSpec, checkpoint: Path) -> None:
 
 
 def read_fields(files: list[Path]) -> dict[float, Counter]:
-    """Return lead time in hours → how often each field is there, from the keys of all GRIB messages in `files`.
+    """Return lead time in hours → how often each field is there, by the GRIB keys of `files`.
 
-    A field is its short name and the values of _FIELD_KEYS: it is told from others whatever definitions ecCodes has.
+    A field is its short name and the values of _FIELD_KEYS: it is told from others whatever
+    definitions ecCodes has.
     """
     import eccodes
 
@@ -84,7 +85,10 @@ def _hours(seconds: int) -> float:
 
 
 def _lost_fields(fields: dict[float, Counter], wanted: Iterable[float]) -> str | None:
-    """Return which fields of a lead time are missing at a later one, or None. The start may have more, or fewer."""
+    """Return which fields are missing at a later lead time, or None.
+
+    The start may have more fields, or fewer.
+    """
     before: Counter = Counter()
     for lead in sorted(lead for lead in wanted if lead > 0):
         lost = before - fields[lead]
@@ -111,7 +115,8 @@ def _check_output(folder: Path, wanted: Iterable[float], same_fields: bool) -> t
     Raises
     ------
     UserError
-        Where the model wrote nothing, or nothing for a lead that was asked for, or lost a field on the way.
+        Where the model wrote nothing, or nothing for a lead that was asked for, or lost a field on
+        the way.
     """
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != LOG]
     empty = [path for path in files if path.stat().st_size == 0]
@@ -181,7 +186,7 @@ def seal_forecast(spec: RunSpec, job: ForecastRequest, method: str, seconds: flo
 
 
 def describe_failure(spec: RunSpec, init_time: str, log: Path, what: str) -> None:
-    """Show the end of a model's log, and one line with what is wrong and the last error in the log."""
+    """Show the end of a model's log, and one line: what is wrong, and the last error in the log."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     click.echo("\n".join(lines[-_LOG_TAIL:]), err=True)
     what += next((f" ({line})" for line in reversed(lines) if _ERROR.fullmatch(line)), "")

@@ -1,9 +1,10 @@
 """The forecasts of a run in the store, and the names that lead to them.
 
-A forecast lies in `.made/{init_time}.{8 hex digits}/` of its run's folder: whole from the moment that it is there, under a
-name that nobody else can have, and never changed. Its public name, `{init_time}`, is a relative link to it. A task stores
-forecasts and brings links to them; Nextflow publishes these links, which makes the names. Whole forecasts that have no
-name (the launch was killed, or the name could not be made) get it from the next plan, a retry, or the summary.
+A forecast lies in `.made/{init_time}.{8 hex digits}/` of its run's folder. It is whole from the
+moment that it is there, nobody else can have its name, and it is never changed. Its public name,
+`{init_time}`, is a relative link to it. A task stores forecasts and returns links to them. Nextflow
+publishes these links: this makes the names. A whole forecast without a name (the launch was killed,
+or the name could not be made) gets its name from the next plan, a retry, or the summary.
 
 In old stores, forecasts are folders under their public names. They stay valid.
 """
@@ -53,7 +54,7 @@ class StoredRun:
         return self.first_whole(list_made(self.folder).get(init_time, []))
 
     def _target(self, init_time: str) -> Path | None:
-        """Return which forecast in `.made` a name leads to, there or gone, or None where it is no such link."""
+        """Return which forecast in `.made` a name leads to, even if gone; None for other things."""
         try:
             target = Path(os.readlink(self.folder / init_time))
         except OSError:
@@ -62,14 +63,14 @@ class StoredRun:
         return self.folder / target if is_ours else None
 
     def give_name(self, init_time: str, made: Path) -> None:
-        """Let the public name of a forecast lead to one in `.made`. Where something has that name already, it stays."""
+        """Let a forecast's public name lead to one in `.made`. What has that name already stays."""
         try:
             os.symlink(f"{MADE}/{made.name}", self.folder / init_time)
         except FileExistsError:
             pass
 
     def free_name(self, init_time: str) -> Path | None:
-        """Take a name from what is not whole: that is set aside. Return where it is now, or None where there was nothing.
+        """Set aside what has a forecast's name and is not whole. Return where it is now, or None.
 
         Raises
         ------
@@ -86,7 +87,10 @@ class StoredRun:
         return aside
 
     def store(self, folder: Path, init_time: str) -> tuple[Path, bool]:
-        """Put a whole forecast into the store. Return where it is, and whether that is ours: others may be faster."""
+        """Put a whole forecast into the store.
+
+        Return where it is, and whether that is ours: another task may have been faster.
+        """
         there = self.find(init_time)
         if there:
             return there, False
@@ -102,7 +106,7 @@ class StoredRun:
         return [path for path in made if path != target] if os.path.lexists(self.folder / init_time) else []
 
     def bring(self, init_time: str, stored: Path, output: Path) -> None:
-        """Make `output/{init_time}` a link to a forecast in the store, right there as well as in the run's folder."""
+        """Make `output/{init_time}` a link to a forecast in the store, right in both places."""
         replace_link(output / MADE, str(self.folder / MADE))
         replace_link(output / init_time, f"{MADE}/{stored.name}" if stored.parent.name == MADE else str(stored))
 
@@ -113,8 +117,9 @@ def complain(spec: RunSpec, init_time: str, what: str) -> None:
 
 
 def refuse_scratch() -> None:
-    """Refuse to work elsewhere than in the task's folder: Nextflow would copy what links lead to, or lose it."""
-    # With `scratch`, Nextflow says that the other folder is the task's; its wrapper stays where it is.
+    """Refuse another folder than the task's: Nextflow would copy what links lead to, or lose it."""
+    # With `scratch`, Nextflow says that the other folder is the task's; its wrapper stays where it
+    # is.
     if "NXF_TASK_WORKDIR" in os.environ and not os.path.exists(".command.run"):
         raise UserError(
             "process.scratch: forecasts are stored by their tasks, and Nextflow must not copy them; remove it from your "
@@ -146,7 +151,7 @@ def _store_stub(run: StoredRun, folder: Path) -> Path:
 
 
 def store_forecasts(spec: RunSpec, folders: list[Path], output: Path, stub: bool = False) -> None:
-    """Store forecasts that are made, and bring links to them; of one that the store has by now, a link to that.
+    """Store forecasts that are made, and make links to them, or to those that the store has by now.
 
     Parameters
     ----------

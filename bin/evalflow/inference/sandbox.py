@@ -82,7 +82,10 @@ class _Zip:
                 target.write(block)
 
     def copy(self, folder: str, path: Path) -> str:
-        """Copy a file into a folder, once, and return its place; a second one of the same name gets a folder of its own."""
+        """Copy a file into a folder, once, and return its place.
+
+        Another file of the same name gets a folder of its own.
+        """
         if (folder, path) not in self.copies:
             place, number = f"{folder}/{path.name}", 1
             while f"{self.folder}/{place}" in self.archive.namelist():
@@ -94,7 +97,7 @@ class _Zip:
 
 
 def _add_resources(resources: Resources, archive: _Zip) -> dict[str, str]:
-    """Write what a model sees as `resources/` into the sandbox, and return path → place of what was copied."""
+    """Write a model's `resources/` into the sandbox; return path → place of the copies."""
     places = {}
     for name, target in resources.linked.items():
         if os.path.isfile(target) and os.path.getsize(target) <= _SMALL:
@@ -110,7 +113,10 @@ def _is_small_file(text: str) -> bool:
 
 
 def _gather(config: dict, archive: _Zip, places: dict[str, str]) -> dict:
-    """Return the config with small named files replaced by their copies in the sandbox; those at `places` are there."""
+    """Return the config with small named files replaced by their copies in the sandbox.
+
+    Those at `places` are there already.
+    """
 
     def change(text: str) -> str:
         if text in places:
@@ -124,12 +130,12 @@ def _gather(config: dict, archive: _Zip, places: dict[str, str]) -> dict:
 
 
 def _gather_words(words: list[str], archive: _Zip) -> list[str]:
-    """Return a command for the folder `output/`, its small files replaced by their copies in the sandbox."""
+    """Return a command for the folder `output/` that names the sandbox's copies of files."""
     return [f"../{archive.copy('command', Path(word))}" if _is_small_file(word) else word for word in words]
 
 
 def _add_packages(lock: str, archive: _Zip) -> str:
-    """Put the local wheels and archives of a lock into the sandbox, and return the lock with their places there."""
+    """Copy a lock's local wheels and archives; return the lock with their places."""
 
     def change(match: re.Match) -> str:
         return f"./{archive.copy('packages', Path(unquote(match[1])))}"

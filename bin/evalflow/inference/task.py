@@ -1,4 +1,4 @@
-"""A task: the forecasts of one run for some init times, a few of them at a time, each stored as soon as it is whole."""
+"""A task: forecasts of one run for some init times, each stored as soon as it is whole."""
 
 import os
 import shlex
@@ -36,7 +36,7 @@ _VISIBLE_GPUS = ("CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DE
 
 
 def share_gpus(gpus: int, at_once: int) -> list[dict[str, str]]:
-    """Return, for each of some forecasts that are made at once, the variables by which it sees its own GPUs only.
+    """Return the variables by which each of several forecasts made at once sees only its own GPUs.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def share_gpus(gpus: int, at_once: int) -> list[dict[str, str]]:
 
 @dataclass
 class _Running:
-    """A forecast that is being made: the model's process, what ends it, and the variables with its share of the GPUs."""
+    """A forecast that is being made: the model's process, what ends it, its share of the GPUs."""
 
     init_time: str
     request: ForecastRequest
@@ -85,7 +85,8 @@ class _Team:
     Attributes
     ----------
     making : folder in which the models work
-    statuses : init time → exit status of the model, or 1 where what it made is not whole; 0 means whole
+    statuses : init time → exit status of the model, or 1 where what it made is not whole; 0 means
+        whole
     twice : init time → seconds, of forecasts that another launch had stored when ours were finished
     """
 
@@ -107,7 +108,10 @@ class _Team:
             self.variables["ECCODES_DEFINITION_PATH"] = str(environment.root / DEFINITIONS)
 
     def make(self, init_times: list[str]) -> int:
-        """Make forecasts, seal and store them. Return 0, or the status of an exit that a signal asked for."""
+        """Make forecasts, seal and store them.
+
+        Return 0, or the status of an exit that a signal asked for.
+        """
         waiting = list(init_times)
         try:
             while waiting or self.running:
@@ -130,7 +134,10 @@ class _Team:
         return 0
 
     def _log(self, init_time: str) -> Path:
-        """Return the place of a model's log: in the task's folder, wherever the model works, so that it outlives the job."""
+        """Return the place of a model's log.
+
+        It is in the task's folder, wherever the model works, so that it outlives the job.
+        """
         return self.task.output / UNFINISHED / init_time / LOG
 
     def _start(self, init_time: str) -> None:
@@ -191,9 +198,10 @@ class _Team:
 
 
 def _store(task: ForecastTask, run: StoredRun, folder: Path) -> bool:
-    """Store a forecast of a task that is whole and bring a link to it. Return whether what is in the store now is ours.
+    """Store a whole forecast and make a link to it. Return whether what the store has now is ours.
 
-    Where it cannot be stored, or a signal comes, it is kept in the task's folder: STORE_FORECASTS, or a retry, stores it.
+    If it cannot be stored, or a signal comes, it stays in the task's folder: STORE_FORECASTS or a
+    retry stores it.
     """
     init_time = folder.name
     try:
@@ -215,10 +223,10 @@ def _store(task: ForecastTask, run: StoredRun, folder: Path) -> bool:
 
 
 def _take_made(task: ForecastTask, run: StoredRun) -> list[str]:
-    """Bring the forecasts that are made by now, and return their init times.
+    """Link to the forecasts that are made by now, and return their init times.
 
-    They are of another launch, of one that was killed while its jobs went on, or of a former try of this task: in the store,
-    or whole in the task's folder, from where they are stored.
+    Another launch made them, or one that was killed while its jobs went on, or a former try of this
+    task. They are in the store, or whole in the task's folder, and then stored now.
     """
     made = []
     for init_time in task.init_times:
@@ -236,7 +244,10 @@ def _take_made(task: ForecastTask, run: StoredRun) -> list[str]:
 
 
 def _make_forecasts(task: ForecastTask, init_times: list[str]) -> tuple[dict[str, int], int]:
-    """Make forecasts with one mount. Return init time → status, and the status of an exit that a signal asked for."""
+    """Make forecasts with one mount.
+
+    Return init time → status, and the status of an exit that a signal asked for.
+    """
     check_inputs(task.spec, task.checkpoint)
     shares = share_gpus(task.gpus, min(task.at_once, len(init_times)))
     with ExitStack() as stack:
@@ -252,13 +263,14 @@ def _make_forecasts(task: ForecastTask, init_times: list[str]) -> tuple[dict[str
 
 
 def run_forecasts(task: ForecastTask) -> None:
-    """Make the forecasts of one run for some init times, with one mount, and store each as soon as it is whole.
+    """Make forecasts of one run with one mount, and store each as soon as it is whole.
 
-    A forecast that is finished is in the store, and `output/{init_time}` is a link to it; what the store has already is not
-    made. One that is whole and could not be stored is in `output/unstored/`; one that is not finished, or failed, and
-    the logs of both are in `output/unfinished/`. Where some of several fail, the script succeeds; where none succeeds, it
-    exits with the first status. Forecasts that another launch had stored while ours were made are listed, with the GPU
-    seconds that they took, in `output/made_twice.txt`. A signal ends the models; what is undone then counts as failed.
+    A finished forecast is in the store, and `output/{init_time}` is a link to it. What the store
+    has already is not made. A whole forecast that could not be stored is in `output/unstored/`.
+    Unfinished and failed forecasts are in `output/unfinished/`, with their logs. If some of several
+    fail, the script succeeds; if all fail, it exits with the first status. `output/made_twice.txt`
+    lists the forecasts that another launch had stored while ours were made, with the GPU seconds
+    that they took. A signal ends the models; what is undone then counts as failed.
     """
     refuse_scratch()
     task = replace(

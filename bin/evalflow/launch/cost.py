@@ -1,4 +1,4 @@
-"""What a launch has cost, from Nextflow's trace: CPU and GPU hours that its jobs held, and what of them was for nothing."""
+"""What a launch has cost, by Nextflow's trace: the CPU and GPU hours of its jobs."""
 
 import csv
 import re
@@ -8,12 +8,16 @@ from pathlib import Path
 from evalflow.plan.model import Plan
 
 _TAG = re.compile(r"(?P<run_id>\S+) \d{12}(?:\+(?P<more>\d+))?")
-"""The tag of a task that makes forecasts (modules/inference): run, first init time, how many more."""
+"""The tag of a task that makes forecasts: run, first init time, how many more."""
 _MS_PER_HOUR = 3_600_000
 
 
 def _milliseconds(row: dict[str, str]) -> int:
-    """Return how long a task ran; of one that left no status, how long Nextflow took it to run (`exitReadTimeout` too long)."""
+    """Return how long a task ran.
+
+    Of a task that left no status, it is how long Nextflow thought that it ran, which is up to
+    `exitReadTimeout` too long.
+    """
     if not row["exit"].isdigit() and not (Path(row["workdir"]) / ".command.begin").exists():
         return 0  # cancelled while it waited
     if row["realtime"].isdigit():
@@ -24,7 +28,7 @@ def _milliseconds(row: dict[str, str]) -> int:
 
 
 def read_cost(trace: Path, plan: Plan) -> dict[str, float]:
-    """Return `cpu_hours` and `gpu_hours` of a launch's tasks, and what of them went into attempts that failed.
+    """Return `cpu_hours` and `gpu_hours` of a launch's tasks, and the hours of failed attempts.
 
     Tasks count with the CPUs and GPUs that they asked for: that is what a cluster charges.
 
@@ -54,7 +58,7 @@ def read_cost(trace: Path, plan: Plan) -> dict[str, float]:
 
 
 def read_made_twice(files: Iterable[Path]) -> dict[str, float]:
-    """Return how many forecasts (`forecasts`) another launch had stored when ours were made, and their `gpu_hours`."""
+    """Return the `forecasts` and `gpu_hours` that another launch had stored when ours were made."""
     rows = [line.split() for file in files for line in file.read_text(encoding="utf-8").splitlines()]
     return {
         "forecasts": len(rows),

@@ -1,4 +1,4 @@
-"""The parameters of a launch, as `nextflow_schema.json` lists them: checked, shown by --help, and put into the manual."""
+"""The parameters of a launch, as `nextflow_schema.json` lists them: check, --help, manual."""
 
 import json
 import re
@@ -59,7 +59,7 @@ class Parameter:
         return words[self.format or self.type]
 
     def read(self, value: Any) -> Any:
-        """Return `value` with the type of the parameter: some versions of Nextflow give every value as text.
+        """Return `value` with the parameter's type: some versions of Nextflow give only text.
 
         Raises
         ------
@@ -107,17 +107,19 @@ def _describe_unknown(name: str, known: Mapping[str, Parameter]) -> str:
 
 
 def check_parameters(given: Mapping[str, Any], known: Mapping[str, Parameter] | None = None) -> dict[str, Any]:
-    """Return the parameters of a launch, each of its type; those that were not given have their defaults.
+    """Return the parameters of a launch with their types, defaults included.
 
     Parameters
     ----------
-    given : name → value, as Nextflow has them: of the command line, a params file, and all its configs
+    given : name → value, as Nextflow has them: of the command line, a params file, and all its
+        configs
     known : the parameters that there are
 
     Raises
     ------
     UserError
-        With one line for each name that does not exist or is spelled in another way, and each value that does not fit.
+        With one line for each name that does not exist or is spelled in another way, and each value
+        that does not fit.
     """
     known = known or read_parameters()
     if str(given.get("help")).lower() == "true":

@@ -1,9 +1,11 @@
-"""What a launch that ended early has left: jobs and processes that still run, and work folders that must not be believed.
+"""What a launch that ended early has left: running jobs and processes, and exit codes.
 
-Every launch writes who it is to `{work}/launches/{session}.json` and removes that when it ends with all its tasks. It stays
-after SIGKILL, or the end of its host; and after any other signal, as Nextflow then cancels jobs last, once, and does not look
-whether they end. Nextflow itself does not notice: with `-resume` it gives unfinished tasks the folders that they had, in
-which the jobs of the launch before may still write, and believes the exit codes in them.
+Every launch writes who it is to `{work}/launches/{session}.json`, and removes this file when it and
+all its tasks have ended. The file stays after SIGKILL and when the host goes down. It also stays
+after any other signal, because Nextflow then cancels jobs once, last of all, and does not check
+whether they end. Nextflow itself does not notice: with `-resume` it gives unfinished tasks the
+folders that they had, in which jobs of the former launch may still write, and believes the exit
+codes in them.
 """
 
 import fcntl
@@ -28,11 +30,14 @@ _WORK_FOLDER = "NXF_TASK_WORKDIR"
 """Variable by which Nextflow tells a task its folder."""
 _WRAPPER = ".command.run"
 _EVIDENCE = (".exitcode", ".command.begin", ".command.job")
-"""Files by which Nextflow takes a task for ended or for begun, and by which one job leaves a folder to another."""
+"""Files by which Nextflow sees that a task has begun or ended, and one job sees another."""
 _JOB_SECONDS = 180
 _PROCESS_SECONDS = 15
 _CLOCK_SECONDS = 60
-"""By how much the start of a process may seem to move: it is counted from the start of the host, which clocks correct."""
+"""How far the start of a process may seem to move.
+
+It counts from the start of the host, which clocks correct.
+"""
 
 
 @dataclass(frozen=True)
@@ -92,13 +97,16 @@ def _slurm(*words: str) -> str:
         done, why = None, "not found"
     if done is None or done.returncode != 0:
         raise UserError(
-            f"{words[0]}: {why}; the launch before ended early, and its jobs cannot be seen to; try again later"
+            f"{words[0]}: {why}; a former launch ended early, and its jobs cannot be cancelled now; try again later"
         )
     return done.stdout
 
 
 def _jobs() -> list[tuple[str, Path]]:
-    """Return number and working folder of the user's jobs; of array jobs, each task's own number, as the job itself sees it."""
+    """Return number and working folder of the user's jobs.
+
+    The tasks of array jobs have numbers of their own, as the jobs themselves see them.
+    """
     lines = _slurm("squeue", "--noheader", f"--user={os.getuid()}", "--format=%A %Z").splitlines()
     pairs = (line.strip().partition(" ") for line in lines)
     return [(number, Path(os.path.realpath(folder))) for number, _, folder in pairs]
@@ -110,7 +118,7 @@ def _orphaned_jobs(work: Path) -> list[str]:
 
 
 def _cancel_jobs(work: Path) -> int:
-    """Cancel all jobs that work below a folder, and wait until they are gone. Return how many there were."""
+    """Cancel all jobs that work below a folder, wait for their end, and return their number."""
     jobs = _orphaned_jobs(work)
     if jobs:
         _slurm("scancel", *jobs)
@@ -149,7 +157,7 @@ def _end_processes(work: Path) -> int:
 
 
 def _used_folders(work: Path, since: float) -> tuple[list[Path], bool]:
-    """Return the task folders that were used since a time, and whether some of their tasks were jobs in Slurm."""
+    """Return the task folders used since a time, and whether some tasks were Slurm jobs."""
     used, slurm = [], False
     for folder in work.glob("[0-9a-f][0-9a-f]/*"):
         try:
@@ -163,7 +171,10 @@ def _used_folders(work: Path, since: float) -> tuple[list[Path], bool]:
 
 @contextmanager
 def alone(work: Path) -> Iterator[None]:
-    """Let no two launches `recover` and `register` at the same time: one would take the other's jobs for a dead one's."""
+    """Let no two launches `recover` and `register` at the same time.
+
+    One would take the other's jobs for those of a dead launch.
+    """
     (work / LAUNCHES).mkdir(parents=True, exist_ok=True)
     with open(work / LAUNCHES / ".lock", "w") as lock:
         with suppress(OSError):  # a file system without locks
@@ -172,15 +183,15 @@ def alone(work: Path) -> Iterator[None]:
 
 
 def recover(work: Path, dead: bool = False) -> list[str]:
-    """End what launches that ended early have left below a work folder, so that another launch can use it.
+    """End what launches that ended early have left below a work folder.
 
-    Their jobs are cancelled and their processes ended; what these had finished is in the store. Exit codes in their task
-    folders are removed; nothing else is. Where no launch ended early, nothing is done.
+    This cancels their jobs, ends their processes, and removes the exit codes in their task folders,
+    and nothing else. What they had finished is in the store.
 
     Parameters
     ----------
     work : Nextflow's work folder
-    dead : take launches for dead of which that cannot be seen from this host
+    dead : take launches for dead if this host cannot tell whether they are
 
     Returns
     -------
@@ -189,8 +200,8 @@ def recover(work: Path, dead: bool = False) -> list[str]:
     Raises
     ------
     UserError
-        Where it cannot be told whether a launch is dead, where another launch still uses the folder, or where jobs
-        cannot be ended.
+        Where it cannot be told whether a launch is dead, where another launch still uses the
+        folder, or where jobs cannot be ended.
     """
     work = Path(os.path.realpath(work))
     launches = {file: launch for file in (work / LAUNCHES).glob("*.json") if (launch := _read_launch(file))}
@@ -198,8 +209,8 @@ def recover(work: Path, dead: bool = False) -> list[str]:
     unknown = [launches[file] for file, runs in states.items() if runs is None and not dead]
     if unknown:
         raise UserError(
-            f"{work}: used by the launch of {unknown[0]}, of which cannot be seen from here whether it still runs; end it, "
-            f"or, where it is dead: bin/recover.py --dead --work_dir {work}"
+            f"{work}: used by the launch of {unknown[0]}; this host cannot tell whether that launch still runs; end it, "
+            f"or, if it is dead: bin/recover.py --dead --work_dir {work}"
         )
     early = [file for file, runs in states.items() if not runs]
     if not early:

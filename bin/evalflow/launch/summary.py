@@ -51,7 +51,8 @@ class _Counts:
 
     Attributes
     ----------
-    missing : init times of those that the launch was to make and that cannot be found by their names
+    missing : init times of those that the launch was to make and that cannot be found by their
+        names
     unnamed : a line for each that is whole all the same
     seconds, bytes : of those that were made
     """
@@ -65,7 +66,7 @@ class _Counts:
 
 
 def _count_forecasts(plan: Plan, run_id: str) -> _Counts:
-    """Count the forecasts of a run; those made elsewhere are there or not, as they were when the launch began."""
+    """Count the forecasts of a run. Those made elsewhere count as when the launch began."""
     entries = [entry for entry in plan.forecasts if entry.run_id == run_id]
     counts = _Counts(reused=sum(entry.complete for entry in entries))
     run = next((run for run in plan.runs if run.run_id == run_id), None)
@@ -90,7 +91,10 @@ def _count_forecasts(plan: Plan, run_id: str) -> _Counts:
 
 
 def count_statistics(plan: Plan, done: Iterable[PackDone]) -> list[dict]:
-    """Return what this launch has verified: per source the statistics computed, and the init times without any, with why.
+    """Return what this launch has verified.
+
+    For each source: the number of statistics computed, and the init times without any, with the
+    reason.
 
     A statistic is that of one source, init time and param against one truth.
     """
@@ -113,7 +117,9 @@ def count_statistics(plan: Plan, done: Iterable[PackDone]) -> list[dict]:
 def make_summary(
     plan: Plan, cost: dict | None = None, made_twice: dict | None = None, done: Iterable[PackDone] = ()
 ) -> dict:
-    """Return what was built, made, reused and what is missing. Whole forecasts without a name get it.
+    """Return what was built, made and reused, and what is missing.
+
+    Whole forecasts without a name get their name.
 
     Parameters
     ----------

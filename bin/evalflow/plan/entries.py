@@ -71,7 +71,7 @@ def run_spec(run: Run, data: Path, code: str) -> RunSpec:
 
 
 def find_external(source: SourceEntry, init_times: list[str]) -> dict[str, bool]:
-    """Return init_time → whether there are files, not all of them empty, of a source whose forecasts were made elsewhere.
+    """Return init_time → whether a source made elsewhere has files, not all of them empty.
 
     Of one store for all init times, what it has shows when it is read: here it is there or not.
     """

@@ -1,4 +1,4 @@
-"""An experiment as it was read and named: what it consists of, before anybody looks into the store."""
+"""An experiment, read and named: what it consists of, before anybody looks into the store."""
 
 import os
 import re
@@ -50,8 +50,8 @@ class Experiment:
 def output_folder(config: ConfigModel, lookup: Lookup, outdir: Path | None) -> Path:
     """Return the absolute root of all output.
 
-    A relative `locations.output_root` that exists is looked up like any other path; a new one is made in the launch
-    folder.
+    A relative `locations.output_root` that exists is looked up like any other path; a new one is
+    made in the launch folder.
     """
     if outdir is not None:
         return Path(os.path.abspath(lookup.launch / outdir))
@@ -60,7 +60,10 @@ def output_folder(config: ConfigModel, lookup: Lookup, outdir: Path | None) -> P
 
 
 def _check_folder(folder: Path, key: str) -> None:
-    """Check that a folder is there or can be made, that no file is on the way to it, and that Nextflow can link to it."""
+    """Check that a folder is there or can be made.
+
+    No file may be on the way to it, and Nextflow must be able to link to it.
+    """
     if re.search(r"\{.*(,|\.\.).*\}", str(folder)):
         raise UserError(
             f"{key}: {show(str(folder))} holds braces, which Nextflow's scripts expand; name another folder"
@@ -83,7 +86,8 @@ def read_experiment(path: Path, options: Options) -> Experiment:
     Raises
     ------
     UserError
-        Where the config is wrong, something that it points at is missing, or two things would share an id.
+        Where the config is wrong, something that it points at is missing, or two things would share
+        an id.
     """
     path = Path(os.path.abspath(options.launch / path))
     config = load_config(path)

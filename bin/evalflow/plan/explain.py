@@ -22,14 +22,14 @@ def _leaves(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def differences(one: dict, other: dict) -> list[tuple[str, Any, Any]]:
-    """Return (field, value in one, value in other) for all fields of two identities that differ; None where it lacks."""
+    """Return (field, value in one, value in other) where two identities differ; None for none."""
     left, right = dict(_leaves(one)), dict(_leaves(other))
     fields = sorted(left.keys() | right.keys())
     return [(name, left.get(name), right.get(name)) for name in fields if left.get(name) != right.get(name)]
 
 
 def read_identity(path: Path) -> tuple[str, dict]:
-    """Return id and identity of a stored environment or run, from its folder or from its env.json or run.json.
+    """Return id and identity of a stored environment or run, from its folder or its JSON file.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def _nearest(identity: dict, known: list[tuple[str, dict]]) -> tuple[str, list] 
 
 
 def explain_new(plan: Plan) -> list[tuple[str, str | None, list]]:
-    """Return (id, nearest stored id, differences) for the environments and runs of a plan that the store does not have."""
+    """Return (id, nearest stored id, differences) for what a plan has and the store lacks."""
     data = plan.store
     stored_envs = [
         read_identity(path) for path in sorted(data.glob(f"runs/*/{ENVIRONMENT_SEAL}")) if ".bad-" not in str(path)

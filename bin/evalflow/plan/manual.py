@@ -1,4 +1,4 @@
-"""The plan's part of the manual, made from the models: what stands here about a field is what its description says."""
+"""The plan's part of the manual, made from the descriptions of the models' fields."""
 
 import re
 from typing import get_args

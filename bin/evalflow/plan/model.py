@@ -1,4 +1,4 @@
-"""What a plan holds. Every script that reads one validates it; docs/output.md has the table of it."""
+"""What a plan holds. Every script that reads a plan validates it; docs/output.md has its tables."""
 
 from pathlib import Path
 

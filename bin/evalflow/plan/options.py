@@ -21,7 +21,8 @@ class Options:
     inits_per_task : init times that one task makes
     inits_at_once : how many of these at a time, each on GPUs of its own
     verify_store : whether to compare digests of everything stored, not only sizes
-    repair : whether damaged things are moved aside and links mended; without it the plan only reports
+    repair : whether damaged things are moved aside and links mended; without it the plan only
+        reports
     stub : whether to plan a stub run, whose empty files go to a store of their own
     gpus : GPUs of a forecast's job where neither its run nor the config's profile says it
     max_gpus : GPUs in use at a time; None means what the config's profile says

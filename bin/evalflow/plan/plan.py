@@ -1,6 +1,7 @@
-"""The plan: what an experiment consists of, what of it is in the store already, and what is left to do.
+"""The plan: what an experiment consists of, what the store has of it, and what is left to do.
 
-An experiment is read and named (`experiment`), the store is looked into (`stored`), and what is left is decided here.
+`experiment` reads and names an experiment, `stored` looks into the store, and this module decides
+what is left.
 """
 
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from evalflow.verification.spec import SourceEntry, VerificationSpec
 
 
 def code_digest() -> str:
-    """Return a digest of the package's code: results of a task must not outlive the code that made them."""
+    """Return a digest of the package's code: a task's results must not outlive the code."""
     package = Path(__file__).resolve().parents[1]
     files = sorted(path for path in package.rglob("*.py"))
     return digest({str(path.relative_to(package)): path.read_text(encoding="utf-8") for path in files})[:16]
@@ -153,7 +154,8 @@ def make_plan(config_path: Path, options: Options) -> Plan:
     Raises
     ------
     UserError
-        Where the config is wrong, something that it points at is missing, or two things would share an id.
+        Where the config is wrong, something that it points at is missing, or two things would share
+        an id.
     """
     experiment = read_experiment(config_path, options)
     verification = verification_spec(experiment, options)
@@ -194,7 +196,8 @@ def make_plan(config_path: Path, options: Options) -> Plan:
 def write_plan(plan: Plan, path: Path) -> None:
     """Write the plan, whole or not at all.
 
-    Beside it, what is to be verified goes to `verification.json`, and what is to be drawn to `report.json`.
+    Beside it, what is to be verified goes to `verification.json`, and what is to be drawn to
+    `report.json`.
     """
     write_over(path, plan.to_json(indent=1) + "\n")
     if plan.verifies:

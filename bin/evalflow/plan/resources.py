@@ -1,8 +1,9 @@
-"""What jobs ask for: a run's own resources, the defaults of the config's profile, and the most GPUs at a time.
+"""What jobs ask for: resources of a run, defaults of the config's profile, and the cap on GPUs.
 
-Slurm has no cap on the GPUs of one launch that a user could set. What any user can have is `--dependency=singleton`: of
-the jobs with one name, one runs at a time. So each GPU job gets one of a few names, its lane. A lane is as wide as its
-widest job, and all lanes together are no wider than the cap: whichever jobs run, their GPUs are within it.
+Slurm has no cap on the GPUs of one launch that a user could set. Any user can say
+`--dependency=singleton`: of the jobs with one name, one runs at a time. So each GPU job gets one of
+a few names, its lane. A lane is as wide as its widest job, and all lanes together are no wider than
+the cap. So whichever jobs run, their GPUs are within the cap.
 """
 
 from collections import Counter, defaultdict
@@ -16,7 +17,7 @@ from evalflow.plan.model import JobResources
 
 
 def build_resources(profile: Profile | None) -> JobResources:
-    """Return what the config's profile says for jobs that build environments: where they run, not how big they are."""
+    """Return where the config's profile builds environments (not how big the jobs are)."""
     if profile is None:
         return JobResources()
     defaults = profile.default_resources
@@ -24,7 +25,7 @@ def build_resources(profile: Profile | None) -> JobResources:
 
 
 def run_resources(run: RunConfig, profile: Profile | None, gpus: int = 0) -> JobResources:
-    """Return what the forecast jobs of a run ask for: what the run says, else the profile, else `gpus`.
+    """Return what a run's forecast jobs ask for, as the run says it, else the profile, else `gpus`.
 
     `runtime_seconds` is the `runtime` in seconds. What nobody says is left out.
     """
@@ -38,7 +39,7 @@ def run_resources(run: RunConfig, profile: Profile | None, gpus: int = 0) -> Job
 
 
 def describe_unused(config: ConfigModel) -> list[str]:
-    """Return a warning that names what of the config's profile has no meaning here, if anything has not."""
+    """Return a warning that names what evalflow does not use of the config's profile."""
     profile = config.profile
     if profile is None:
         return []
@@ -53,13 +54,15 @@ def lane_widths(demand: Mapping[int, float], cap: int) -> list[int]:
     Parameters
     ----------
     demand : GPUs of a job → how long all such jobs together run, in any unit
-    cap : GPUs in use at a time; a job that needs more runs in a lane of its own, while no other runs
+    cap : GPUs in use at a time; a job that needs more runs in a lane of its own, while no other
+        runs
     """
     widths = [min(max(demand), cap)]
     sizes = sorted(demand, reverse=True)
     while True:
         lanes = Counter(widths)
-        # The jobs that have to wait longest for each other get the next lane; those without one share the wider ones.
+        # The jobs that wait longest for each other get the next lane. Jobs without a lane of their
+        # width share wider ones.
         waits = {size: demand[size] / (lanes[size] or 0.5) for size in sizes if size <= cap - sum(widths)}
         if not waits:
             return sorted(widths, reverse=True)
@@ -83,7 +86,8 @@ def assign_lanes(jobs: list[tuple[int, float]], cap: int | None) -> list[int | N
         demand[jobs[index][0]] += jobs[index][1]
     widths = lane_widths(demand, cap)
     busy = [0.0] * len(widths)
-    # Widest jobs first: they have the least choice. Each goes to the lane that is free first, rather to a narrow one.
+    # Widest jobs first, because they have the least choice. Each goes to the lane that is free
+    # first, and of these to the narrowest.
     for index in sorted(with_gpus, key=lambda index: (-jobs[index][0], -jobs[index][1], index)):
         gpus, duration = jobs[index]
         fitting = [lane for lane, width in enumerate(widths) if width >= min(gpus, cap)]

@@ -1,4 +1,4 @@
-"""What of a plan is in the store: look, report, and (where asked to) move damaged things aside."""
+"""Look into the store for what is planned, report it, and (on request) set damaged things aside."""
 
 import os
 import shlex
@@ -37,14 +37,14 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class FoundEnvironment:
-    """What the store has of an environment: whether it is complete and, where that is known, its image_id."""
+    """What the store has of an environment: is it complete, and its image_id where known."""
 
     complete: bool
     image_id: str | None = None
 
 
 class Stored:
-    """What of the plan is in the store: looks, reports, and (where asked to) moves damaged things aside."""
+    """Looks into the store for what is planned. On request, sets damaged things aside."""
 
     def __init__(self, data: Path, options: Options) -> None:
         self.data = data
@@ -60,7 +60,10 @@ class Stored:
                 self.warnings.append(f"{path}: damaged; a launch moves it aside")
 
     def _set_environment_aside(self, folder: Path, reason: str) -> None:
-        """Move an environment's files (not the forecasts of its runs, which are below the same folder) to one place."""
+        """Set an environment's files aside, to one place.
+
+        The forecasts of its runs, which are below the same folder, stay.
+        """
         present = [name for name in ENVIRONMENT_FILES if os.path.lexists(folder / name)]
         if not self.options.repair:
             self.warnings.append(f"{folder}: {reason}; a launch moves it aside and builds it again")
@@ -83,12 +86,16 @@ class Stored:
         return Path(os.path.realpath(images_folder(self.data))) / image_name(image_id, squash)
 
     def _image_problem(self, image: Path) -> str | None:
-        """Return what is wrong with an image, or None; it is set aside once, however many environments share it."""
+        """Return what is wrong with an image, or None.
+
+        It is set aside once, however many environments share it.
+        """
         if image not in self.checked_images:
             whole = image.exists()
             problem = check_image(image, self.options.verify_store) if whole else f"{image.name} is missing"
             self.checked_images[image] = problem
-            # An image without a proof may be one that another launch is finishing right now: BUILD_IMAGE proves it.
+            # Another launch may be finishing an image that has no proof: BUILD_IMAGE writes the
+            # proof.
             if problem and proof_of(image).exists():
                 self.warnings.append(f"{image}: {problem}")
                 self._set_aside(image)
@@ -96,7 +103,10 @@ class Stored:
         return self.checked_images[image]
 
     def _mend_checkpoint(self, folder: Path, run: Run) -> bool:
-        """Point the link to a local checkpoint at where its content is now. Return whether the link is known to be right then."""
+        """Point the link to a local checkpoint at where its content is now.
+
+        Return whether the link is known to be right afterwards.
+        """
         link = folder / CHECKPOINT
         if not link.is_symlink() or not run.checkpoint.sha256 or not LocalFile().accepts(run.checkpoint.uri):
             return False
@@ -156,7 +166,7 @@ class Stored:
         return None
 
     def _check_unsealed(self, folder: Path, known: set[str]) -> None:
-        """Of an environment that is not finished, keep what is whole: the rest must not be built upon."""
+        """Keep what is whole of an unfinished environment: nothing must be built upon the rest."""
         lock = folder / LOCK
         if os.path.lexists(lock):
             locked = read_lock(lock)
@@ -174,7 +184,7 @@ class Stored:
             self._set_aside(checkpoint)
 
     def _free_name(self, stored: StoredRun, init_time: str, problem: str, then: str) -> None:
-        """Take a forecast's name from what is not whole, and say so and what comes then."""
+        """Take a forecast's name from what is not whole. Say so, and what follows."""
         name = stored.folder / init_time
         if problem == "missing":
             problem = f"{FORECAST_SEAL} is missing" if name.exists() else "what it leads to is gone"
@@ -186,7 +196,7 @@ class Stored:
             self.warnings.append(f"{name}: {problem}; {f'moved aside to {aside.name}, ' if aside else ''}to be {then}")
 
     def _is_complete(self, stored: StoredRun, init_time: str, present: bool, made: list[Path]) -> bool:
-        """Return whether a forecast is whole and has its name; a whole one without a name gets it."""
+        """Return whether a forecast is whole and has its name. A whole one without it gets it."""
         problem = stored.problem(init_time) if present else "missing"
         if problem is None:
             return True

@@ -7,7 +7,10 @@ from evalflow.plan.resources import assign_lanes
 
 
 def _task_id(run_id: str, init_times: list[str]) -> str:
-    """Return the id of a task. It is no number: with -resume, a task is the same whatever else is left to do."""
+    """Return the id of a task.
+
+    It is not a number: with -resume, a task is the same whatever else is left to do.
+    """
     more = f"+{len(init_times) - 1}" if len(init_times) > 1 else ""
     return f"{run_id} {init_times[0]}{more}"
 
@@ -15,7 +18,8 @@ def _task_id(run_id: str, init_times: list[str]) -> str:
 def plan_tasks(runs: dict[str, Run], complete: dict[str, dict[str, bool]], options: Options) -> list[Task]:
     """Return what is left to do.
 
-    Of a forecaster that is there only for a downscaler, only those init times are made that the downscaler lacks.
+    A forecaster that is there only for a downscaler makes only the init times that the downscaler
+    lacks.
 
     Parameters
     ----------
@@ -41,9 +45,10 @@ def plan_tasks(runs: dict[str, Run], complete: dict[str, dict[str, bool]], optio
 def with_resources(
     tasks: list[Task], resources: dict[str, JobResources], max_gpus: int | None, at_once: int
 ) -> list[Task]:
-    """Return tasks with how many forecasts they make `at_once`, and what their jobs ask for, for each of these.
+    """Return tasks with the number of forecasts that they make `at_once` and with their resources.
 
-    Where there may be more GPUs in use than wanted, a `lane` is among them, in which jobs wait for each other.
+    The resources are those of each forecast. Where more GPUs than wanted could be in use, a `lane`
+    is among them: jobs of one lane wait for each other.
 
     Parameters
     ----------

@@ -68,7 +68,7 @@ def _shape(name: str, shape: ShapeConfig | RegionConfig, lookup: Lookup, key: st
 
 
 def _regions(experiment: Experiment) -> dict[str, RegionEntry]:
-    """Return name → region: those of the stratification, then those of cases that have one of their own."""
+    """Return name → region: those of the stratification, then cases' own."""
     stratification, lookup = experiment.config.experiment.stratification, experiment.lookup
     key, regions = "experiment.stratification", {}
     for index, region in enumerate(stratification.regions):
@@ -129,7 +129,7 @@ def _thresholds(experiment: Experiment) -> dict[str, list[str]]:
 
 
 def _crossed(experiment: Experiment) -> list[list[Dimension]]:
-    """Return the dimensions, besides the region, that are crossed: those that the dashboard lists together."""
+    """Return the dimensions besides the region that the dashboard crosses."""
     listed = [name for name in experiment.config.experiment.dashboard.stratification if name != "region"]
     return [listed] if len(listed) > 1 else []
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from evalflow.digests import digest
+from evalflow.errors import describe_os_error
+from evalflow.report.dashboard import draw_dashboard
 from evalflow.report.drawing import Page, render, write_text
 from evalflow.report.index import draw_index, find_missing, known_of_verification
 from evalflow.report.scorecards import Scorecard, make_scorecard, scorecard_csv
@@ -37,7 +39,8 @@ def _period(spec: ReportSpec) -> str:
 def _draw_scorecard(spec: ReportSpec, card: Scorecard, part: str) -> Page:
     name = f"scorecard-{part}"
     write_text(spec.results, f"{name}.csv", scorecard_csv(card))
-    files, taken = [(f"{name}.csv", "CSV")], set()
+    files = [(f"{name}.csv", "CSV")]
+    taken: set[str] = set()
     for grid in card.grids:
         own = f"{name}-{file_name(grid.label, taken)}.svg"
         write_text(spec.results, own, render("scorecard.svg", card=card, grid=grid, spec=spec, period=_period(spec)))
@@ -60,7 +63,7 @@ def draw_scorecards(spec: ReportSpec, tables: ScoreTables) -> list[Page]:
     ]
 
 
-DRAWERS = (draw_scorecards,)
+DRAWERS = (draw_dashboard, draw_scorecards)
 """What draws pages besides the index, in the order in which the index links to them."""
 
 
@@ -75,12 +78,21 @@ def _name_newest(spec: ReportSpec) -> None:
 def make_report(spec: ReportSpec) -> Reported:
     """Draw all pages of an experiment, the index last, where they are not what they would be already.
 
+    Where the folder of results cannot be written to, there is no report, and a line that says why: what was asked for
+    besides is done all the same.
+
     Raises
     ------
     UserError
         Where a table of scores cannot be read.
     """
-    tables = ScoreTables(spec.results)
+    try:
+        return _draw(spec, ScoreTables(spec.results))
+    except OSError as error:
+        return Reported(pages=[], drawn=False, problems=[f"the report is not kept: {describe_os_error(error)}"])
+
+
+def _draw(spec: ReportSpec, tables: ScoreTables) -> Reported:
     made_from = _made_from(spec, tables)
     known = read_json(spec.results / MADE) or {}
     before = known.get("pages", [])

@@ -146,13 +146,11 @@ def _wanted(section: SectionSpec, rows: list[Row]) -> tuple[list[tuple[str, Scor
     return list(dict.fromkeys(wanted)), lacking
 
 
-def _choose_leads(section: SectionSpec, rows: list[Row]) -> list[float]:
-    there = sorted({row["lead_time"] for row in rows})
+def _choose_leads(section: SectionSpec, there: list[float]) -> list[float]:
     if section.lead_times:
         return [lead for lead in section.lead_times if lead in there]
     there = [lead for lead in there if lead > 0] or there
-    step = math.ceil(len(there) / _MANY_LEADS)
-    return there[::-1][::step][::-1] if there else []
+    return there[::-1][:: math.ceil(len(there) / _MANY_LEADS)][::-1] if there else []
 
 
 def _place(row: Row, by: str) -> _Place:
@@ -261,10 +259,11 @@ def make_scorecard(spec: ReportSpec, section: SectionSpec, tables: ScoreTables) 
     """Return a scorecard; what it is asked for and what is not there, is listed in `lacking`."""
     truth = section.truth or (spec.truths[0].label if spec.truths else "")
     by = section.stratification
-    scores = tables.rows(SCORES, by, truth=truth)
-    differences = tables.rows(DIFFERENCES, by, truth=truth, reference=section.baseline)
+    against = {"truth": truth, "reference": section.baseline}
+    leads = _choose_leads(section, tables.values(DIFFERENCES, "lead_time", by, **against))
+    scores = tables.rows(SCORES, by, truth=truth, lead_time=leads)
+    differences = tables.rows(DIFFERENCES, by, **against, lead_time=leads)
     rows, lacking = _wanted(section, differences)
-    leads = _choose_leads(section, differences)
     if not differences:
         lacking = [f"nothing is compared with {spec.label_of(section.baseline)} against {truth}"]
     lacking += [f"no scores at {hours(lead)}" for lead in section.lead_times if lead not in leads]

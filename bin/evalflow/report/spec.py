@@ -72,7 +72,7 @@ class ReportSpec(Document):
 class Reported(Document):
     """What came of the report, as the summary reads it."""
 
-    index: str = Field(description="Path of the page to open.")
+    index: str | None = Field(None, description="Path of the page to open; none where it could not be written.")
     pages: list[str] = Field(description="Names of all pages, in the same folder.")
     drawn: bool = Field(description="Whether they were drawn now; else they were there.")
     problems: list[str] = Field([], description="What the config asks for and what could not be drawn, a line each.")

@@ -1,8 +1,11 @@
 """The tables of scores as the pages read them."""
 
+from functools import reduce
+from operator import and_, or_
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -11,6 +14,7 @@ from evalflow.errors import UserError
 SCORES, DIFFERENCES = "scores.parquet", "differences.parquet"
 STRATA = ("region", "season", "init_hour", "valid_hour")
 Row = dict[str, Any]
+NO_CASE = ~pc.field("case").is_valid()
 
 
 class ScoreTables:
@@ -18,6 +22,7 @@ class ScoreTables:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._tables: dict[str, pa.Table] = {}
 
     @property
     def exist(self) -> bool:
@@ -37,6 +42,14 @@ class ScoreTables:
         except (OSError, ValueError) as error:
             raise UserError(f"{self.folder / name}: cannot be read ({error}); remove it and launch again") from None
 
+    def _table(self, name: str) -> pa.Table:
+        """Return the rows whose stratum is the whole, but for one dimension at most. They are read once."""
+        if name not in self._tables:
+            whole = {stratum: pc.field(stratum) == "all" for stratum in STRATA}
+            parts = [reduce(and_, [same for other, same in whole.items() if other != stratum]) for stratum in STRATA]
+            self._tables[name] = self._read(name, filters=NO_CASE & reduce(or_, parts))
+        return self._tables[name]
+
     def rows(self, name: str, by: str | None = None, **wanted: Any) -> list[Row]:
         """Return the rows of a table whose stratum is the whole, but for one dimension.
 
@@ -45,12 +58,26 @@ class ScoreTables:
         by : the dimension (of STRATA) of which all values are wanted
         wanted : column → value, or list of values
         """
+        return self._chosen(name, by, wanted).to_pylist()
+
+    def values(self, name: str, column: str, by: str | None = None, **wanted: Any) -> list[Any]:
+        """Return the sorted values of a column in the rows that `rows` would return."""
+        return sorted(self._chosen(name, by, wanted)[column].unique().to_pylist())
+
+    def _chosen(self, name: str, by: str | None, wanted: dict[str, Any]) -> pa.Table:
         chosen: dict[str, Any] = {stratum: "all" for stratum in STRATA if stratum != by} | wanted
-        expression = ~pc.field("case").is_valid()
-        for column, value in chosen.items():
-            field = pc.field(column)
-            expression &= field.isin(value) if isinstance(value, list) else field == value
+        conditions = [
+            pc.field(column).isin(value) if isinstance(value, list) else pc.field(column) == value
+            for column, value in chosen.items()
+        ]
+        return self._table(name).filter(reduce(and_, conditions))
+
+    def table(self, name: str, columns: list[str]) -> pa.Table:
+        """Return columns of a table in all strata, but without cases."""
+        return self._read(name, columns=columns, filters=NO_CASE)
+
+    def _read(self, name: str, **wanted: Any) -> pa.Table:
         try:
-            return pq.read_table(self.folder / name, filters=expression).to_pylist()
+            return pq.read_table(self.folder / name, **wanted)
         except (OSError, ValueError) as error:
             raise UserError(f"{self.folder / name}: cannot be read ({error}); remove it and launch again") from None

@@ -1,6 +1,7 @@
 """The verdict: which source is best, where, by how much, and whether that is more than chance."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from evalflow.report.spec import ReportSpec
 from evalflow.report.tables import DIFFERENCES, SCORES, Row, ScoreTables
@@ -24,7 +25,7 @@ class Verdict:
     change : its RMSE against the reference's, in percent or in units
     chance : whether that is no more than chance by the level; None where there are too few days
     many : whether it stays by the false discovery rate of all that are compared with the reference
-    note : the numbers, as a sentence
+    note, brief : all the numbers, as a sentence; the interval and p in short
     """
 
     best: str
@@ -35,6 +36,7 @@ class Verdict:
     chance: bool | None = None
     many: bool = False
     note: str = ""
+    brief: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,15 @@ def _common(rows: list[Row]) -> set[float]:
     return set.intersection(*sets) or set.union(*sets) if sets else set()
 
 
+def _brief(row: Row, spec: ReportSpec) -> str:
+    if row["p_value"] is None:
+        return f"{row['n_days']} days of data: too few"
+    text = f"{number(row['lower'], 2, signed=True)} to {number(row['upper'], 2, signed=True)}, p {number(row['p_value'], 2)}"
+    if row["p_value"] >= spec.level and row["days_needed"]:
+        text += f"; about {row['days_needed']:,.0f} more days would decide"
+    return text
+
+
 def _note(row: Row, spec: ReportSpec, reference: str) -> str:
     if row["p_value"] is None:
         return f"{row['n_days']} days of data: too few for a verdict"
@@ -104,7 +115,7 @@ def _verdict(rows: list[Row], found: dict[str, Row], spec: ReportSpec, reference
     order = [source.source_id for source in spec.sources]
     ranked = sorted(rows, key=lambda row: (row["value"], order.index(row["source"]) if row["source"] in order else 99))
     best = ranked[0]
-    about = {
+    about: dict[str, Any] = {
         "best": spec.label_of(best["source"]),
         "style": order.index(best["source"]) if best["source"] in order else 0,
         "value": with_unit(number(best["value"]), best["units"]),
@@ -124,6 +135,7 @@ def _verdict(rows: list[Row], found: dict[str, Row], spec: ReportSpec, reference
         chance=None if row["p_value"] is None else row["p_value"] >= spec.level,
         many=row["q_value"] is not None and row["q_value"] < spec.false_discovery_rate,
         note=_note(row, spec, spec.label_of(reference)),
+        brief=_brief(row, spec),
     )
 
 
@@ -150,8 +162,8 @@ def _sentences(table: VerdictTable, spec: ReportSpec, days: int) -> list[str]:
     if not sure:
         return [
             *lines,
-            f"The best source beats {table.reference} in {len(against)} of {len(cells)}; none of these differences is more "
-            f"than chance (p < {spec.level:g}).",
+            f"The best source beats {table.reference} in {len(against)} of {len(cells)}; none of these differences "
+            f"can be told from chance (p < {spec.level:g}).",
         ]
     lines.append(
         f"The best source beats {table.reference} in {len(against)} of {len(cells)}; {sure} of these {len(against)} "
@@ -173,7 +185,7 @@ class _Compared:
 
     def __init__(self, spec: ReportSpec, tables: ScoreTables, truth: str) -> None:
         self.spec, self.tables = spec, tables
-        self.chosen = {"truth": truth, "metric": METRIC, "scale": 0.0}
+        self.chosen: dict[str, Any] = {"truth": truth, "metric": METRIC, "scale": 0.0}
         self.reference = spec.references[0]
         self.scores = tables.rows(SCORES, **self.chosen)
         asked = {lead for section in spec.sections for lead in section.lead_times}

@@ -1,8 +1,9 @@
-"""The anemoi runner: what a checkpoint's training provenance says of its environment, and the command of a forecast.
+"""The runner `anemoi`: environments from a checkpoint's provenance, forecasts by anemoi-inference.
 
-The provenance is what anemoi-utils records where a model is trained: the version of Python, `module_versions` (module →
-version, or → version and source), `distribution_names` (module → name of the package, where the two differ) and
-`git_versions` (module → commit of the checkout that it was imported from).
+anemoi-utils records the provenance when a model is trained: the version of Python,
+`module_versions` (module → version, or → version and source), `distribution_names` (module → name
+of the package, where the two differ) and `git_versions` (module → commit of the checkout that it
+was imported from).
 """
 
 import re
@@ -27,7 +28,7 @@ PINNED = (
     "torch",
     "torch-geometric",
 )
-"""Packages to install as they were in training: loading a model needs the code that it was made with."""
+"""Packages to install as in training: loading a model needs the code that made it."""
 ADDED = ("anemoi-inference",)
 ECCODES = "eccodes"
 LOCAL_ECCODES = ("eccodes>=2.44.0,<2.48.0", "eccodes-cosmo-resources-python==2.44.0.1")
@@ -42,7 +43,7 @@ _PYTHON = re.compile(r"3\.[0-9]{1,2}(?:\.[0-9]{1,3})?")
 
 @dataclass(frozen=True)
 class _Package:
-    """A package as it was in training: its version as recorded, its source (`git+URL@COMMIT…`) where that is known."""
+    """A package as in training: recorded version, and source (`git+URL@COMMIT…`) if known."""
 
     name: str
     version: str
@@ -55,7 +56,7 @@ def _mapping(data: object) -> Mapping:
 
 
 def _provenance(metadata: dict) -> Mapping:
-    """Return the training provenance of a checkpoint, or raise a UserError that says what is missing."""
+    """Return a checkpoint's training provenance, or raise a UserError that says what is missing."""
     if "provenance_training" not in metadata:
         if metadata.keys() <= {"format"}:
             what = "not an anemoi checkpoint: no ZIP archive with anemoi-metadata/anemoi.json in it"
@@ -69,7 +70,7 @@ def _provenance(metadata: dict) -> Mapping:
 
 
 def _https(url: str) -> str:
-    """Return the URL of a Git repository as anybody can read it: HTTPS where GitHub has it, without credentials."""
+    """Return a Git repository's public URL: HTTPS where GitHub has it, without credentials."""
     scp = _SCP_URL.fullmatch(url)
     if scp:
         url = f"ssh://git@{scp[1]}/{scp[2]}"
@@ -91,7 +92,7 @@ def _repository(name: str) -> str:
 
 
 def _git_source(name: str, commit: str, remotes: object = None) -> str:
-    """Return where to get a commit of an anemoi package: from a recorded remote of its repository, else from ECMWF."""
+    """Return where to get a commit of an anemoi package: a recorded remote, else ECMWF."""
     repository, url = _repository(name), f"https://github.com/ecmwf/{_repository(name)}"
     for remote in remotes if isinstance(remotes, list) else []:
         base = str(remote).rstrip("/").rsplit("/", 1)[-1].removesuffix(".git")
@@ -125,7 +126,7 @@ def _sources_by_commit(checkouts: Mapping, names: Mapping[str, str]) -> dict[str
 
 
 def _checkout_source(name: str, version: str, git: Mapping, trusted: bool) -> tuple[str | None, bool]:
-    """Return the Git source of an anemoi package that was imported from a checkout, and whether that had changes.
+    """Return the Git source of an anemoi package from a checkout, and whether it had changes.
 
     Parameters
     ----------
@@ -145,8 +146,9 @@ def _packages(provenance: Mapping) -> list[_Package]:
     versions, checkouts = _mapping(provenance["module_versions"]), _mapping(provenance.get("git_versions"))
     recorded = _mapping(provenance.get("distribution_names"))
     names = {module: canonicalize_name(str(recorded.get(module, module))) for module in sorted({*versions, *checkouts})}
-    # A virtual environment inside some repository once made anemoi-utils record that repository's commit for every
-    # module. No commit belongs to two repositories: one that is recorded for several says nothing.
+    # A virtual environment inside some repository once made anemoi-utils record that repository's
+    # commit for every module. No commit belongs to two repositories: one that is recorded for
+    # several says nothing.
     repositories = _sources_by_commit(checkouts, names)
     packages = []
     for module, name in names.items():
@@ -165,7 +167,7 @@ def _packages(provenance: Mapping) -> list[_Package]:
 
 
 def _pin(package: _Package) -> tuple[str, str | None]:
-    """Return the requirement for a package as it was in training, and a warning where it cannot be quite that."""
+    """Return the requirement for a package as in training, and a warning where it differs."""
     name, version = package.name, package.version
     if package.source:
         changes = f"{name} was trained with changes that are not in its commit; the commit is installed"
@@ -211,13 +213,13 @@ def requirements(metadata: dict, local_definitions: bool) -> list[str]:
 
 
 def python_version(metadata: dict) -> str | None:
-    """Return the version of Python that a model was trained with, or None where that is not known."""
+    """Return the version of Python that a model was trained with, or None if unknown."""
     match = _PYTHON.match(str(_mapping(metadata.get("provenance_training")).get("python", "")))
     return match[0] if match else None
 
 
 def warnings(metadata: dict) -> list[tuple[str, str]]:
-    """Return in what an environment differs from that of the training: pairs of package and text."""
+    """Return how an environment differs from that of the training: pairs of package and text."""
     pins = _pins(metadata)
     return [(re.split(r"[ =@]", text, maxsplit=1)[0], warning) for text, warning in pins if warning]
 
@@ -228,7 +230,10 @@ def command(job: ForecastRequest) -> list[str]:
 
 
 def same_fields(config: dict) -> bool:
-    """Return whether all lead times after the start have the same fields: not with frequencies of single outputs."""
+    """Return whether all lead times after the start have the same fields.
+
+    They do not if single outputs have frequencies of their own.
+    """
 
     def has_frequency(data: object) -> bool:
         if isinstance(data, dict):
@@ -241,8 +246,9 @@ def same_fields(config: dict) -> bool:
 def parallel(config: dict, task: str | None, gpus: int, output: str) -> dict:
     """Return the inference config for a model that is split over several GPUs of one node.
 
-    anemoi-inference starts the processes itself (its cluster `manual`): that works in a batch job as on any machine.
-    Its cluster `slurm` needs one process per GPU started by srun, each of which would have to mount the image.
+    anemoi-inference starts the processes itself (its cluster `manual`): that works in a batch job
+    as on any machine. Its cluster `slurm` needs one process per GPU started by srun, each of which
+    would have to mount the image.
 
     Parameters
     ----------

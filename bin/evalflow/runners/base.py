@@ -11,14 +11,16 @@ class ForecastRequest:
 
     Attributes
     ----------
-    python : name of the model environment's interpreter, found on the PATH that the environment sets
+    python : name of the model environment's interpreter, found on the PATH that the environment
+        sets
     checkpoint, config : absolute paths of the checkpoint and of the prepared inference config
     output : folder to write to, which is also the working folder
     init_time : ISO-8601 text, UTC
     lead_times : lead times in hours
     step : hours between lead times
     command : the run's own command, for the runner that is called so
-    forecaster : for a temporal downscaler, the name of the folder (in `output`) with the fields to refine
+    forecaster : for a temporal downscaler, the name of the folder (in `output`) with the fields to
+        refine
     gpus : GPUs that the forecast has
     """
 
@@ -41,18 +43,23 @@ class Runner:
     Attributes
     ----------
     name : the value of `runner:` in a run entry
-    version : raise it when the same config would give another forecast; it is part of the run_id from 2 on
-    requirements : what the model's environment needs, from the checkpoint's metadata and from whether ecCodes gets
-        local definitions; the run's own requirements win
+    version : raise it when the same config would give another forecast; it is part of the run_id
+        from 2 on
+    requirements : what the model's environment needs, from the checkpoint's metadata and from
+        whether ecCodes gets local definitions; the run's own requirements win
     imports : modules that must import before an environment is sealed
     settings : what evalflow sets in the inference config of one forecast
-    overrides : the keys of `settings`; what a config says of them has no effect, so it is no identity
+    overrides : the keys of `settings`; what a config says of them has no effect and is not hashed
     command : the command line of one forecast
-    python : the version of Python that the model was trained with, from the checkpoint's metadata, where that is known
-    warnings : in what the environment differs from that of the training: pairs of package and text
-    parallel : the inference config for several GPUs, from the config, the checkpoint's task, the number, and the output
-    rewrites : whether a model looks for all names in its working folder, also for those in YAML files that are named
-    same_fields : whether, with an inference config, a field of one lead time after the start is there at all later ones
+    python : the version of Python that the model was trained with, from the checkpoint's metadata,
+        where that is known
+    warnings : how the environment differs from that of the training: pairs of package and text
+    parallel : the inference config for several GPUs, from the config, the checkpoint's task, the
+        number, and the output
+    rewrites : whether a model looks in its working folder for all names, also for those in named
+        YAML files
+    same_fields : whether, with an inference config, all lead times after the start have the same
+        fields
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The runner `onnx`: ONNX Runtime, with a program of ours (onnx_program.py) inside the environment."""
+"""The runner `onnx`: our program onnx_program.py runs ONNX Runtime inside the environment."""
 
 from pathlib import Path
 

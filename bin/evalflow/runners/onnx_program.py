@@ -1,8 +1,9 @@
 """Run an ONNX weather model from GRIB analyses and write one GRIB2 file per lead time.
 
-The model's own Python runs this file: it needs onnxruntime, eccodes, numpy and PyYAML, and nothing of evalflow. The
-model takes (1, states, grid points, variables) and gives (1, 1, grid points, variables), float32, in physical units.
-It runs on the CPU with OMP_NUM_THREADS threads (default 1); the same number of threads gives the same bits.
+The model's own Python runs this file: it needs onnxruntime, eccodes, numpy and PyYAML, and nothing
+of evalflow. The model takes (1, states, grid points, variables) and gives (1, 1, grid points,
+variables), float32, in physical units. It runs on the CPU with OMP_NUM_THREADS threads (default 1);
+the same number of threads gives the same bits.
 """
 
 import argparse
@@ -30,7 +31,7 @@ def require(condition, message):
 
 @contextmanager
 def explained(what):
-    """Stop with a line that begins with `what` where a library fails; the libraries' errors share no base class."""
+    """Stop with a line that begins with `what` if a library fails: errors have no common base."""
     try:
         yield
     except Exception as error:
@@ -53,7 +54,7 @@ def parse_hours(value, key):
 
 
 def parse_leads(steps, lead_time, timestep):
-    """Return the leads to write (hours) from 'start/end/step'; without `steps`, every timestep up to `lead_time`."""
+    """Return the leads to write (hours): `steps`, else every timestep up to `lead_time`."""
     steps = f"0/{lead_time}/{timestep}" if steps is None else steps
     match = re.fullmatch(r"(\d+)/(\d+)/([1-9]\d*)", str(steps))
     leads = list(range(int(match[1]), int(match[2]) + 1, int(match[3]))) if match else []
@@ -65,7 +66,7 @@ def parse_leads(steps, lead_time, timestep):
 
 
 def complete(mapping, name, required, defaults):
-    """Return `mapping` with its defaults, after a check that it has all `required` keys and no unknown ones."""
+    """Return `mapping` with defaults; check that it has all `required` keys and no unknown ones."""
     require(isinstance(mapping, dict), f"{name}: must be a mapping of keys to values")
     for problem, keys in (("unknown", set(mapping) - required - set(defaults)), ("missing", required - set(mapping))):
         require(not keys, f"{name}: {problem} key {', '.join(sorted(map(str, keys)))}")
@@ -73,7 +74,10 @@ def complete(mapping, name, required, defaults):
 
 
 def parse_config(config, folder):
-    """Return the checked config: `date` a datetime, `timestep` and `leads` in hours, `files` the paths in `folder`."""
+    """Return the checked config.
+
+    `date` is a datetime, `timestep` and `leads` are in hours, `files` are the paths in `folder`.
+    """
     config = complete(config, "config", REQUIRED, DEFAULTS)
     files = complete(config["input"], "input", {"grib"}, {})["grib"]
     files = files if isinstance(files, list) else [files]
@@ -93,7 +97,10 @@ def parse_config(config, folder):
 
 
 def read_states(files, times, variables):
-    """Return the analyses (1, times, grid points, variables), float32, and the GRIB messages of the last of `times`."""
+    """Return the analyses and the GRIB messages of the last of `times`.
+
+    The analyses have the shape (1, times, grid points, variables), float32.
+    """
     wanted = {(time, name) for time in times for name in variables}
     stamps = {(int(f"{time:%Y%m%d}"), int(f"{time:%H%M}"), 0): time for time in times}
     values, messages, grids = {}, {}, {}
@@ -139,7 +146,10 @@ def load_model(checkpoint, shape):
 
 
 def rollout(predict, states, steps, increment_scale):
-    """Yield the last state, then `steps` times last + increment_scale * (predict(states) - last), the new last."""
+    """Yield the last state, then `steps` new ones.
+
+    Each is last + increment_scale * (predict(states) - last), and becomes the last.
+    """
     yield states[0, -1]
     for _ in range(steps):
         last = states[:, -1:]
@@ -153,7 +163,7 @@ def rollout(predict, states, steps, increment_scale):
 
 
 def write_state(path, state, messages, lead, bits):
-    """Write `state` (grid points, variables) as clones of `messages`, `lead` hours after their time."""
+    """Write `state` (grid points, variables) as clones of `messages`, `lead` hours later."""
     keys = {"edition": 2, "typeOfGeneratingProcess": 2, "step": lead, "bitmapPresent": 0}
     temporary = path.with_name(f".{path.name}.tmp")
     with explained(f"{path}: cannot be written"):

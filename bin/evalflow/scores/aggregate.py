@@ -20,7 +20,7 @@ from evalflow.scores.table import GROUPS, METRICS, MIN_EVENTS, Metric
 _STEP = 1e-100
 """Step along the imaginary axis: its square is 0 beside any number, so nothing is rounded."""
 
-_ABOUT_ZERO = 1e-12
+_ABOUT_ZERO = 1e-9
 """A difference below this part of the scores is what rounding leaves of equal ones."""
 
 

@@ -90,8 +90,8 @@ def root_ratio(vf: NDArray, vo: NDArray) -> NDArray:
 
 def ets(a: NDArray, b: NDArray, c: NDArray, d: NDArray) -> NDArray:
     """Return the equitable threat score."""
-    # This is (a − aᵣ) / (a + b + c − aᵣ) times n. Where all points are hits, it is 0 / 0 in floating
-    # point too, whatever their weights are.
+    # This is (a − aᵣ) / (a + b + c − aᵣ) times n. Where all points are hits, it is 0 / 0 in
+    # floating point too, whatever their weights are.
     beyond_chance = a * d - b * c
     return ratio(beyond_chance, beyond_chance + (b + c) * (a + b + c + d))
 

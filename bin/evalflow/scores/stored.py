@@ -1,7 +1,8 @@
 """Files of statistics: the sums of one source and one init time as a small NetCDF file.
 
-They are of the classic kind (CDF-5): thousands of them are read at a time, and a file of the kind that HDF5 writes takes
-several times as long to open and 30 kB for nothing. Each variable has a checksum, which the format lacks.
+They are of the classic kind (CDF-5): thousands of them are read at a time, and a file of the kind
+that HDF5 writes takes several times as long to open and 30 kB for nothing. Each variable has a
+checksum, which the format lacks.
 """
 
 import json
@@ -48,8 +49,8 @@ _CELLS = (
 def write_sums(path: Path | str, sums: Sums) -> None:
     """Write `sums` to `path`, which nobody else may read yet: it is not whole before this returns.
 
-    Dimensions are statistic, param, lead_time, atom and region; filled cells have their own. Where a param lacks a lead time
-    or a statistic, its sums are NaN.
+    Dimensions are statistic, param, lead_time, atom and region; filled cells have their own. Where
+    a param lacks a lead time or a statistic, its sums are NaN.
 
     Raises
     ------
@@ -82,7 +83,7 @@ def write_sums(path: Path | str, sums: Sums) -> None:
 
 
 class _Parts:
-    """The variables of a file, all of which are defined before any is written: else each would move those before it."""
+    """The variables of a file, all defined before any is written: each would move the others."""
 
     def __init__(self) -> None:
         self._parts: list[tuple[str, list[str], NDArray, dict[str, str]]] = []

@@ -1,7 +1,8 @@
 """The store: `{outdir}/data`. What has its final name there is whole, and proves it.
 
-Everything is written under a temporary name on the store's own file system, flushed, and renamed. The first writer wins:
-of two launches that make the same thing at once, the second finds it made and takes it.
+Scripts write everything under a temporary name on the store's own file system, flush it, and rename
+it. The first writer wins: of two launches that make the same thing at once, the second one finds it
+and uses it.
 """
 
 import errno
@@ -34,7 +35,7 @@ def _flush_one(path: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Make sure that files and folders have reached the disk: a full or failing disk must show before the rename."""
+    """Flush files and folders to the disk: a full or failing disk must show before the rename."""
     if path.is_symlink():
         return
     below = [one for one in path.rglob("*") if not one.is_symlink()] if path.is_dir() else []
@@ -65,9 +66,10 @@ def _settle(temporary: Path, final: Path) -> None:
 
 @contextmanager
 def new_in_store(final: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `final` to write a file, link or folder to; afterwards it has its final name.
+    """Yield a temporary path beside `final` to write to; afterwards it gets its final name.
 
-    Where `final` exists already, it stays and what was written is dropped. On any failure nothing is left.
+    It may become a file, a link or a folder. Where `final` exists already, it stays, and what was
+    written is dropped. A failure leaves nothing.
     """
     final.parent.mkdir(parents=True, exist_ok=True)
     remove_stale(final.parent, ".*.tmp")
@@ -86,7 +88,8 @@ def new_in_store(final: Path) -> Iterator[Path]:
 
 
 def _link_or_copy(source: str, target: str) -> None:
-    # A linked file keeps its group: not where the store's folders give theirs to what is made in them.
+    # A linked file keeps its group. So copy where the store's folders give their group to what is
+    # made in them.
     if os.stat(source).st_gid == os.stat(os.path.dirname(target)).st_gid:
         try:
             os.link(source, target)
@@ -97,7 +100,7 @@ def _link_or_copy(source: str, target: str) -> None:
 
 
 def store_folder(source: Path, final: Path) -> None:
-    """Make `final` equal to the folder `source`, whole or not at all, by hard links where that is possible."""
+    """Make `final` equal to the folder `source`, whole or not at all; hard links if possible."""
     problems = []
 
     def link_or_copy(one: str, other: str) -> None:
@@ -123,7 +126,7 @@ def write_new(final: Path, text: str) -> None:
 
 @contextmanager
 def new_in_place_of(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` to write a file or link to, which then takes its place in one step."""
+    """Yield a temporary path beside `path` for a file or link, which then replaces it at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
@@ -157,7 +160,7 @@ def replace_link(link: Path, target: str) -> None:
 
 
 def remove_dangling(link: Path) -> None:
-    """Remove a link that leads nowhere. One that another process has pointed elsewhere meanwhile stays."""
+    """Remove a link that leads nowhere, unless another process has changed it meanwhile."""
     taken = link.with_name(f".{link.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         link.rename(taken)

@@ -1,7 +1,7 @@
 """Where the forecasts of a run are: under their names, and, until they have these, in `.made`.
 
-A name is made some moments after its forecast is stored, when the task that made it has ended. Who reads forecasts while a
-launch goes on looks in both places.
+A forecast gets its name some moments after it is stored, when its task has ended. Whoever reads
+forecasts while a launch goes on looks in both places.
 """
 
 import os
@@ -12,7 +12,10 @@ from evalflow.store.layout import MADE, made_init_time
 
 
 def list_made(run_folder: Path) -> dict[str, list[Path]]:
-    """Return init time → its forecasts in `.made`, named or not; sorted, so that all take the same one first."""
+    """Return init time → its forecasts in `.made`, named or not.
+
+    They are sorted, so that everybody takes the same one first.
+    """
     made: dict[str, list[Path]] = {}
     try:
         names = sorted(os.listdir(run_folder / MADE))

@@ -1,11 +1,13 @@
 """Where everything is below the output folder, and what it is called. No other place knows.
 
-{outdir}/data/images/{image_id}.squashfs     an image, and {image_id}.squashfs.json beside it: its proof
-{outdir}/data/runs/{env_id}/                 an environment: checkpoint, metadata, lock, link to the image, seal
+{outdir}/data/images/{image_id}.squashfs     an image; {image_id}.squashfs.json beside it: its proof
+{outdir}/data/runs/{env_id}/                 an environment: checkpoint, metadata, lock, image, seal
 {outdir}/data/runs/{run_id}/                 a run; run_id is {env_id}/{config_hash}
 {outdir}/data/runs/{run_id}/.made/{init_time}.{8 hex digits}/
                                              a forecast, whole; init times are named YYYYmmddHHMM
-{outdir}/data/runs/{run_id}/{init_time}      its public name: a relative link to it (in old stores, the forecast itself)
+{outdir}/data/runs/{run_id}/{init_time}      its public name: a relative link to it (in old stores,
+                                             the forecast itself)
+{outdir}/data/verification/{verif_id}/       a comparison: its points, and statistics of each source
 {outdir}/results/{experiment_id}/            what a launch reports
 """
 
@@ -78,7 +80,7 @@ def made_forecast_name(init_time: str) -> str:
 
 
 def made_init_time(name: str) -> str | None:
-    """Return the init time of the forecast that has a name in MADE, or None where the name is not of a forecast."""
+    """Return the init time of the forecast with a name in MADE, or None for another name."""
     match = _MADE_FORECAST.fullmatch(name)
     return match["init_time"] if match else None
 
@@ -109,10 +111,10 @@ def results_folder(outdir: Path, experiment_id: str) -> Path:
 
 
 def comparison_folder(data: Path, verif_id: str) -> Path:
-    """Return the folder of all statistics of one comparison: a truth, the points, and how sources get to them."""
+    """Return the folder of a comparison: a truth, the points, and how sources get to them."""
     return data / "verification" / verif_id
 
 
 def statistics_folder(data: Path, verif_id: str, source_id: str) -> Path:
-    """Return the folder of a source's statistics, a file for each init time and for each later addition to it."""
+    """Return the folder of a source's statistics: files per init time, and per later addition."""
     return comparison_folder(data, verif_id) / source_id.replace("/", "-")

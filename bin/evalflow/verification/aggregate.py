@@ -1,4 +1,4 @@
-"""From statistics to tables: the scores of all sources per stratum, and their differences, in the folder of results."""
+"""From statistics to tables: scores per stratum, and differences, in the folder of results."""
 
 import errno
 from collections.abc import Callable, Iterator, Sequence
@@ -146,8 +146,9 @@ class _Aggregator:
     def _add_alone(self, alone: list[int], series: dict[int, Series]) -> None:
         """Add sources with few init times.
 
-        Their scores are of what each shares with the first reference. Their differences to each reference, or, where one is a
-        reference, those of each source to it, are of what the two share.
+        Their scores are of what each shares with the first reference. Their differences to each
+        reference, or, where one is a reference, those of each source to it, are of what the two
+        share.
         """
         references = [one for one in self.truth.references if one in series]
         pairs: set[tuple[int, ...]] = set()
@@ -188,7 +189,7 @@ class _Aggregator:
             self.tables.add(self._shown(block), about)
 
     def _shown(self, block: Block) -> Block:
-        """Return a block without the regions that only cases are scored in, where it is not of a case."""
+        """Return a block without the regions of cases, unless it is a case's."""
         hidden = self.truth.case_regions
         shown = [place for place, name in enumerate(block.regions) if block.stratum.case or name not in hidden]
         return block if len(shown) == len(block.regions) else block.at_regions(shown)
@@ -208,7 +209,7 @@ def _made_from(truths: Sequence[Verified]) -> str:
 
 
 def _known(spec: VerificationSpec, made_from: str) -> Aggregated | None:
-    """Return what the tables in the folder of results are, where they are what they would be now."""
+    """Return what the tables in the results are made from, if they are up to date."""
     path = spec.results / MADE_FROM
     try:
         known = Aggregated.from_json(path.read_text(encoding="utf-8"), str(path))
@@ -227,7 +228,7 @@ def _write(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def aggregate_experiment(spec: VerificationSpec, found: list[tuple[DomainFound, Samples]]) -> Aggregated:
-    """Write the tables of an experiment to its folder of results, where they are not what they would be already.
+    """Write the tables of an experiment to its folder of results, unless they are up to date.
 
     Parameters
     ----------
@@ -259,7 +260,8 @@ def aggregate_experiment(spec: VerificationSpec, found: list[tuple[DomainFound, 
         problems=[line for domain, _ in found for line in domain.problems],
         days=days,
     )
-    # First, what the tables were made from: of a launch that ends amid this, nobody takes them for those of another.
+    # First, what the tables were made from: of a launch that ends amid this, nobody takes them for
+    # those of another.
     (spec.results / MADE_FROM).unlink(missing_ok=True)
     _write(spec.results / TABLES[0], lambda path: write_table(scores, path, about))
     _write(spec.results / TABLES[1], lambda path: write_table(differences, path, about))

@@ -6,7 +6,7 @@ from evalflow.documents import Document
 
 
 class Headline(Document):
-    """The RMSE of all sources of one truth, param and lead time, over the whole domain and all pairs."""
+    """The RMSE of all sources for one truth, param and lead time, over the domain and all pairs."""
 
     truth: str = Field(description="Label of the truth.")
     param: str = Field(description="The param.")

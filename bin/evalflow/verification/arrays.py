@@ -1,4 +1,4 @@
-"""The scores as arrays with names like `T_2M.RMSE`, as the predecessor's files have them, so that notebooks go on."""
+"""The scores as arrays with names like `T_2M.RMSE`, as notebooks of the predecessor expect them."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ DIMENSIONS = ("source", "region", "season", "init_hour", "step")
 
 
 def variable_name(param: str, metric: str, threshold: str | None, scale: float) -> str:
-    """Return the name of a score in the file: `T_2M.RMSE`, `T_2M.ETS_gt_288p15`, `T_2M.RMSE_50km`."""
+    """Return a score's name in the file: `T_2M.RMSE`, `T_2M.ETS_gt_288p15`, `T_2M.RMSE_50km`."""
     name = f"{param}.{metric}"
     if scale:
         name += f"_{scale:g}km".replace(".", "p")
@@ -65,7 +65,9 @@ def _write(group: netCDF4.Dataset, table: pa.Table) -> None:
 
 
 def write_arrays_file(scores: pa.Table, path: Path, about: dict[str, str]) -> None:
-    """Write the scores of all valid hours as arrays; where there are several truths, each after the first in a group of its own.
+    """Write the scores of all valid hours as arrays.
+
+    Each truth after the first has a group of its own.
 
     Seasons and init hours that the config does not cross are missing there.
     """

@@ -14,11 +14,11 @@ class AtPoints(Protocol):
     """A forecast at the points of the domain."""
 
     def read(self, param: str, lead_time: timedelta) -> np.ndarray | None:
-        """Return a field (float32 [points]), or None where the forecast has none at this lead time."""
+        """Return a field (float32 [points]), or None if there is none at this lead time."""
 
 
 class Persistence:
-    """What the truth was at the init time, or at the last time not after it that is whole days before the valid time."""
+    """The truth at the init time, or at the last time not after it at the valid hour."""
 
     def __init__(self, truth: TruthCopy, init_time: datetime, daily: bool) -> None:
         self._truth, self._init_time, self._daily = truth, init_time, daily

@@ -1,7 +1,7 @@
-"""The climatology of a truth: means over a reference period by hour of the day and time of the year.
+"""The climatology of a truth: means over a reference period by hour and time of year.
 
-It is stored once ever: in a folder for each reference period, with a file for the days and params that were needed at first, and
-one for each later addition.
+It is stored once ever: in a folder for each reference period, with a file for the days and params
+that were needed at first, and one for each later addition.
 """
 
 from collections.abc import Iterable, Iterator, Set
@@ -41,7 +41,7 @@ def day_key(time: datetime) -> str:
 
 
 def fields_needed(spec: VerificationSpec, found: DomainFound) -> set[Field]:
-    """Return the params and the keys of all valid times of an experiment. A sum since the start has no climatology."""
+    """Return the params and keys of all valid times; a sum since the start has no climatology."""
     lead_times = {lead_time for source in spec.sources for lead_time in lead_times_of(source)}
     keys = {day_key(init_time_of(name) + lead_time) for name in spec.init_times for lead_time in lead_times}
     return {(param, key) for param in found.params if param != SINCE_START for key in keys}
@@ -60,7 +60,7 @@ def references(spec: VerificationSpec) -> list[ReferenceSpec]:
 
 
 def times_around(key: str, reference: ReferenceSpec) -> list[datetime]:
-    """Return the times of a reference period within the window of days around a key, at its hour."""
+    """Return a reference period's times within the window around a key, at its hour."""
     start, end = datetime.fromisoformat(reference.start), datetime.fromisoformat(reference.end)
     times = set()
     for year in range(start.year - 1, end.year + 2):
@@ -73,7 +73,7 @@ def times_around(key: str, reference: ReferenceSpec) -> list[datetime]:
 
 
 def _parts(keys: Iterable[str], points: int) -> Iterator[list[str]]:
-    """Yield keys that are computed together: of one hour, whose windows overlap, as many as memory allows."""
+    """Yield keys to compute together: of one hour, with windows that overlap, as memory allows."""
     many = max(1, _BYTES // (12 * points))
     for _, some in groupby(sorted(keys, key=lambda key: (key[4:], key)), key=lambda key: key[4:]):
         one_hour = list(some)
@@ -83,7 +83,7 @@ def _parts(keys: Iterable[str], points: int) -> Iterator[list[str]]:
 def _means(
     truth: DerivedArchive, param: str, keys: list[str], reference: ReferenceSpec, mapping: Mapping
 ) -> dict[str, np.ndarray]:
-    """Return key → mean (float32 [points]) over the times around it, missing where no time has a value."""
+    """Return key → mean (float32 [points]) over the times around it, missing where all are."""
     keys_of: dict[datetime, list[str]] = {}
     for key in keys:
         for time in times_around(key, reference):
@@ -103,7 +103,7 @@ def _means(
 
 
 def make_climatology(spec: VerificationSpec, found: DomainFound, reference: ReferenceSpec) -> list[str]:
-    """Put what the store lacks of the climatology of a reference period there; return what cannot be had, a line each.
+    """Put what the store lacks of a reference period's climatology there; return what is missing.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def _write_param(
 
 
 class Climatology:
-    """A climatology as the store has it, at the points of the domain. A file that cannot be read is set aside.
+    """A stored climatology at the points of the domain; files that cannot be read are set aside.
 
     Parameters
     ----------

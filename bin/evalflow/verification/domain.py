@@ -1,8 +1,8 @@
-"""Define the domain of one truth: which points are verified, how each source gets to them, what the comparison is called.
+"""Define the domain of one truth: its points, how sources get to them, and the verif_id.
 
-What is found goes to the store, below the verif_id: `target.npz` (the grid, and which of its points are verified),
-`atoms-{digest}.npz` (how regions cut them), `elevation-{digest}.npz` (the truth's, at the points) and `mapping-{digest}.npz`
-(how the points are filled from one grid).
+What is found goes to the store, below the verif_id: `target.npz` (the grid, and which of its points
+are verified), `atoms-{digest}.npz` (how regions cut them), `elevation-{digest}.npz` (the truth's,
+at the points) and `mapping-{digest}.npz` (how the points are filled from one grid).
 """
 
 import hashlib
@@ -52,7 +52,7 @@ NOT_MAPPED = "PS"
 
 
 class _Elevations(NamedTuple):
-    """Elevations (m, float32) at the points that are verified, where they are known: of the truth, and by source_id."""
+    """Known elevations (m, float32) at the points: of the truth, and by source_id."""
 
     truth: np.ndarray | None
     sources: dict[str, np.ndarray | None]
@@ -92,7 +92,7 @@ def _elevations(truth: SeenTruth, seen: list[Seen], points: np.ndarray) -> _Elev
 
 
 def _decide_lapse_rate(truth: SeenTruth, seen: list[Seen], known: _Elevations) -> LapseRate | None:
-    """Decide on the lapse rate, for all sources or none; None where it must be corrected and cannot."""
+    """Decide on the lapse rate, for all sources or none; None if it must be corrected and cannot."""
     wanted = truth.spec.comparing.lapse_rate
     setting: Literal["auto"] | bool = "auto" if wanted == "auto" else wanted == "true"
     having = [one for one in seen if CORRECTED in one.params and not one.source.builtin]
@@ -125,7 +125,7 @@ def _params_of(truth: SeenTruth, one: Seen, known: _Elevations, with_temperature
 
 
 def _scales(truth: SeenTruth, points: np.ndarray) -> list[float]:
-    """Return the scales of box averages: none of stations, and none near the distance of the points."""
+    """Return the scales of box averages: none at stations, none near the points' distance."""
     if truth.target.kind == "stations":
         return []
     apart = spacing(truth.target)[points]

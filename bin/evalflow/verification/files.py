@@ -12,7 +12,7 @@ from evalflow.store.files import new_in_store
 
 @contextmanager
 def new_netcdf(final: Path) -> Iterator[netCDF4.Dataset]:
-    """Yield a file to write, which afterwards has its final name; where that exists already, it stays.
+    """Yield a file to write, which then gets its final name; what has that name already stays.
 
     Raises
     ------

@@ -33,7 +33,7 @@ class FromFiles:
         return [*self._forecast.notes, *self._left_out]
 
     def read(self, param: str, lead_time: timedelta) -> np.ndarray | None:
-        """Return a field (float32 [points]), or None where the forecast has none at this lead time."""
+        """Return a field (float32 [points]), or None if there is none at this lead time."""
         if lead_time not in self._forecast.lead_times(param):
             return None
         mapping = self._mapping(param)
@@ -52,7 +52,7 @@ class FromFiles:
         return self._elevations[param]
 
     def _mapping(self, param: str) -> Mapping:
-        """Return how the points are filled with a param, after telling the reader which of its own are used."""
+        """Return how the points are filled with a param; tell the reader which of its own are used."""
         if param not in self._mappings:
             self._mappings[param] = self._find_points(self._forecast.grid(param))
             self._forecast.use_only(param, self._mappings[param].used)

@@ -1,4 +1,4 @@
-"""What is found of a truth and its sources when the domain is defined, and how the files of a domain are called."""
+"""What defining a domain finds of a truth and its sources, and the names of its files."""
 
 from typing import Any
 

@@ -32,7 +32,7 @@ def _names(rows: list[dict]) -> list[str]:
 
 
 def find_headline(scores: pa.Table) -> list[Headline]:
-    """Return the headline of a table of scores: per truth and param, at two lead times that most sources have."""
+    """Return the headline of scores: per truth and param, at two lead times of most sources."""
     rows = _whole(scores).to_pylist()
     found = []
     for truth, param in dict.fromkeys((row["truth"], row["param"]) for row in rows):

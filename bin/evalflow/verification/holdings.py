@@ -1,8 +1,9 @@
 """What files of statistics hold, and what of what is wanted they lack.
 
-A file is called `{init_time}.{holds}.nc`; `holds` is a digest of what it was asked to hold and of what it was made from. So
-where everything is there, one name is expected and no file is opened. Where something was added since, there is another file
-with just that: then the files are opened, and what all of them together lack is computed.
+A file is called `{init_time}.{holds}.nc`; `holds` is a digest of what it was asked to hold and of
+what it was made from. So where everything is there, one name is expected and no file is opened.
+Where something was added since, there is another file with just that: then the files are opened,
+and what all of them together lack is computed.
 """
 
 import re
@@ -104,7 +105,7 @@ def list_statistics(folder: Path) -> dict[str, list[Path]]:
 
 
 def read_holding(path: Path) -> Holding | None:
-    """Return what a file of statistics says that it holds; one that is damaged or foreign is set aside, and is none."""
+    """Return what a file of statistics holds, or None: a damaged or foreign one is set aside."""
     try:
         holding = Holding.from_json(read_attributes(path).get(HOLDING, ""), str(path))
         if path.name.endswith(f".{holding.name}.nc"):
@@ -116,7 +117,7 @@ def read_holding(path: Path) -> Holding | None:
 
 
 def read_statistics(path: Path, params: Collection[str] | None = None) -> Held | None:
-    """Return a file of statistics, of all params or of some; one that is damaged or foreign is set aside, and is none."""
+    """Return a file of statistics (some params), or None: a damaged or foreign one is set aside."""
     try:
         sums = read_sums(path, params)
         holding = Holding.from_json(sums.attributes.get(HOLDING, ""), str(path))
@@ -129,7 +130,7 @@ def read_statistics(path: Path, params: Collection[str] | None = None) -> Held |
 
 
 def lacking(wanted: Holding, init_time: datetime, paths: list[Path]) -> Holding:
-    """Return what of a wanted holding the files of an init time lack; with no params where they have everything."""
+    """Return what the files of an init time lack of a wanted holding, perhaps no params."""
     if statistics_name(init_time, wanted) in {path.name for path in paths}:
         return wanted.model_copy(update={"params": {}})
     return wanted.without([held for path in paths if (held := read_holding(path)) is not None])

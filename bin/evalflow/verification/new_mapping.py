@@ -20,12 +20,14 @@ def compute_mapping(spec: VerificationSpec, found: DomainFound, grid: Grid) -> M
     Raises
     ------
     UserError
-        Where the config asks for a way that this grid does not allow, or a file of the domain is damaged.
+        Where the config asks for a way that this grid does not allow, or a file of the domain is
+        damaged.
     """
     path = comparison_folder(spec.store, found.verif_id) / TARGET
     stored = read_arrays(path, "file of points", TARGET_VERSION, TARGET_ARRAYS)
     kind, shape = cast(Kind, str(stored["kind"])), stored["shape"]
-    # The whole grid: how far points are apart says where averages are taken, also at the edge of the domain.
+    # The whole grid: how far points are apart says where averages are taken, also at the edge of
+    # the domain.
     target = Grid(
         stored["latitudes"], stored["longitudes"], kind, (int(shape[0]), int(shape[1])) if shape.size else None
     )

@@ -43,7 +43,7 @@ def truth_spec(spec: VerificationSpec, truth: TruthEntry) -> TruthSpec:
 
 
 def _find_sealed(source: SourceEntry, init_time: datetime) -> tuple[Path, dict] | None:
-    """Return where a run's forecast is and its seal, or None where there is no whole forecast of this run."""
+    """Return where a run's forecast is, and its seal, or None if no whole one is there."""
     for folder in forecast_places(Path(source.root or ""), init_time_name(init_time)):
         seal = read_json(folder / FORECAST_SEAL)
         if seal and seal.get("sha256") == source.sha256 and isinstance(seal.get("files"), dict):
@@ -52,7 +52,7 @@ def _find_sealed(source: SourceEntry, init_time: datetime) -> tuple[Path, dict] 
 
 
 def seal_of(source: SourceEntry, init_time: datetime) -> str | None:
-    """Return the digest of a run's forecast by its seal, or None where there is no whole forecast of this run."""
+    """Return the digest of a run's forecast by its seal, or None if no whole one is there."""
     found = _find_sealed(source, init_time)
     return str(sorted((name, proof.get("sha256")) for name, proof in found[1]["files"].items())) if found else None
 

@@ -41,7 +41,7 @@ class Packs(Document):
 
 
 def blocks(init_times: Iterable[str]) -> dict[str, list[str]]:
-    """Return name → init times of the blocks of a list: days 1 to 10, 11 to 20 and 21 to the end of each month.
+    """Return name → init times of blocks: days 1–10, 11–20, 21 to the end of each month.
 
     The name of a block is its first day. Neighbours with fewer than ten init times are joined.
     """

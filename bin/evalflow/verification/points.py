@@ -1,4 +1,4 @@
-"""The points of a comparison as the store has them: their weights, how regions cut them, how a grid fills them."""
+"""The stored points of a comparison: weights, atoms, and how grids fill them."""
 
 import importlib
 from dataclasses import dataclass
@@ -80,12 +80,13 @@ def read_target(store: Path, found: DomainFound) -> TargetPoints:
 
 
 def find_points(spec: VerificationSpec, found: DomainFound, grid: Grid, role: str = "mapping") -> Mapping:
-    """Return how the points are filled from a grid: as the store has it, else computed and put there.
+    """Return how the points are filled from a grid: stored, else computed and stored.
 
     Raises
     ------
     UserError
-        Where the config asks for a way that this grid does not allow, or a file of the domain is damaged.
+        Where the config asks for a way that this grid does not allow, or a file of the domain is
+        damaged.
     """
     path = comparison_folder(spec.store, found.verif_id) / mapping_name(grid, role)
     if not path.exists():

@@ -1,4 +1,4 @@
-"""Read the statistics of one source that belong to what is verified now: of today's files, points and regions."""
+"""Read those statistics of a source that belong to today's files, points and regions."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
@@ -65,7 +65,7 @@ class SourceStatistics:
             yield from self._read(init_time, wanted, params)
 
     def lacks(self, init_time: datetime, common: MaskDigests) -> bool:
-        """Return whether the store lacks something of what is wanted of an init time over common points."""
+        """Return whether the store lacks anything wanted of an init time over common points."""
         paths = self._files.get(init_time_name(init_time), [])
         return bool(lacking(self.wanted.holding(self.source, init_time, common), init_time, paths).params)
 
@@ -81,7 +81,7 @@ class SourceStatistics:
                 yield self._of(held, wanted)
 
     def _of(self, held: Held, wanted: Holding) -> Sums:
-        """Return of a file the params and lead times that are made of what is there now, for today's regions."""
+        """Return a file's params and lead times that are made from today's files and regions."""
         kept = {}
         for name, sums in held.sums.params.items():
             if name not in wanted.params:

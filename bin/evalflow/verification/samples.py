@@ -1,8 +1,9 @@
-"""The common sample: which init times and points count, so that all sources are compared on the same.
+"""The common sample: the init times and points on which all sources are compared.
 
-A point that one source lacks at an init time and lead time is left out for all of them there. An init time that one lacks at a
-lead time is left out there too, unless the source has so few of them (`min_coverage`) that it would cut the others: then it is
-compared with the references alone, on what it shares with each, and marked.
+A point that one source lacks at an init time and lead time is left out for all of them there. An
+init time that one lacks at a lead time is left out there too, unless the source has so few of them
+(`min_coverage`) that it would cut the others: then it is compared with the references alone, on
+what it shares with each, and marked.
 """
 
 from collections import Counter
@@ -32,7 +33,7 @@ _MOST_LINES = 20
 
 
 class Differing(NamedTuple):
-    """Where the points of sources differ: what they have in common, and which sources (numbers) have more.
+    """Where the points of sources differ: the common ones, and which sources have more.
 
     Attributes
     ----------
@@ -65,7 +66,7 @@ class Samples(Document):
     notes: list[str] = Field([], description="What was left out, a line each.")
 
     def common(self, source: int, name: str) -> MaskDigests:
-        """Return (param, minutes) → digest of the common points, where a source has more of them at an init time."""
+        """Return (param, minutes) → digest of the common points, where a source has more."""
         return {
             (param, minutes): one.digest
             for param, leads in self.differing.get(name, {}).items()
@@ -99,7 +100,7 @@ class _Param:
 
 
 class _Comparer:
-    """Compares the samples of the sources of one truth. Masks are looked at only where their digests differ."""
+    """Compares the samples of a truth's sources; looks at masks only where digests differ."""
 
     def __init__(self, spec: VerificationSpec, found: DomainFound) -> None:
         self.spec, self.found = spec, found
@@ -161,7 +162,7 @@ class _Comparer:
         return found
 
     def lacking(self, samples: Samples) -> dict[int, list[str]]:
-        """Return number of a source → init times of which the store lacks the sums over the common points."""
+        """Return number of a source → init times that lack sums over the common points."""
         found: dict[int, list[str]] = {}
         for number, statistics in enumerate(self.statistics):
             for name in samples.differing:
@@ -178,7 +179,7 @@ class _Comparer:
 def masks_of(
     statistics: list[SourceStatistics], init_time: datetime
 ) -> dict[tuple[str, int], dict[int, NDArray[np.bool_]]]:
-    """Return (param, minutes) → number of a source → its points of an init time, of fields that have any."""
+    """Return (param, minutes) → number of a source → its points, of fields that have any."""
     found: dict[tuple[str, int], dict[int, NDArray[np.bool_]]] = {}
     for number, one in enumerate(statistics):
         for sums in one.own_sample(init_time):
@@ -192,7 +193,7 @@ def masks_of(
 def common_masks(
     spec: VerificationSpec, found: DomainFound, samples: Samples, source: int
 ) -> Callable[[str], dict[tuple[str, int], NDArray[np.bool_]]]:
-    """Return a function of the init time (name): the points that count for a source where others lack some that it has.
+    """Return a function: name of an init time → a source's points, where others lack some.
 
     The function raises UserError where statistics were replaced since the samples were compared.
     """
@@ -246,7 +247,8 @@ def compare_samples(spec: VerificationSpec, found: DomainFound) -> Samples:
     Raises
     ------
     UserError
-        With `common_sample: strict`, where sources have other init times or points: with the table of them.
+        With `common_sample: strict`, where sources have other init times or points: with the table
+        of them.
     """
     if not found.points:
         return Samples(truth=found.truth, compared=[], differing={}, packs=[])

@@ -1,4 +1,4 @@
-"""What a truth and the first forecasts of each source show: points, params, how they get to the points of the truth."""
+"""What a truth and the first forecasts of each source show: points, params, mapping."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ class Said:
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A source as its first forecasts show it: its points, its params, how it gets to the target; `name` is for people."""
+    """A source as its first forecasts show it: points, params, mapping; `name` is for people."""
 
     name: str
     source: SourceEntry
@@ -72,7 +72,7 @@ class SeenTruth:
         (self.said.problems if param in self.spec.named_params else self.said.notes).append(line)
 
     def lacking_times(self) -> list[str]:
-        """Return a line for the params of which the truth lacks valid times that the forecasts have."""
+        """Return a line on params of which the truth lacks valid times of the forecasts."""
         leads = {lead for one in self.spec.sources for lead in lead_times_of(one)}
         pairs = Counter(init + lead for init in init_times_of(self.spec.init_times) for lead in leads)
         lacks: dict[tuple[datetime, ...], list[str]] = {}
@@ -151,7 +151,7 @@ def see_source(truth: SeenTruth, source: SourceEntry) -> Seen:
 
 
 def _look_into(forecasts: Iterable[OneMember], truth: SeenTruth) -> tuple[Grid, set[str]] | None:
-    """Return the grid of the first forecast that has a param, and the params that it and the next ones have."""
+    """Return the grid of the first forecast that has a param, and params of the first ones."""
     grid, params = None, set[str]()
     for forecast in forecasts:
         here = [param for param in truth.params if has_lead_times(forecast, param)]
@@ -164,7 +164,7 @@ def _look_into(forecasts: Iterable[OneMember], truth: SeenTruth) -> tuple[Grid, 
 
 
 def _why_nothing(truth: SeenTruth, name: str, opened: Forecasts) -> tuple[str, bool]:
-    """Return why a source cannot be verified, and whether that is a fault: a run may just have failed."""
+    """Return why a source cannot be verified, and whether that is a fault (not a failed run)."""
     if opened.last is not None:
         there = ", ".join(sorted(opened.last.params())) or "none that is known"
         return f"{name}: has none of the params {', '.join(truth.params)} at its lead times; it has {there}", True
@@ -176,7 +176,7 @@ def _why_nothing(truth: SeenTruth, name: str, opened: Forecasts) -> tuple[str, b
 
 
 def has_param(archive: DerivedArchive, param: str) -> bool:
-    """Return whether an archive has a param, held or derived; of a service, whether it may have it."""
+    """Return whether an archive has a param, held or derived; a service may have it."""
     try:
         times = archive.valid_times(param)
     except UserError:

@@ -1,6 +1,7 @@
-"""What the plan says of verification: all that its steps, and the pages made of its scores, work from.
+"""What the plan says of verification: all that its steps and pages work from.
 
-The steps get it as one file. It names sources, truths and settings; how far each step has come, it finds in the store.
+The steps get it as one file. It names sources, truths and settings; how far each step has come, it
+finds in the store.
 """
 
 from pathlib import Path

@@ -33,7 +33,8 @@ class About:
     param, units : of the scores
     lead_times : hours, of the axis "leads"
     scored : which sources get rows of scores
-    sample : `common`: on the init times of all sources; `alone`: of one with few, on what it shares with another
+    sample : `common`: on the init times of all sources; `alone`: of one with few, on what it shares
+        with another
     """
 
     sources: list[tuple[str, str, str]]
@@ -161,7 +162,7 @@ class Tables:
         columns.add_number("n_pairs", block.pairs[rows][:, None].astype(np.int64), shape)
 
     def finish(self) -> tuple[pa.Table, pa.Table]:
-        """Return the tables `scores` and `differences`; q values are over the rows of one reference, truth and stratum."""
+        """Return the tables of scores and differences; q is over a reference, truth and stratum."""
         if not self.scores.texts:
             return _empty(SCORES), _empty(DIFFERENCES)
         scores = self.scores.table(SCORES)

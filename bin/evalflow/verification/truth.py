@@ -1,7 +1,8 @@
-"""A block's truth, read from the archive once: its fields at the points of the domain, one chunk per field.
+"""A block's truth, read from the archive once: fields at the points, one chunk per field.
 
-Every source of the block is verified against this copy, which lies in the work folder. Precipitation since the start of a
-forecast (`TOT_PREC`) is kept as amounts between one time that is needed and the next: the sum over a forecast is theirs.
+Every source of the block is verified against this copy, which lies in the work folder.
+Precipitation since the start of a forecast (`TOT_PREC`) is kept as amounts between one time that is
+needed and the next: the sum over a forecast is theirs.
 """
 
 import json
@@ -40,13 +41,13 @@ def minutes_of(length: timedelta) -> int:
 
 
 def last_day_before(init_time: datetime, valid_time: datetime) -> datetime:
-    """Return the last time not after the init time that is a whole number of days before the valid time."""
+    """Return the last time not after the init time that is whole days before the valid time."""
     days = math.ceil((valid_time - init_time) / _DAY)
     return valid_time - days * _DAY
 
 
 def times_needed(source: SourceEntry, init_time: datetime, lead_time: timedelta, param: str) -> set[datetime]:
-    """Return the times of the truth that verifying one field needs, and that making it needs where it is built in."""
+    """Return the times of truth that one field needs, also to make it if it is built in."""
     valid = init_time + lead_time
     needed = {valid}
     if source.builtin == "persistence":
@@ -118,7 +119,7 @@ class _Copier:
 
 
 def copy_truth(spec: VerificationSpec, found: DomainFound, packs: list[Pack], output: Path) -> list[str]:
-    """Write the truth that the packs of one block need to the NetCDF file `output`, and return notes, a line each.
+    """Write the truth that a block's packs need to the NetCDF file `output`; return notes.
 
     Raises
     ------
@@ -193,7 +194,7 @@ class TruthCopy:
         return self._file.variables[param][place, :]
 
     def read_at(self, param: str, init_time: datetime, lead_time: timedelta) -> np.ndarray:
-        """Return the truth of a forecast (float32 [points]): of TOT_PREC the amount since the init time."""
+        """Return a forecast's truth (float32 [points]); TOT_PREC is the amount since the init time."""
         valid = init_time + lead_time
         if param != SINCE_START:
             return self.read(param, valid)
@@ -208,7 +209,7 @@ class TruthCopy:
     def _sums_until(
         self, times: list[datetime], init_time: datetime, valid: datetime
     ) -> Iterator[tuple[datetime, np.ndarray]]:
-        """Yield sums since the init time, going on from the one that was asked for last where that is earlier."""
+        """Yield sums since the init time, from the last one asked for if that is earlier."""
         start, total = init_time, np.zeros(self._file.dimensions["point"].size)
         if self._since is not None and self._since[0] == init_time and self._since[1] <= valid:
             _, start, total = self._since
@@ -219,7 +220,10 @@ class TruthCopy:
 
 
 def hours_summed(param: str, start: datetime, end: datetime) -> Iterable[datetime]:
-    """Return the times at which amounts that a sum is made of may end: each whole hour of it; of what is no sum, its end."""
+    """Return when the amounts that make a sum may end: each whole hour of it.
+
+    Of what is no sum, it is the end.
+    """
     about = param_named(param)
     if not about.accumulated:
         return [end]

@@ -39,7 +39,7 @@ Masks = Mapping[tuple[str, int], np.ndarray]
 
 @dataclass
 class Outcome:
-    """What came of one forecast: params that were computed, and why others were not, a line each."""
+    """What came of one forecast: computed params, and why others were not, a line each."""
 
     computed: list[str]
     faults: list[str]
@@ -112,7 +112,8 @@ class Verifier:
 
         Parameters
         ----------
-        masks : where some points are left out because other sources lack them; None: each field over its own points
+        masks : where some points are left out because other sources lack them; None: each field
+            over its own points
 
         Raises
         ------

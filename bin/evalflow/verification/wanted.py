@@ -1,4 +1,4 @@
-"""What is wanted of each forecast, and what of it the store lacks: the packs of init times that are to be verified."""
+"""What is wanted of each forecast, and what the store lacks of it: packs to verify."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -33,7 +33,8 @@ class Wanted:
 
     Parameters
     ----------
-    climatology : whether there is the climatology that anomalies are from, where the config wants one
+    climatology : whether there is the climatology that anomalies are from, where the config wants
+        one
     """
 
     def __init__(self, spec: VerificationSpec, found: DomainFound, climatology: bool = True) -> None:
@@ -50,7 +51,7 @@ class Wanted:
         }
 
     def _look_at_truth(self, time: datetime | None) -> str:
-        """Return what the truth's files of a time look like; what is not kept by time is looked at once."""
+        """Return what the truth's files of a time look like; others are looked at once."""
         return truth_fingerprint(self._truth, [] if time is None else [time])[:16]
 
     def truth_at(self, times: Iterable[datetime]) -> str:
@@ -60,7 +61,7 @@ class Wanted:
         return digest([self._look_at(time) for time in sorted(times)])[:16]
 
     def forecast(self, source: SourceEntry, init_time: datetime) -> str | None:
-        """Return what the files of a forecast look like, or its seal; None where there is nothing."""
+        """Return what the files of a forecast look like, or its seal; None if there are none."""
         if source.builtin:
             return source.builtin
         if source.kind == "run":
@@ -74,8 +75,8 @@ class Wanted:
 
         Parameters
         ----------
-        masks : where some points are left out because other sources lack them, just these params and lead times are wanted;
-            None: all, over the forecast's own points
+        masks : where some points are left out because other sources lack them, just these params
+            and lead times are wanted; None: all, over the forecast's own points
         """
         about = self.found.sources[source.source_id]
         params = {}
@@ -107,7 +108,7 @@ class Wanted:
 
 
 def anomalies_from(spec: VerificationSpec) -> ReferenceSpec | None:
-    """Return the reference period of the climatology that anomalies are from: that of the first source that is one."""
+    """Return the reference period for anomalies: that of the first source that is a climatology."""
     return next((source.reference for source in spec.sources if source.reference), None)
 
 

@@ -1,6 +1,5 @@
 """A config with one participant of each kind, and what is said of changes of it."""
 
-import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import pytest
 from evalflow.config.model import ConfigModel, load_config
 from evalflow.errors import UserError
 from evalflow.yamlio import dump_yaml
+from support.changes import with_changes
 
 BASE = {
     "description": "One participant of each kind",
@@ -24,17 +24,7 @@ BASE = {
 
 def changed(changes: dict[str, Any]) -> dict:
     """Return BASE with other values at some places (`runs.0.forecaster.steps`); `...` deletes."""
-    data = copy.deepcopy(BASE)
-    for place, value in changes.items():
-        *parents, last = [int(key) if key.isdigit() else key for key in place.split(".")]
-        node = data
-        for key in parents:
-            node = node[key] if isinstance(node, list) else node.setdefault(key, {})
-        if value is ...:
-            del node[last]
-        else:
-            node[last] = value
-    return data
+    return with_changes(BASE, changes)
 
 
 @pytest.fixture

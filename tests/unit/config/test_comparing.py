@@ -113,6 +113,11 @@ def test_what_differences_are_taken_to(read):
     assert read({"experiment.references": ["model", "EPS"]}).references() == [0, 2]
     assert read({"experiment.references": ["AI", "AI"]}).references() == [1]
     assert read({"experiment.references": []}).references() == []
+    card = {"lead_times": "6/24/6", "stratification": "region", "variables": []}
+    cards = {"one": {**card, "baseline": "AI"}, "two": {**card, "baseline": "EPS"}}
+    with_cards = {"experiment.scorecards": {"sections": cards}}
+    assert read(with_cards).references() == [2, 1], "the first reference, then the baselines of scorecards"
+    assert read({**with_cards, "experiment.references": ["model"]}).references() == [0, 1, 2]
 
 
 def test_differences_are_also_taken_to_what_scorecards_compare_with(read):

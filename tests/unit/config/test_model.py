@@ -10,7 +10,7 @@ from evalflow.errors import UserError
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from support.configs import BASE, CARD, DELETE, changed, refused
+from support.configs import BASE, CARD, changed, refused
 from support.paths import PROJECT
 
 CONFIGS = sorted((PROJECT / "tests" / "data" / "configs").glob("*.yaml"))
@@ -76,12 +76,12 @@ REFUSALS = [
     ({"ffv2.x": 1}, "ffv2.x", UNKNOWN),
     ({"dates": {"strat": "2024-01-01"}}, "dates.strat", "did you mean start?"),
     ({"two words": 1}, '["two words"]', UNKNOWN),
-    ({"description": DELETE}, "description", "missing"),
-    ({"dates": DELETE}, "dates", "missing; allowed: a mapping with the keys start"),
-    ({"runs": DELETE}, "runs", "missing"),
-    ({"runs.0.forecaster.checkpoint": DELETE}, "runs[0].forecaster.checkpoint", "missing; allowed: text"),
-    ({"runs.0.forecaster.steps": DELETE}, "runs[0].forecaster.steps", "missing; allowed: text such as 0/120/6"),
-    ({"runs.1.baseline.root": DELETE}, "runs[1].baseline.root", "missing"),
+    ({"description": ...}, "description", "missing"),
+    ({"dates": ...}, "dates", "missing; allowed: a mapping with the keys start"),
+    ({"runs": ...}, "runs", "missing"),
+    ({"runs.0.forecaster.checkpoint": ...}, "runs[0].forecaster.checkpoint", "missing; allowed: text"),
+    ({"runs.0.forecaster.steps": ...}, "runs[0].forecaster.steps", "missing; allowed: text such as 0/120/6"),
+    ({"runs.1.baseline.root": ...}, "runs[1].baseline.root", "missing"),
     ({"dates": {"start": "2024-01-01", "end": "2024-01-02"}}, "dates.frequency", "missing; allowed: text such as 6h"),
     # wrong types
     ({"description": 5}, "description", "got 5; allowed: text in quotes"),

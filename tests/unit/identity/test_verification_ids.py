@@ -1,6 +1,5 @@
 """Ids of sources, comparisons and experiments: what of the keys that say how to compare changes them, and what must not."""
 
-import copy
 import itertools
 from dataclasses import replace
 
@@ -24,6 +23,7 @@ from evalflow.identity import (
 )
 from evalflow.lookup import Lookup
 from evalflow.sources import collect_sources
+from support.changes import with_changes
 
 BASE = {
     "description": "Archives",
@@ -44,14 +44,7 @@ CARDS = {"sections": {"a": {"baseline": "AI", "lead_times": "0/24/6", "stratific
 
 
 def changed(changes: dict) -> dict:
-    data = copy.deepcopy(BASE)
-    for place, value in changes.items():
-        *parents, last = [int(key) if key.isdigit() else key for key in place.split(".")]
-        node = data
-        for key in parents:
-            node = node[key] if isinstance(node, list) else node.setdefault(key, {})
-        node[last] = value
-    return data
+    return with_changes(BASE, changes)
 
 
 def read(changes: dict) -> ConfigModel:

@@ -80,12 +80,6 @@ def test_what_is_not_whole_is_not_found(run):
     assert StoredRun(run.folder, DIGEST, verify=True).find(TIME) is None, "the size is right"
 
 
-@pytest.mark.parametrize("name", [f".{TIME}.host.1.0123abcd.tmp", f"{TIME}.0123abc", f"{TIME}.0123ABCD", "notes"])
-def test_only_forecasts_count(run, name):
-    write_forecast(run.folder / MADE / name)
-    assert list_made(run.folder) == {}
-
-
 def test_a_name_that_is_taken_stays(run):
     first, second = made(run, "a" * 8), made(run, "b" * 8)
     run.give_name(TIME, first)
@@ -139,6 +133,30 @@ def test_what_another_launch_has_replaced_meanwhile_stays(run, monkeypatch):
     monkeypatch.setattr(publish, "set_aside", act_between)
     run.free_name(TIME)
     assert run.find(TIME) == whole and run.problem(TIME) is None
+
+
+def test_of_processes_that_store_at_once_each_has_a_whole_forecast_and_all_are_listed(run, tmp_path):
+    """At best all but the first take that of the first. What was stored besides is known."""
+    children = []
+    for number in range(4):
+        folder = write_forecast(tmp_path / str(number) / TIME, DIGEST, str(number))
+        child = os.fork()
+        if child == 0:
+            while not (tmp_path / "go").exists():
+                pass
+            stored, ours = run.store(folder, TIME)
+            run.bring(TIME, stored, tmp_path / str(number) / "task")
+            os._exit(ours)
+        children.append(child)
+    (tmp_path / "go").touch()
+    ours = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    check_whole(run)
+    stored = list_made(run.folder)[TIME]
+    assert len(stored) == sum(ours) >= 1
+    for number in range(4):
+        assert (tmp_path / str(number) / "task" / TIME).resolve() in stored
+    run.give_name(TIME, stored[0])
+    assert run.list_spare(TIME, stored) == stored[1:]
 
 
 # --- killed at every step ---------------------------------------------------------------------------------------------

@@ -149,7 +149,7 @@ def test_a_slurm_that_does_not_answer_stops_the_launch(work, monkeypatch, tmp_pa
     monkeypatch.setenv("PATH", tools if there else str(tmp_path))
     file = write_launch(work)
     with pytest.raises(
-        UserError, match=r"^squeue: (Unable to contact slurm controller|not found); the launch before ended early"
+        UserError, match=r"^squeue: (Unable to contact slurm controller|not found); a former launch ended early"
     ):
         recover(work)
     assert file.exists() and (folder / ".exitcode").exists()

@@ -117,3 +117,14 @@ def test_the_config_that_is_kept_is_the_one_that_was_planned(experiment, tmp_pat
     write_plan(Plan(**plan), tmp_path / "plan.json")
     file.write_text("for: the next experiment")
     assert (write_summary(tmp_path / "plan.json", Plan(**plan), {}) / "config.yaml").read_text() == before
+
+
+def test_the_last_line_is_the_path_of_the_report(planned, tmp_path):
+    for init_time in planned["init_times"]:
+        give_name(store_made(planned["runs"][0], init_time))
+    (tmp_path / "plan.json").write_text(json.dumps(planned))
+    reported = {"index": "/out/results/x/index.html", "pages": [], "drawn": True, "problems": ["scorecard a: no b"]}
+    (tmp_path / "reported.json").write_text(json.dumps(reported))
+    result = run_script("summarize.py", "--plan", tmp_path / "plan.json", "--reported", tmp_path / "reported.json")
+    lines = result.stdout.splitlines()
+    assert lines[-1] == "report: /out/results/x/index.html" and "problem: scorecard a: no b" in lines, result.stderr

@@ -130,6 +130,7 @@ NEEDED = {
     "environments, all stored": ("environments", True, (True, False, 0)),
     "forecasts, nothing stored": ("forecasts", False, (True, True, 6)),
     "forecasts, all stored": ("forecasts", True, (False, False, 0)),
+    "report, nothing stored": ("report", False, (False, False, 0)),
     "experiment, nothing stored": ("experiment", False, (True, True, 6)),
     "experiment, all stored": ("experiment", True, (False, False, 0)),
     "sandbox, nothing stored": ("sandbox", False, (True, True, 0)),

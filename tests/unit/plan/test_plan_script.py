@@ -45,7 +45,7 @@ def test_the_plan_goes_to_the_output_and_nothing_is_printed(experiment):
     config = experiment.write("experiment.yaml", experiment.data)
     result = plan_script("--config", config, "--output", "plan.json", cwd=experiment.launch)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
-    assert os.listdir(experiment.launch) == ["plan.json"]
+    assert sorted(os.listdir(experiment.launch)) == ["plan.json", "report.json"]
     plan = json.loads((experiment.launch / "plan.json").read_text())
     assert plan == json.loads(json.dumps(experiment.plan()))
 

@@ -34,7 +34,7 @@ def test_the_best_source_has_the_numbers_of_the_tables(spec):
             assert cell.change.startswith("−20")
     _, cells = table.rows[0]
     assert [(cell.chance, cell.many) for cell in cells] == [(False, True), (False, False), (True, False)]
-    assert "7 more days" in cells[2].note and "more days" in cells[2].note
+    assert "about 7 more days" in cells[2].note and "about 7 more days" in cells[2].brief
 
 
 def test_sentences_count_what_is_more_than_chance(spec):

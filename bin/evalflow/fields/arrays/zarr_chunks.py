@@ -1,4 +1,4 @@
-"""Which files of a Zarr store hold some times: for fingerprints, which look at files from outside."""
+"""Which files of a Zarr store hold some times, for fingerprints."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -29,7 +29,9 @@ def _layout(root: str) -> tuple[dict[np.datetime64, int], tuple[ZarrVariable, ..
 
 
 def chunk_files(root: Path, times: Iterable[datetime]) -> list[Path]:
-    """Return the files that hold the values of some times, whether they exist or not; times that the store lacks have none.
+    """Return the files that hold the values of some times, whether they exist or not.
+
+    Times that the store lacks have none.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Points cut into atoms: sets of points that lie in the same regions.
 
-Points are kept sorted by atom, so that the sums of all atoms are one `np.add.reduceat`, and the sum of a region is that of its
-atoms: seven regions cost no more than one.
+Points are kept sorted by atom, so that the sums of all atoms are one `np.add.reduceat`, and the sum
+of a region is that of its atoms: seven regions cost no more than one.
 """
 
 import hashlib
@@ -47,8 +47,10 @@ class Atoms:
 
     Attributes
     ----------
-    order : int64 [n], the points of the domain sorted by atom, and in an atom as they are in the domain
-    starts : int64 [atoms], where in `order` each atom begins, as `np.add.reduceat` takes them; no atom is empty
+    order : int64 [n], the points of the domain sorted by atom, and in an atom as they are in the
+        domain
+    starts : int64 [atoms], where in `order` each atom begins, as `np.add.reduceat` takes them; no
+        atom is empty
     members : for each region, and for `all`, which atoms lie in it, bool [atoms]
     digests : for each region the digest of its polygons
     """
@@ -70,7 +72,7 @@ class Atoms:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of which points are in which atom, and which regions these are by their polygons; names do not count."""
+        """SHA-256 of the points of each atom and the polygons of its regions; names do not count."""
         found = hashlib.sha256(self.order.astype("<i8").tobytes() + self.starts.astype("<i8").tobytes())
         for digest, name in sorted((digest, name) for name, digest in self.digests.items()):
             found.update(digest.encode() + np.packbits(self.members[name]).tobytes())
@@ -107,7 +109,7 @@ class Atoms:
 
     @classmethod
     def load(cls, path: Path) -> "Atoms":
-        """Read atoms that `save` wrote; raise UserError where the file is damaged or none of ours."""
+        """Read atoms that `save` wrote; raise UserError if the file is damaged or another one."""
         arrays = read_arrays(path, "file of atoms", VERSION, ("order", "starts", "names", "members", "digests"))
         names = arrays["names"].tolist()
         digests = {name: text for name, text in zip(names, arrays["digests"].tolist(), strict=True) if text}
@@ -117,7 +119,8 @@ class Atoms:
 def cut_atoms(regions: Sequence[Area], latitudes: np.ndarray, longitudes: np.ndarray) -> Atoms:
     """Return the atoms of the points of a domain (degrees, [n]).
 
-    Which atoms there are, and their order, follows from the regions' polygons: neither from their names nor from their order.
+    Which atoms there are, and their order, follows from the regions' polygons: neither from their
+    names nor from their order.
 
     Parameters
     ----------

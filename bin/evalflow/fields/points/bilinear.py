@@ -1,4 +1,4 @@
-"""Find the four points of a grid of rows and columns that lie around each point of another, and their shares."""
+"""Find the four points of a structured grid around each point of another, and their shares."""
 
 import numpy as np
 
@@ -15,9 +15,10 @@ _NEWTON_STEPS = 10
 def find_corners(source: Grid, target: Grid, nearest: np.ndarray, covered: np.ndarray) -> Mapping:
     """Return the bilinear mapping from a source of rows and columns.
 
-    On latitude–longitude and Gaussian grids it is linear in latitude and in longitude, goes on across the seam, and across a
-    pole that has no row towards the points on its other side. On other grids (projected, rotated) it is linear along the cell's
-    sides as they are seen from the target point. Outside the outer rows and columns there is nothing.
+    On latitude–longitude and Gaussian grids it is linear in latitude and in longitude, goes on
+    across the seam, and across a pole that has no row towards the points on its other side. On
+    other grids (projected, rotated) it is linear along the cell's sides as they are seen from the
+    target point. Outside the outer rows and columns there is nothing.
 
     Parameters
     ----------
@@ -66,7 +67,7 @@ def _clip(along: np.ndarray) -> np.ndarray:
 
 
 def _between_rows(lattice: Lattice, latitudes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the two rows of each point [n, 2], how far it is from the first to the second, and which row is beyond a pole."""
+    """Return the two rows of each point [n, 2], its place between them, and rows beyond a pole."""
     rows = lattice.latitudes
     first = np.clip(np.searchsorted(rows, latitudes, side="right") - 1, 0, len(rows) - 2)
     along = _clip((latitudes - rows[first]) / (rows[first + 1] - rows[first]))
@@ -83,7 +84,7 @@ def _between_rows(lattice: Lattice, latitudes: np.ndarray) -> tuple[np.ndarray, 
 
 
 def _between_columns(lattice: Lattice, longitudes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the two columns of each point [n, 2], how far it is from the first to the second, and whether it is between them."""
+    """Return the two columns of each point [n, 2], its place between them, and if it has one."""
     columns = lattice.longitudes
     count = len(columns)
     ends = np.append(columns, columns[0] + 360)
@@ -98,10 +99,12 @@ def _between_columns(lattice: Lattice, longitudes: np.ndarray) -> tuple[np.ndarr
 
 
 def _in_bent_cells(source: Grid, target: Grid, nearest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return points and shares [n, 4] from the cell around each target point that is one of the four at its nearest point.
+    """Return points and shares [n, 4] from the cell around each target point.
 
-    Cells are seen from the target point, where great circles are straight (gnomonic projection). Shares are negative where the
-    target point lies in none of the four cells.
+    The cell is one of the four at the nearest point of the source.
+
+    Cells are seen from the target point, where great circles are straight (gnomonic projection).
+    Shares are negative where the target point lies in none of the four cells.
     """
     rows, columns = source.shape or (0, 0)
     vectors = unit_vectors(source.latitudes, source.longitudes)
@@ -130,7 +133,10 @@ def _in_bent_cells(source: Grid, target: Grid, nearest: np.ndarray) -> tuple[np.
 
 
 def _axes(grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the directions east, north and up at each point, [n, 3] each; at a pole those of the longitude that it has."""
+    """Return the directions east, north and up at each point, [n, 3] each.
+
+    At a pole, they are those of the longitude that it has.
+    """
     up = unit_vectors(grid.latitudes, grid.longitudes)
     lam = np.deg2rad(grid.longitudes)
     east = np.stack([-np.sin(lam), np.cos(lam), np.zeros_like(lam)], axis=-1)
@@ -138,9 +144,10 @@ def _axes(grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _place_in_cell(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return where the origin lies in cells with corners (x, y) [n, 4], in their rows and columns: 0 to 1 is inside.
+    """Return where the origin lies in cells with corners (x, y) [n, 4]: 0 to 1 is inside.
 
-    The bilinear form a + b s + c t + d s t = 0 is solved for s (along rows) and t (along columns) by Newton's method.
+    The bilinear form a + b s + c t + d s t = 0 is solved for s (along rows) and t (along columns)
+    by Newton's method.
     """
     places = np.stack([x, y])
     a, b = places[..., 0], places[..., 2] - places[..., 0]

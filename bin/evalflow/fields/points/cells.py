@@ -13,7 +13,7 @@ _POLE_DEGREES = 90 - COORDINATE_DEGREES
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """What cells consist of, each array [m]: the cell, the number of a point in it, and the share of the point that it has."""
+    """What cells hold, arrays [m]: the cell, the number of a point, the cell's share of the point."""
 
     cell: np.ndarray
     point: np.ndarray
@@ -25,11 +25,11 @@ class Parts:
 
 
 def cells_of_lattice(lattice: Lattice, size: int, source: Grid) -> tuple[np.ndarray, Parts]:
-    """Return the cell of each point of a lattice [size], and what the cells hold of the points of `source`.
+    """Return the cell of each point of a lattice [size], and what cells hold of `source`.
 
-    Cells end half-way between neighbouring rows and columns. A point on an edge belongs to both sides in equal shares: so the
-    average of 0.25° over cells of 1.5° is centred, and equal to a conservative remapping. A row at a pole is one point, and its
-    cell the cap.
+    Cells end half-way between neighbouring rows and columns. A point on an edge belongs to both
+    sides in equal shares: so the average of 0.25° over cells of 1.5° is centred, and equal to a
+    conservative remapping. A row at a pole is one point, and its cell the cap.
     """
     rows, columns = len(lattice.latitudes), len(lattice.longitudes)
     south, north = _sides(source.latitudes, _edges(lattice.latitudes))
@@ -58,13 +58,19 @@ def cells_of_lattice(lattice: Lattice, size: int, source: Grid) -> tuple[np.ndar
 
 
 def _edges(middles: np.ndarray) -> np.ndarray:
-    """Return the edges [n + 1] half-way between rising middles [n]; outside, cells are as wide as on their other side."""
+    """Return the edges [n + 1] half-way between rising middles [n].
+
+    The outer cells are as wide outside as on their other side.
+    """
     between = (middles[1:] + middles[:-1]) / 2
     return np.concatenate([[2 * middles[0] - between[0]], between, [2 * middles[-1] - between[-1]]])
 
 
 def _sides(values: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the cells below and above each value: one and the same unless it lies on an edge; −1 and n are outside."""
+    """Return the cells below and above each value; −1 and n are outside.
+
+    Both are the same cell unless the value lies on an edge.
+    """
     below = np.searchsorted(edges, values - COORDINATE_DEGREES, side="right") - 1
     above = np.searchsorted(edges, values + COORDINATE_DEGREES, side="right") - 1
     return below, above

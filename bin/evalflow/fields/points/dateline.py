@@ -1,4 +1,4 @@
-"""Polygons on the sphere as polygons of a plane: across the date line, round a pole, longitudes of either range."""
+"""Polygons on the sphere as polygons of a plane: across the date line, around a pole."""
 
 import numpy as np
 import shapely
@@ -8,15 +8,17 @@ _SHORT = 90.0
 
 
 def unroll(polygon: shapely.Polygon) -> shapely.Geometry:
-    """Return a polygon in degrees with longitudes that go on across the date line, its west end in [-180, 180).
+    """Return a polygon in degrees that goes on across the date line, west end in [-180, 180).
 
-    A side from 177° to −178° is meant the short way, across the date line: so is every side whose short way is at most 90°.
-    Sides of just 360° go round the globe. A ring round a pole holds the pole that is nearer to it.
+    A side from 177° to −178° is meant the short way, across the date line: so is every side whose
+    short way is at most 90°. Sides of just 360° go round the globe. A ring round a pole holds the
+    pole that is nearer to it.
 
     Raises
     ------
     ValueError
-        For a side of more than 180° whose short way is more than 90°: nobody knows which way is meant.
+        For a side of more than 180° whose short way is more than 90°: nobody knows which way is
+        meant.
     """
     exterior, changed = _unroll_ring(shapely.get_coordinates(polygon.exterior))
     holes = [_unroll_ring(shapely.get_coordinates(ring)) for ring in polygon.interiors]
@@ -37,7 +39,7 @@ def west_end_first(geometry: shapely.Geometry) -> shapely.Geometry:
 
 
 def _unroll_ring(ring: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Return the coordinates of a closed ring with no side longer than 180° but those of 360°, and whether any has moved."""
+    """Return a closed ring without sides above 180° (except 360°), and whether any point moved."""
     steps = np.diff(ring[:, 0])
     unclear = np.flatnonzero((np.abs(steps) > 180) & (np.abs(steps) < _FULL - _SHORT))
     if unclear.size:

@@ -1,4 +1,4 @@
-"""Which points are verified: those of the truth or of a regular grid that lie in the domain and that the sources cover."""
+"""Which points are verified: those in the domain that the sources cover."""
 
 import hashlib
 from collections.abc import Mapping
@@ -41,7 +41,8 @@ class Domain:
     ----------
     name : `common`, `truth`, or the name of a box or region
     points : which points of the target grid are verified, bool [n]
-    available : how many there are to choose from: that the truth covers and that lie in the box or region
+    available : how many there are to choose from: that the truth covers and that lie in the box or
+        region
     coverage : of these points what each source covers, sorted by name
     """
 
@@ -66,7 +67,7 @@ class Domain:
         return tuple(one.source for one in self.coverage if self.name == "common" or not one.lacks)
 
     def left_out(self) -> list[str]:
-        """Return a line for each source that covers less than a domain that was named, and is therefore left out of it."""
+        """Return a line for each source that covers less than a named domain, and is left out."""
         return [
             f"{one.source} covers {one.covers:,} of the {self.available:,} points of the domain {self.name} "
             "and is left out of it; `domain: common` compares where all sources are"
@@ -95,9 +96,11 @@ def find_domain(
 
     Parameters
     ----------
-    choice : `common`: what all sources cover; `truth`: all that the truth covers; or a box or region
+    choice : `common`: what all sources cover; `truth`: all that the truth covers; or a box or
+        region
     target : the truth's grid, or the verification grid
-    covered : for each source which points of the target it covers, bool [n] each (`Mapping.covered`)
+    covered : for each source which points of the target it covers, bool [n] each
+        (`Mapping.covered`)
     truth : which points the truth covers, bool [n]; None: all (the target is the truth's own grid)
 
     Raises
@@ -138,14 +141,15 @@ def _coverage(available: np.ndarray, covered: Mapping[str, np.ndarray]) -> tuple
 
 
 def regular_grid(spacing: float) -> Grid:
-    """Return the global latitude–longitude grid of a spacing in degrees, from the north pole and from 0° eastwards.
+    """Return the global latitude–longitude grid of a spacing in degrees, from 90°N, 0° on.
 
     Both poles are rows of it, as in WeatherBench 2's grids of 1.5° (121 × 240 points).
 
     Raises
     ------
     UserError
-        Where 180° is no multiple of the spacing, or the grid would have under 8 or over 26 million points.
+        Where 180° is no multiple of the spacing, or the grid would have under 8 or over 26 million
+        points.
     """
     rows = round(180 / spacing) if 0.05 <= spacing <= 90 else 0
     if not rows or abs(rows * spacing - 180) > 1e-6:

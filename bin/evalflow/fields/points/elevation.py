@@ -12,8 +12,11 @@ LAPSE_RATE = 0.0065
 """How much the temperature falls with height, K/m (ICAO standard atmosphere)."""
 
 KNOWN = 0.9
-"""Share of the points at which an elevation must be known. Tables of stations lack that of a few; these few are left out of T_2M
-for all sources (their corrected values are missing), rather than that nobody is corrected."""
+"""Share of the points at which an elevation must be known.
+
+Tables of stations lack that of a few. T_2M leaves these few out for all sources (their corrected
+values are missing), so that the others can be corrected.
+"""
 
 EQUAL_METRES = 1.0
 """Elevations that differ by less are equal, whatever their packing: a metre is 0.12 hPa."""
@@ -45,7 +48,8 @@ class LapseRate:
     ----------
     corrected : whether they are
     reason : one line that says so and why, for products and the log
-    difference : mean |elevation of truth − elevation of forecast| in m, for each source where it is known
+    difference : mean |elevation of truth − elevation of forecast| in m, for each source where it is
+        known
     """
 
     corrected: bool
@@ -62,7 +66,8 @@ def decide_lapse_rate(
 
     Parameters
     ----------
-    setting : `auto`: where the elevations of truth and of all sources are known; True: they must be; False: never
+    setting : `auto`: where the elevations of truth and of all sources are known; True: they must
+        be; False: never
     truth : elevation (m) at the points that are verified [n], or None
     sources : for each source its elevation at the same points (`Mapping.apply`), or None
 
@@ -97,7 +102,7 @@ def _unknown(name: str, elevation: np.ndarray | None) -> str | None:
 
 
 def _differences(truth: np.ndarray | None, sources: Mapping[str, np.ndarray | None]) -> dict[str, float]:
-    """Return for each source the mean |elevation of truth − elevation of forecast| over the points where both are known."""
+    """Return each source's mean |elevation of truth − elevation of forecast| where both are known."""
     found = {}
     for name, source in sorted(sources.items()):
         if truth is not None and source is not None:
@@ -108,7 +113,7 @@ def _differences(truth: np.ndarray | None, sources: Mapping[str, np.ndarray | No
 
 
 def equal_elevation(truth: np.ndarray | None, source: np.ndarray | None) -> bool:
-    """Return whether elevations [n] are known and equal (within 1 m): surface pressure is compared only where they are."""
+    """Return whether elevations [n] are known and equal (within 1 m), as surface pressure needs it."""
     if truth is None or source is None:
         return False
     return bool((np.abs(np.asarray(truth, np.float64) - np.asarray(source, np.float64)) < EQUAL_METRES).all())

@@ -1,4 +1,4 @@
-"""Rows of one latitude and columns of one longitude: on grids that have them, neighbours are found without a search."""
+"""Rows of one latitude and columns of one longitude: neighbours without a search."""
 
 from dataclasses import dataclass, replace
 
@@ -7,7 +7,7 @@ import numpy as np
 from evalflow.fields.grids import Grid
 
 COORDINATE_DEGREES = 1e-4
-"""Coordinates that differ by less (11 m) are equal: files give them in single precision, or rounded."""
+"""Coordinates that differ by less (11 m) are equal: files round them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,10 +29,11 @@ class Lattice:
 
 
 def with_shape(grid: Grid) -> Grid:
-    """Return the grid with its shape, where it has none and its points are rows and columns all the same.
+    """Return the grid with its shape, if it has none and its points are rows and columns.
 
-    Some archives flatten latitude–longitude grids. The nearest neighbours of a point near a pole then all lie in its own row,
-    so that the spacing of the points is seen only by who knows the rows.
+    Some archives flatten latitude–longitude grids. The nearest neighbours of a point near a pole
+    then all lie in its own row, so that the spacing of the points is seen only by who knows the
+    rows.
     """
     if grid.shape is not None or grid.kind == "stations":
         return grid
@@ -46,7 +47,10 @@ def with_shape(grid: Grid) -> Grid:
 
 
 def find_lattice(grid: Grid) -> Lattice | None:
-    """Return the lattice of a grid of two dimensions, or None where its rows or columns are bent, or one is there twice."""
+    """Return the lattice of a grid of two dimensions.
+
+    None where its rows or columns are bent, or one is there twice.
+    """
     if grid.shape is None or min(grid.shape) < 2:
         return None
     north, east, points = (part.reshape(grid.shape) for part in (grid.latitudes, grid.longitudes, np.arange(grid.size)))
@@ -66,7 +70,10 @@ def _constant(values: np.ndarray, axis: int) -> bool:
 
 
 def _unroll(longitudes: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Return the longitudes in rising order from behind their widest gap, that order, and whether they go all round."""
+    """Return the longitudes in rising order from behind their widest gap.
+
+    Also return that order, and whether they go all round.
+    """
     order = np.argsort(longitudes)
     gaps = np.diff(longitudes[order], append=longitudes[order[0]] + 360)
     # Gaps of a grid all round are equal but for rounding: it then begins where its longitudes do.

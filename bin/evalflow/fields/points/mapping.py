@@ -1,4 +1,4 @@
-"""Values of one grid at the points of another. How points are found is in neighbours.py, which needs scipy."""
+"""Values of one grid at the points of another. neighbours.py, which needs scipy, finds the points."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,7 +9,7 @@ import numpy as np
 from evalflow.fields.points.npz import read_arrays, write_arrays
 
 VERSION = 1
-"""Raised when the same two grids are mapped in another way, so that what was computed before is not mixed with it."""
+"""Raise it when two grids are mapped in another way, so that old and new are not mixed."""
 
 ENOUGH = 0.5
 """Share of the weight of a box that must be there for its average to be there."""
@@ -22,7 +22,8 @@ class Mapping:
     Attributes
     ----------
     source_size : number of points of the source
-    points : int32 [n], the source point that fills each target point, or [n, 4], those that do by `shares`; −1: none
+    points : int32 [n], the source point that fills each target point, or [n, 4], those that do by
+        `shares`; −1: none
     shares : float64 [n, 4], weights of `points`, or None where one point is taken as it is
     box : int32 [n], the box whose average fills each target point instead; −1: none
     in_box : int32 [m], for each part of a box which box it belongs to
@@ -69,8 +70,9 @@ class Mapping:
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Return values of the source at the target points.
 
-        A missing value of the source (NaN) is missing wherever it is taken. A box average is that of the values that are
-        there, and missing where they have less than half of the box's weight.
+        A missing value of the source (NaN) is missing wherever it is taken. A box average is that
+        of the values that are there, and missing where they have less than half of the box's
+        weight.
 
         Parameters
         ----------
@@ -108,7 +110,7 @@ class Mapping:
         return np.divide(sums, there, out=np.full_like(sums, np.nan), where=enough)
 
     def at(self, targets: np.ndarray) -> "Mapping":
-        """Return the mapping to some of the target points, in the order of these indices, or where this bool [n] is true."""
+        """Return the mapping to some target points: indices in their order, or a bool [n]."""
         shares = None if self.shares is None else self.shares[targets]
         box = self.box[targets]
         used = np.zeros(len(self._full), bool)
@@ -156,7 +158,7 @@ def one_to_one(size: int) -> Mapping:
 
 
 def from_points(source_size: int, points: np.ndarray, shares: np.ndarray | None = None) -> Mapping:
-    """Return the mapping that takes one source point (or four by shares) per target point; −1: none."""
+    """Return the mapping that takes a source point (or four by shares) per target; −1: none."""
     none = np.empty(0, np.int32)
     box = np.full(len(points), -1, np.int32)
     return Mapping(source_size, points.astype(np.int32), shares, box, none, none, np.empty(0))

@@ -1,7 +1,8 @@
-"""Find how the points of one grid are filled from another: the nearest point, a box average, or four points by shares.
+"""Find how the points of one grid are filled from another: nearest, box average or bilinear.
 
-A target point is covered where the nearest point of the source is near enough. By default that is 1.5 times the distance between
-the source's points there, because grids exist that have 1 km inside and 30 km outside.
+A target point is covered where the nearest point of the source is near enough. By default that is
+1.5 times the distance between the source's points there, because grids exist that have 1 km inside
+and 30 km outside.
 """
 
 from typing import Literal
@@ -24,14 +25,17 @@ REACH = 1.5
 """How far a point of the source reaches, in distances between the source's points there."""
 
 STATION_REACH_KM = 2.0
-"""How far a forecast at a station reaches. Stations lie tens of kilometres apart and stand for their place alone; coordinates of
-one station differ between tables by less than this for 19 of 20 (MEPS and observations of February 2019)."""
+"""How far a forecast at a station reaches.
+
+Stations lie tens of kilometres apart and stand for their place alone. Coordinates of one station
+differ between tables by less than this for 19 of 20 (MEPS and observations of February 2019).
+"""
 
 LOOK_KM = 100.0
 """How far is looked first in a source of scattered points."""
 
 COARSER = 2.0
-"""A target that is coarser than the source by more than this factor gets averages, never single points."""
+"""A target that is coarser than the source by more than this factor gets averages."""
 
 
 def find_mapping(
@@ -44,17 +48,18 @@ def find_mapping(
 ) -> Mapping:
     """Return how values of `source` are brought to the points of `target`.
 
-    The same points are taken as they are. Else each target point takes the nearest source point on the sphere, or by
-    `bilinear` the four around it by shares. Where the target is more than twice coarser than the source, it takes the
-    weighted average of the source points in its box: the cell of its latitude–longitude grid, else the points that are nearer
-    to it than to any other target point. Stations never take averages.
+    The same points are taken as they are. Else each target point takes the nearest source point on
+    the sphere, or by `bilinear` the four around it by shares. Where the target is more than twice
+    coarser than the source, it takes the weighted average of the source points in its box: the cell
+    of its latitude–longitude grid, else the points that are nearer to it than to any other target
+    point. Stations never take averages.
 
     Parameters
     ----------
     source, target : the grids
     method : `nearest` or `bilinear`; the latter needs a source of rows and columns
-    max_distance : how far (km) the nearest source point may be; `auto`: 1.5 × the source's spacing there, 2 km for sources that
-        are stations; None: any distance
+    max_distance : how far (km) the nearest source point may be; `auto`: 1.5 × the source's spacing
+        there, 2 km for sources that are stations; None: any distance
     weights : weight of each source point in an average [source.size]; None: `source.weights()`
 
     Raises
@@ -92,7 +97,7 @@ def _same_points(source: Grid, target: Grid) -> bool:
 
 
 class _Spacing:
-    """The spacing (km) of a grid's points, computed for all at once or only where it is asked for; 0 of one point alone."""
+    """The spacing (km) of a grid's points, for all at once or where asked for; 0 of one point."""
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
@@ -115,7 +120,7 @@ class _Spacing:
 
 
 def _chosen(source: Grid, target: Grid, max_distance: MaxDistance) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the nearest source point of each target point, whether it reaches it, and the source's spacing (km) there."""
+    """Return each target point's nearest source point, if it reaches, and the spacing (km) there."""
     if max_distance is None:
         max_distance = np.inf
     if source.kind == "stations":  # how far they are apart says nothing
@@ -138,7 +143,9 @@ def _chosen(source: Grid, target: Grid, max_distance: MaxDistance) -> tuple[np.n
 
 
 def _nearest(source: Grid, target: Grid, farthest: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the distance (km) of each target point from the nearest source point, and which that is; inf and 0: none is near.
+    """Return the distance (km) of each target point from the nearest source point, and its number.
+
+    Infinity and 0: none is near.
 
     Without a bound, points far away from a limited area would each look at most of its border.
     """
@@ -150,14 +157,14 @@ def _nearest(source: Grid, target: Grid, farthest: float) -> tuple[np.ndarray, n
 
 
 def _chord(km: float) -> float:
-    """Return the distance through the unit sphere of points that are `km` apart on the Earth, and a little more."""
+    """Return the distance through the unit sphere of points `km` apart, and a little more."""
     return 2 * np.sin(min(km / EARTH_RADIUS_KM, np.pi) / 2) + 1e-9
 
 
 def _with_averages(
     mapping: Mapping, source: Grid, target: Grid, wide: np.ndarray, weights: np.ndarray | None
 ) -> Mapping:
-    """Return the mapping with averages where there are source points in the box; `wide` (km) is 0 where none is wanted."""
+    """Return the mapping with averages over boxes; `wide` (km) is 0 where none is wanted."""
     lattice = find_lattice(target)
     cell, parts = (
         cells_of_lattice(lattice, target.size, source) if lattice else _cells_by_distance(source, target, wide)
@@ -182,9 +189,10 @@ def _with_averages(
 
 
 def _cells_by_distance(source: Grid, target: Grid, wide: np.ndarray) -> tuple[np.ndarray, Parts]:
-    """Return the cell of each target point, and the source points in the cells: each belongs to the nearest target point.
+    """Return each target point's cell, and the source points in it: those nearest to it.
 
-    A source point that is farther away than half the diagonal of a square cell lies outside the target grid.
+    A source point that is farther away than half the diagonal of a square cell lies outside the
+    target grid.
     """
     half_diagonal = np.sqrt(0.5) * wide
     km, cell = _nearest(target, source, half_diagonal.max())

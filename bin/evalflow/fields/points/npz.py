@@ -1,4 +1,4 @@
-"""Arrays in a file of their own: NumPy's .npz, never with objects (which would be code that reading runs)."""
+"""Arrays in a file: NumPy's .npz, never with objects, which could run code when read."""
 
 import zipfile
 import zlib
@@ -10,7 +10,7 @@ from evalflow.errors import UserError
 
 
 def write_arrays(path: Path, **arrays: np.ndarray | np.generic) -> None:
-    """Write arrays to `path`. To appear whole or not at all is up to the caller (`store.new_in_store`)."""
+    """Write arrays to `path`; the caller sees that it appears whole or not at all."""
     with open(path, "wb") as file:  # an open file, since NumPy would add .npz to the name
         np.savez(file, allow_pickle=False, **arrays)
 
@@ -21,7 +21,8 @@ def read_arrays(path: Path, what: str, version: int, names: tuple[str, ...]) -> 
     Raises
     ------
     UserError
-        Where the file is damaged, lacks an array, or has another version. It names `what` the file should be.
+        Where the file is damaged, lacks an array, or has another version. It names `what` the file
+        should be.
     """
     try:
         with np.load(path, allow_pickle=False) as stored:

@@ -21,7 +21,7 @@ network.set_network_enabled(False)  # grids of datum shifts are not fetched: reg
 SUFFIXES = (".shp", ".geojson", ".json")
 
 _SIDE_METRES = 5000.0
-"""Sides are cut to this length before they are projected: the middle of a straight one is then right within a metre or two."""
+"""Sides are cut to this length before projection: their middles are then right within metres."""
 
 _LV95 = CRS.from_epsg(2056)
 _LV95_RANGE = ((2.2e6, 3.0e6), (0.8e6, 1.5e6))
@@ -33,15 +33,18 @@ _NO_POLYGONS = {"Point", "MultiPoint", "LineString", "MultiLineString"}
 
 
 def read_polygons(path: Path) -> list[shapely.Polygon]:
-    """Return the polygons of a file, in degrees and as they are (across the date line, with sides that cross); at least one.
+    """Return the polygons of a file, at least one, in degrees and as they are.
 
-    Of a shapefile the .prj beside it says the projection, of GeoJSON its member `crs`, if it has one. Without, coordinates are
-    degrees, or LV95 (EPSG:2056) where they can be that alone.
+    They may be across the date line, or have sides that cross.
+
+    Of a shapefile the .prj beside it says the projection, of GeoJSON its member `crs`, if it has
+    one. Without, coordinates are degrees, or LV95 (EPSG:2056) where they can be that alone.
 
     Raises
     ------
     UserError
-        Where the file cannot be read, has no polygon, or does not say where on Earth its coordinates are.
+        Where the file cannot be read, has no polygon, or does not say where on Earth its
+        coordinates are.
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
@@ -95,7 +98,7 @@ def _read_geojson(path: Path) -> tuple[list[shapely.Geometry], CRS | None]:
 
 
 def _polygons_in(data: Any, path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the polygons of a GeoJSON object; points, lines and features without geometry are passed over."""
+    """Yield the polygons of a GeoJSON object; skip points, lines and empty features."""
     kind = data.get("type") if isinstance(data, dict) else None
     if kind == "FeatureCollection":
         inner = data["features"]

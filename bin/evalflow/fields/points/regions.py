@@ -15,7 +15,7 @@ from evalflow.fields.points.dateline import polygons_of, unroll, west_end_first
 from evalflow.fields.points.polygons import SUFFIXES, read_polygons
 
 _PLACES = 4
-"""Decimals of degrees (11 m) of points: those of a grid in single precision lie on an edge where its numbers say so."""
+"""Decimals of degrees (11 m) of points: so points in single precision lie on an edge."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class RegionSpec:
     Attributes
     ----------
     name : by which scores are shown
-    box : west, east, south, north in degrees; west of a box across the date line is greater than east
+    box : west, east, south, north in degrees; west of a box across the date line is greater than
+        east
     file : GeoJSON or shapefile, where there is no box
     """
 
@@ -41,7 +42,8 @@ class Region:
     Attributes
     ----------
     name : by which scores are shown
-    polygons : degrees, each with its west end in [-180, 180); across the date line they go on beyond 180
+    polygons : degrees, each with its west end in [-180, 180); across the date line they go on
+        beyond 180
     origin : where they are from, for messages
     """
 
@@ -51,7 +53,7 @@ class Region:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the polygons (to 1e-6 degrees, in any order, each ring from any vertex): not of name or file."""
+        """SHA-256 of the polygons to 1e-6 degrees, in any order; not of name or file."""
         rounded = shapely.transform(np.array(self.polygons), lambda places: places.round(6) + 0.0)
         parts = sorted(shapely.to_wkb(shapely.normalize(rounded), byte_order=1).tolist())
         return hashlib.sha256(b"".join(parts)).hexdigest()
@@ -82,7 +84,8 @@ def read_region(spec: RegionSpec) -> Region:
     Raises
     ------
     UserError
-        Where its name is that of the whole domain, its box is none, or its file holds no polygon or cannot be read.
+        Where its name is that of the whole domain, its box is none, or its file holds no polygon or
+        cannot be read.
     """
     if spec.name == ALL:
         raise UserError(f"region {ALL}: this is the name of the whole domain; give the region another one")

@@ -49,6 +49,7 @@ def _of_nearest(vectors: np.ndarray, asked: np.ndarray) -> np.ndarray:
     count = min(_NEIGHBOURS, len(vectors) - 1)
     if count < 1:
         return np.full((1, len(asked)), np.nan)
-    # A tree that is not balanced is built in half the time, and as fast to search where points are spread evenly.
+    # A tree that is not balanced is built in half the time, and as fast to search where points are
+    # spread evenly.
     distances, _ = cKDTree(vectors, balanced_tree=False).query(asked, k=count + 1)
     return distances[:, 1:].T
