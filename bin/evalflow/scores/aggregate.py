@@ -2,7 +2,8 @@
 
 All sources of one call are compared on one sample: the pairs that `use` allows and for which all of
 them have data. What makes a score undefined in one source at one init time (a correlation where no
-rain fell) leaves this init time out for all of them.
+rain fell) leaves this init time out for all of them; where it is undefined in a source at all init
+times, it is missing for that source alone.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -195,9 +196,16 @@ class _Comparison:
         self.axes = series[0].wanted
         self.sums = ("dd",) if first.scale else GROUPS[METRICS[first.metric].group]
         values = _statistics(series, first)
-        valid = np.logical_and.reduce([np.isfinite(one).all(axis=1) for one in values])
+        finite = [np.isfinite(one).all(axis=1) for one in values]
+        # What a source never has (a climatology its own anomalies, say) is missing there, and keeps it from nobody else.
+        never = [~one.any(axis=0) for one in finite]
+        valid = np.logical_and.reduce([one | none for one, none in zip(finite, never, strict=True)])
+        valid &= np.logical_or.reduce(finite)
         self.valid = valid if use is None else valid & use[:, :, None]
-        self.values = [np.where(self.valid[:, None], one, 0) for one in values]
+        self.values = [
+            np.where(self.valid[:, None], np.where(none, np.nan, one), 0)
+            for one, none in zip(values, never, strict=True)
+        ]
         self.pairs = [one.pairs * self.valid for one in series]
         threshold = first.threshold
         self.events = [one.tables[threshold][:, 4] * self.valid for one in series] if threshold else None

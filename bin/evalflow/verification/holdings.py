@@ -129,8 +129,17 @@ def read_statistics(path: Path, params: Collection[str] | None = None) -> Held |
     return None
 
 
-def lacking(wanted: Holding, init_time: datetime, paths: list[Path]) -> Holding:
-    """Return what the files of an init time lack of a wanted holding, perhaps no params."""
-    if statistics_name(init_time, wanted) in {path.name for path in paths}:
+def lacking(wanted: Holding, init_time: datetime, paths: list[Path], verify: bool = False) -> Holding:
+    """Return what of a wanted holding the files of an init time lack; with no params where they have everything.
+
+    Parameters
+    ----------
+    verify : whether every byte of the files is looked at; else a file with the expected name is trusted
+    """
+    if verify:
+        held = [one.holding for path in paths if (one := read_statistics(path)) is not None]
+    elif statistics_name(init_time, wanted) in {path.name for path in paths}:
         return wanted.model_copy(update={"params": {}})
-    return wanted.without([held for path in paths if (held := read_holding(path)) is not None])
+    else:
+        held = [one for path in paths if (one := read_holding(path)) is not None]
+    return wanted.without(held)

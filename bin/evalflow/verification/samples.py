@@ -268,6 +268,11 @@ def compare_samples(spec: VerificationSpec, found: DomainFound) -> Samples:
             f"at {cells:,} init and lead times of a param, some source lacks points: these points are left out for all"
         )
     packs = make_packs(spec, found.truth, comparer.lacking(samples))
+    notes += [
+        f"{one.source.label}: {path} was damaged and is set aside; launch again to make it"
+        for one in comparer.statistics
+        for path in one.damaged
+    ]
     return samples.model_copy(update={"packs": packs, "notes": notes})
 
 

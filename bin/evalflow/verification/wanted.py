@@ -133,6 +133,7 @@ def packs_of(spec: VerificationSpec, found: DomainFound) -> Packs:
         awaited = set(spec.awaited.get(source.source_id, []))
         for name in spec.init_times:
             init_time = init_time_of(name)
-            if name in awaited or lacking(wanted.holding(source, init_time), init_time, there.get(name, [])).params:
+            asked = wanted.holding(source, init_time)
+            if name in awaited or lacking(asked, init_time, there.get(name, []), spec.verify_store).params:
                 lacks.setdefault(number, []).append(name)
     return Packs(packs=make_packs(spec, found.truth, lacks))

@@ -172,7 +172,24 @@ def test_activity_is_of_the_fields_where_a_source_has_no_climatology(world):
     [block] = aggregate([with_it[0], without[1]], [Score("STD_F")], [Stratum()])
     expected = np.sqrt(np.mean([np.var(one.f) for one in some.pairs(0, 0, "all")]))
     assert block.value[0, 0, 0, 0] == pytest.approx(expected, rel=1e-9)
-    assert list(aggregate([with_it[0], without[1]], [Score("ACC")], [Stratum()])) == []
+    [block] = aggregate([with_it[0], without[1]], [Score("ACC")], [Stratum()], references=(1,))
+    assert np.isfinite(block.value[0]).all() and np.isnan(block.value[1]).all()
+    assert np.isnan(block.differences[0].value).all() and np.isnan(block.differences[0].p).all()
+
+
+def test_what_one_source_never_has_keeps_no_other_from_it(world):
+    """A field that is constant at all init times has no correlation at any; at one of them, that is left out for all."""
+    some = world(inits=INITS[:6], missing=0, sources=3)
+    alone = series_of(some)[0]
+    some.forecasts[1] = 280
+    some.forecasts[2, 3] = 280
+    first, constant, once = series_of(some)
+    [block] = aggregate([first, constant, once], [Score("CORR")], [Stratum()])
+    assert np.isnan(block.value[1]).all() and np.isfinite(block.value[[0, 2]]).all()
+    assert (block.inits == 5).all()
+    [block] = aggregate([first, constant], [Score("CORR")], [Stratum()])
+    [wanted] = aggregate([alone], [Score("CORR")], [Stratum()])
+    assert (block.inits == 6).all() and np.allclose(block.value[0], wanted.value[0], rtol=1e-12)
 
 
 # --- samples --------------------------------------------------------------------------------------
