@@ -4,9 +4,8 @@
 import math
 from pathlib import Path
 
-import evalflow  # noqa: F401 - finds the project's Python first
 import click
-
+import evalflow  # noqa: F401 - finds the project's Python first
 from evalflow.cli import command
 from evalflow.plan.model import Plan
 from evalflow.verification.explain import Explained, explain_score, name_of
