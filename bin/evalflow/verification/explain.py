@@ -105,10 +105,10 @@ class Explained:
     metric: Metric
     truth: TruthEntry
     stored: Number
-    recomputed: Number | None
-    sums: dict[str, float]
-    compared: list[str]
-    parts: list[Part]
+    recomputed: Number | None = None
+    sums: dict[str, float] = field(default_factory=dict)
+    compared: list[str] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
 
     def check(self) -> None:
         """Raise UserError where the statistics do not give the number of the table."""
@@ -265,16 +265,8 @@ def explain_score(spec: VerificationSpec, results: Path, keys: dict[str, Any]) -
         if compared.param == row["param"] and _minutes(row) in compared.lead_times:
             Aggregator(truth, sink).add(compared)
     value = math.nan if row["value"] is None else row["value"]
-    made = Explained(
-        row=row,
-        metric=METRICS[row["metric"]],
-        truth=spec.truths[number],
-        stored=Number(value, row["n_inits"], row["n_days"], row["n_pairs"]),
-        recomputed=None,
-        sums={},
-        compared=[],
-        parts=[],
-    )
+    stored = Number(value, row["n_inits"], row["n_days"], row["n_pairs"])
+    made = Explained(row, METRICS[row["metric"]], spec.truths[number], stored)
     return made if sink.found is None else _filled(made, truth, source, *sink.found)
 
 
@@ -334,12 +326,8 @@ def _filled(made: Explained, truth: _Traced, source: int, block: Block, about: A
 def _number_in(block: Block, metric: Metric, at: tuple[int, int, int]) -> tuple[Number, dict[str, float]]:
     """Return a score of a block of one, and its mean sums; at: source, lead, region."""
     place, lead, region = at
-    number = Number(
-        float(block.value[place, 0, lead, region]),
-        int(block.inits[lead, region]),
-        int(block.days[lead, region]),
-        int(block.pairs[place, lead, region]),
-    )
+    inits, days = (int(count[lead, region]) for count in (block.inits, block.days))
+    number = Number(float(block.value[place, 0, lead, region]), inits, days, int(block.pairs[place, lead, region]))
     names = ("dd",) if block.scores[0].scale else GROUPS[metric.group]
     means = block.means[place, :, lead, region]
     return number, {name: float(means[names.index(name)]) for name in metric.needs}
