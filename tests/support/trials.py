@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import eccodes
 import numpy as np
+from evalflow.fields.grib.codes import eccodes
 from scipy import stats
 
 H = timedelta(hours=1)

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-import eccodes
 import numpy as np
 import pytest
+from evalflow.fields.grib.codes import eccodes
 from support.trial_files import trial_file
 from support.trials import BYTES, H, messages
 from support.verified import Trial, source
