@@ -5,7 +5,7 @@ from datetime import datetime
 import numpy as np
 import pytest
 from support.trial_files import trial_file
-from support.trials import DAY, H, Analyses, read_analyses, rmse_interval
+from support.trials import DAY, Analyses, H, read_analyses, rmse_interval
 from support.verified import Trial, source, write_forecast
 
 LEADS = [6, 12, 18, 24]
