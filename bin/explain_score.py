@@ -45,7 +45,7 @@ def describe(explained: Explained) -> list[str]:
         f"  aggregation  {metric.aggregation}",
         *(f"  sum {name:<8} {value:.12g} ({SUMS[name]})" for name, value in explained.sums.items()),
         f"  counts       n_pairs {row['n_pairs']}, n_inits {row['n_inits']}, n_days {row['n_days']}",
-        f"  sample       {row['sample']}: {', '.join(explained.compared)}",
+        f"  sample       {row['sample']}: {'; '.join(explained.compared)}",
         "",
     ]
     for part in explained.parts:

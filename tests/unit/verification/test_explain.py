@@ -6,10 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evalflow.errors import UserError
+from evalflow.plan.model import Plan
 from evalflow.scores.stored import read_sums, write_sums
 from evalflow.scores.sums import MOMENTS
-from evalflow.verification.explain import Explained, explain_score
+from evalflow.verification.explain import Explained, Number, explain_score
+from support.environments import run as run_script
 from support.grib_files import LATITUDES, LONGITUDES
+from support.report import make_spec
 from support.verified import World, make_world, source
 
 WEIGHTS = np.cos(np.radians(LATITUDES))
@@ -66,15 +69,18 @@ def test_a_region_and_an_hour(world):
     assert [part.sums["dd"] for part in found.parts] == pytest.approx(squares, rel=1e-6)
 
 
-def test_every_row_is_traced(world):
-    """Categorical ones, baselines, one with few init times, which is compared alone."""
+def test_rows_of_every_kind_are_traced(world):
+    """Each kind of sums, baselines, one with few init times, which is compared alone."""
     persistence = source("persistence", world.leads, builtin="persistence")
     few = source("few", world.leads, world.write_forecasts("few", [0, 2]))
     world.trial.data["sources"] += [persistence, few]
     world.trial.data["references"] = ["baseline-persistence"]
     world.trial.data["thresholds"] = {"T_2M": ["> 280", "<= 278.5"]}
     done = world.trial.run()
-    for row in done.scores(lead_time=12.0, threshold=...):
+    rows = done.scores(lead_time=12.0, threshold=...)
+    traced = [row for row in rows if row["metric"] in {"BIAS", "MSE_CORR", "CORR", "ACTIVITY", "ETS", "SEDI"}]
+    assert len(traced) == 3 * (4 + 2 * 2)
+    for row in traced:
         keys = ("metric", "source", "threshold")
         found = explain(world, **{key: row[key] for key in keys})
         assert found.row == row
@@ -87,6 +93,22 @@ def test_every_row_is_traced(world):
     ets = explain(world, metric="ETS", threshold="gt_280")
     assert list(ets.sums) == ["a", "b", "c", "d"]
     assert sum(ets.sums.values()) == pytest.approx(WEIGHTS.sum(), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        ((1.0 + 1e-12, 6, 3, 72), True),
+        ((1.0 + 1e-6, 6, 3, 72), False),
+        ((1.0, 5, 3, 72), False),
+        ((1.0, 6, 2, 72), False),
+        ((1.0, 6, 3, 71), False),
+        ((np.nan, 6, 3, 72), False),
+    ],
+)
+def test_what_is_the_same_number(other, same):
+    assert Number(1.0, 6, 3, 72).same_as(Number(*other)) is same
+    assert Number(np.nan, *other[1:]).same_as(Number(np.nan, *other[1:]))
 
 
 def test_files_that_were_made_later_are_named(world):
@@ -204,3 +226,37 @@ def test_there_are_no_tables(world, tmp_path):
     (tmp_path / "scores.parquet").write_text("no table")
     with pytest.raises(UserError, match=r"scores\.parquet: cannot be read as Parquet"):
         explain_score(world.trial.spec, tmp_path, KEYS)
+
+
+def test_the_command(world):
+    world.trial.data["truths"][0]["identity"]["truth"] = "analyses"
+    world.trial.run()
+    results = world.trial.spec.results
+    write_plan(world)
+    keys = ["--param", "T_2M", "--metric", "RMSE", "--source", "model", "--lead_time", "12"]
+    done = run_script("explain_score.py", results, *keys)
+    assert done.returncode == 0, done.stderr
+    value = np.sqrt(np.mean(mean_squares(world, 12)))
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith(f"T_2M RMSE of model at 12 h: {value:.5f}"[:-1]) and lines[0].endswith(" K")
+    for text in ("formula      RMSE = √MSE", "sum dd ", "n_pairs 72, n_inits 6, n_days 3", "2024-01-12T12:00  RMSE "):
+        assert text in done.stdout
+    assert lines[-1].startswith("made again from these files: ") and lines[-1].endswith("the same")
+    one_file(world).unlink()
+    done = run_script("explain_score.py", results, *keys)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert done.stderr.startswith("evalflow: scores.parquet: T_2M RMSE of model at 12 h is ")
+    done = run_script("explain_score.py", results, "--param", "X")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == 'evalflow: param "X": there is no such score; there is T_2M\n'
+
+
+def write_plan(world: World) -> None:
+    """Write the plan that a launch of nothing but verification would begin with."""
+    root, spec = world.trial.root, world.trial.spec
+    plan = Plan(
+        evalflow="0", experiment_id=spec.experiment_id, config=root / "c.yaml", config_text="", target="experiment",
+        stub=False, outdir=root, store=spec.store, project=root, envs=[], runs=[], init_times=spec.init_times,
+        inits_at_once=1, forecasts=[], tasks=[], inputs=[], verification=spec, report=make_spec(root), warnings=[],
+    )  # fmt: skip
+    (spec.results / "plan.json").write_text(plan.to_json())
