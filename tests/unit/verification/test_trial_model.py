@@ -89,3 +89,18 @@ def test_the_model_is_better_than_persistence(analyses, forecasts, outcome, lead
     wanted = rmse_interval(model, persistence, 15)
     assert [row[name] for name in ("difference", "lower", "upper", "p_value")] == pytest.approx(wanted, rel=1e-4)
     assert row["better"] is True
+
+
+def test_fifteen_days_do_not_show_it(outcome):
+    """The gain over persistence is 0.06 K to 1.4 K, and at no lead time beyond chance; against persistence of the day
+    before, which knows of the day, even its sign changes.
+    """
+    against = {"persistence": [-0.830, -1.365, -0.830, -0.057], "persistence_24h": [-0.295, -0.012, 0.006, -0.057]}
+    for label, wanted in against.items():
+        rows = [
+            outcome.differences(metric="RMSE", label="model", reference_label=label, lead_time=lead)[0]
+            for lead in LEADS
+        ]
+        assert [row["difference"] for row in rows] == pytest.approx(wanted, abs=0.01)
+        assert all(row["lower"] < 0 < row["upper"] and row["p_value"] > 0.05 for row in rows)
+        assert all(row["q_value"] > 0.1 for row in rows)
