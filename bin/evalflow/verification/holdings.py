@@ -93,13 +93,18 @@ class Held:
     sums: Sums
 
 
-def list_statistics(folder: Path) -> dict[str, list[Path]]:
-    """Return init time → files of statistics in a source's folder, in the order of their names."""
+def list_statistics(folder: Path, *, whole: bool = False) -> dict[str, list[Path]]:
+    """Return init time → files of statistics in a source's folder, in the order of their names.
+
+    Parameters
+    ----------
+    whole : whether each one is read, and a damaged or foreign one set aside
+    """
     found: dict[str, list[Path]] = {}
     if folder.is_dir():
         for path in sorted(folder.iterdir()):
             match = _NAME.fullmatch(path.name)
-            if match:
+            if match and (not whole or read_statistics(path) is not None):
                 found.setdefault(match[1], []).append(path)
     return found
 

@@ -25,10 +25,16 @@ from evalflow.verification.wanted import MaskDigests, Wanted
 
 
 class SourceStatistics:
-    """The statistics of one source against one truth."""
+    """The statistics of one source against one truth.
+
+    Attributes
+    ----------
+    damaged : files that were found damaged and set aside, with no order
+    """
 
     def __init__(self, wanted: Wanted, source: SourceEntry) -> None:
         self.wanted, self.source = wanted, source
+        self.damaged: set[Path] = set()
         self._holdings: dict[datetime, Holding] = {}
 
     @cached_property
@@ -77,7 +83,9 @@ class SourceStatistics:
         whole = statistics_name(init_time, wanted)
         for path in [path for path in paths if path.name == whole] or paths:
             held = read_statistics(path, params)
-            if held is not None and held.holding.belongs_to(wanted):
+            if held is None:
+                self.damaged.add(path)
+            elif held.holding.belongs_to(wanted):
                 yield self._of(held, wanted)
 
     def _of(self, held: Held, wanted: Holding) -> Sums:

@@ -212,6 +212,12 @@ def common_masks(
     return masks_at
 
 
+def _damaged(comparer: _Comparer) -> Iterator[str]:
+    """Yield lines of files of statistics that cannot be read."""
+    for path in sorted(path for one in comparer.statistics for path in one.damaged):
+        yield f"{path}: damaged, and set aside; it is missing in the tables; launch again, and it is made again"
+
+
 def _missing_times(comparer: _Comparer, compared: list[Compared]) -> Iterator[str]:
     """Yield lines of init times that some sources lack."""
     for name, param in comparer.params.items():
@@ -255,7 +261,7 @@ def compare_samples(spec: VerificationSpec, found: DomainFound) -> Samples:
     comparer = _Comparer(spec, found)
     compared = comparer.divide()
     samples = Samples(truth=found.truth, compared=compared, differing=comparer.differing(), packs=[])
-    notes = list(_missing_times(comparer, compared))
+    notes = [*_damaged(comparer), *_missing_times(comparer, compared)]
     if spec.comparing.common_sample == "strict":
         lines = [*notes, *_other_points(comparer, samples)]
         if lines:

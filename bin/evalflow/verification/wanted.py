@@ -129,7 +129,8 @@ def packs_of(spec: VerificationSpec, found: DomainFound) -> Packs:
     for number, source in enumerate(spec.sources):
         if not found.sources[source.source_id].params:
             continue
-        there = list_statistics(statistics_folder(spec.store, found.verif_id, source.source_id))
+        folder = statistics_folder(spec.store, found.verif_id, source.source_id)
+        there = list_statistics(folder, whole=spec.verify_store)
         awaited = set(spec.awaited.get(source.source_id, []))
         for name in spec.init_times:
             init_time = init_time_of(name)
