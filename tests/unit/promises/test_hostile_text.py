@@ -23,7 +23,6 @@ from support.hostile import (
     _CONTROL,
     FILE,
     FULL,
-    HOSTILE,
     INFERENCE,
     PLACES,
     SEEN,
@@ -32,8 +31,8 @@ from support.hostile import (
     full_with,
     is_data,
     put,
-    short,
 )
+from support.hostile_texts import HOSTILE, short
 from support.paths import BIN
 
 
