@@ -76,13 +76,13 @@ def row(name: str, **ceilings: float) -> Callable:
     return register
 
 
-def measure(folder: Path, *command: str | Path, **variables: str) -> Measured:
+def measure(folder: Path, *command: str | Path) -> Measured:
     """Run a command in `folder`, which must succeed, and return what it took.
 
     A process of its own starts it: otherwise the memory would count that of this one.
     """
     output = folder / "measured.json"
-    environment = {**os.environ, "EVALFLOW_VENV": sys.prefix, "NXF_ANSI_LOG": "false", **variables}
+    environment = {**os.environ, "EVALFLOW_VENV": sys.prefix, "NXF_ANSI_LOG": "false"}
     words = [sys.executable, "-c", MEASURE, output, *command]
     done = subprocess.run(words, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
     if done.returncode:
@@ -101,12 +101,12 @@ def plan_a_year(folder: Path, stored: bool) -> Measured:
     experiment.data["dates"] = {"start": "2023-01-01", "end": "2023-12-31T18:00", "frequency": "6h"}
     plan = experiment.plan()
     if stored:
-        for run in plan.runs:
-            for init_time in plan.init_times:
+        for run in plan["runs"]:
+            for init_time in plan["init_times"]:
                 store_forecast(run, init_time)
     output = folder / "plan.json"
-    script = [sys.executable, PROJECT / "bin" / "plan.py", "--config", plan.config, "--output", output]
-    found = measure(folder, *script, EVALFLOW_CACHE=str(folder / "cache"))
+    script = [sys.executable, PROJECT / "bin" / "plan.py", "--config", plan["config"], "--output", output]
+    found = measure(folder, *script)
     complete = [forecast["complete"] for forecast in json.loads(output.read_text())["forecasts"]]
     assert complete == [stored] * 7300
     return found
@@ -235,6 +235,7 @@ def main() -> int:
     print(f"{'':<42}{'seconds':>9}{'CPU s':>9}{'MB':>7}")
     for one in rows:
         folder = Path(tempfile.mkdtemp(prefix="evalflow-bench-"))
+        os.environ["EVALFLOW_CACHE"] = str(folder / "cache")
         try:
             found = one.run(folder)
         finally:

@@ -117,7 +117,7 @@ class Verified:
         return [places[one] for one in self.spec.references]
 
 
-class _Aggregator:
+class Aggregator:
     """Fills the tables of one truth.
 
     Attributes
@@ -241,7 +241,7 @@ def aggregate_experiment(spec: VerificationSpec, found: list[tuple[DomainFound, 
         return known
     tables, days = Tables(), 0
     for truth in truths:
-        aggregator = _Aggregator(truth, tables)
+        aggregator = Aggregator(truth, tables)
         for compared in truth.samples.compared:
             aggregator.add(compared)
         days = max(days, aggregator.days)

@@ -137,7 +137,7 @@ def lacking(wanted: Holding, init_time: datetime, paths: list[Path], verify: boo
     verify : whether every byte of the files is looked at; else a file with the expected name is trusted
     """
     if verify:
-        held = [one.holding for path in paths if (one := read_statistics(path)) is not None]
+        held = [stored.holding for path in paths if (stored := read_statistics(path)) is not None]
     elif statistics_name(init_time, wanted) in {path.name for path in paths}:
         return wanted.model_copy(update={"params": {}})
     else:

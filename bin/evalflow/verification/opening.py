@@ -42,7 +42,7 @@ def truth_spec(spec: VerificationSpec, truth: TruthEntry) -> TruthSpec:
     )
 
 
-def _find_sealed(source: SourceEntry, init_time: datetime) -> tuple[Path, dict] | None:
+def find_sealed(source: SourceEntry, init_time: datetime) -> tuple[Path, dict] | None:
     """Return where a run's forecast is, and its seal, or None if no whole one is there."""
     for folder in forecast_places(Path(source.root or ""), init_time_name(init_time)):
         seal = read_json(folder / FORECAST_SEAL)
@@ -53,7 +53,7 @@ def _find_sealed(source: SourceEntry, init_time: datetime) -> tuple[Path, dict] 
 
 def seal_of(source: SourceEntry, init_time: datetime) -> str | None:
     """Return the digest of a run's forecast by its seal, or None if no whole one is there."""
-    found = _find_sealed(source, init_time)
+    found = find_sealed(source, init_time)
     return str(sorted((name, proof.get("sha256")) for name, proof in found[1]["files"].items())) if found else None
 
 
@@ -69,7 +69,7 @@ def open_source(spec: VerificationSpec, source: SourceEntry, init_time: datetime
     """
     root, pattern = Path(source.root or ""), source.pattern
     if source.kind == "run":
-        found = _find_sealed(source, init_time)
+        found = find_sealed(source, init_time)
         if found is None:
             raise NotThere(f"{root / init_time_name(init_time)}: no whole forecast")
         root, pattern = found[0], None

@@ -54,7 +54,8 @@ class SourceStatistics:
         ----------
         params : those that are asked for; None: all
         """
-        yield from self._read(init_time, self._own(init_time), params)
+        for _, sums in self._read(init_time, self._own(init_time), params):
+            yield sums
 
     def sums(self, init_time: datetime, common: MaskDigests, params: Collection[str] | None = None) -> Iterator[Sums]:
         """Yield the sums of an init time over the points that all sources have.
@@ -64,8 +65,15 @@ class SourceStatistics:
         common : (param, lead time in minutes) → digest of these points, where this source has more
         params : those that are asked for; None: all
         """
-        for sums in self.own_sample(init_time, params):
-            yield replace(sums, params={name: _without(one, name, common) for name, one in sums.params.items()})
+        for _, sums in self.files(init_time, common, params):
+            yield sums
+
+    def files(
+        self, init_time: datetime, common: MaskDigests, params: Collection[str] | None = None
+    ) -> Iterator[tuple[Path, Sums]]:
+        """Yield what `sums` does, each with the file that it is from."""
+        for path, sums in self._read(init_time, self._own(init_time), params):
+            yield path, replace(sums, params={name: _without(one, name, common) for name, one in sums.params.items()})
         if common:
             wanted = self.wanted.holding(self.source, init_time, common)
             yield from self._read(init_time, wanted, params)
@@ -75,7 +83,9 @@ class SourceStatistics:
         paths = self._files.get(init_time_name(init_time), [])
         return bool(lacking(self.wanted.holding(self.source, init_time, common), init_time, paths).params)
 
-    def _read(self, init_time: datetime, wanted: Holding, params: Collection[str] | None) -> Iterator[Sums]:
+    def _read(
+        self, init_time: datetime, wanted: Holding, params: Collection[str] | None
+    ) -> Iterator[tuple[Path, Sums]]:
         """Yield what is wanted of each file: where one holds all of it, of that alone."""
         paths = self._files.get(init_time_name(init_time), [])
         if not paths or not wanted.params:
@@ -86,7 +96,7 @@ class SourceStatistics:
             if held is None:
                 self.damaged.append(path)
             elif held.holding.belongs_to(wanted):
-                yield self._of(held, wanted)
+                yield path, self._of(held, wanted)
 
     def _of(self, held: Held, wanted: Holding) -> Sums:
         """Return a file's params and lead times that are made from today's files and regions."""
