@@ -38,16 +38,18 @@ def main(plan, trace, made_twice, aggregated, reported, verified):
     """Compare the plan that a launch began with against the store as it is now.
 
     Give whole forecasts the names that they lack. Exit with status 1 if a forecast that was to be
-    made is missing.
+    made is missing, or what the config names could not be verified.
     """
     planned = Plan.from_json(read_text(plan), str(plan))
     cost = read_cost(trace, planned) if trace else None
     done = [PackDone.from_json(read_text(file), str(file)) for file in verified] if not planned.stub else []
     summary = make_summary(planned, cost, read_made_twice(made_twice), done)
     click.echo(describe_summary(planned, summary))
+    problems = False
     if aggregated and not planned.stub:
         scores = Aggregated.from_json(read_text(aggregated), str(aggregated))
         click.echo("\n".join(["", *describe_aggregated(scores, planned.verification.significance.min_days)]))
+        problems = bool(scores.problems)
     if reported and not planned.stub:
         report = Reported.from_json(read_text(reported), str(reported))
         lines = [f"problem: {line}" for line in report.problems]
@@ -56,7 +58,7 @@ def main(plan, trace, made_twice, aggregated, reported, verified):
         write_summary(plan, planned, summary)
     except OSError as error:  # a store to read only, or a full one: what was asked for is done or not all the same
         click.echo(f"evalflow: warning: the summary is not kept: {describe_os_error(error)}", err=True)
-    if is_lacking(planned, summary):
+    if is_lacking(planned, summary) or problems:
         sys.exit(1)
 
 

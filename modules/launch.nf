@@ -37,7 +37,7 @@ def end_launch(plan, made_twice, verified, aggregated, reported) {
         }
         release_work_folder()
         if (lacking && has_succeeded()) { // error() in here changes the exit status in some versions only
-            exit(1, 'forecasts are missing, or cannot be found by their names: see above')
+            exit(1, 'forecasts are missing, cannot be found by their names, or could not be verified: see above')
         }
     }
 }

@@ -1,6 +1,5 @@
 """What a launch has done: the plan it began with, compared with the store as it is now."""
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,6 +23,9 @@ from evalflow.store.layout import (
     run_folder,
 )
 from evalflow.verification.done import PackDone
+
+MOST_NOTES = 5
+"""How many of the fields that were left out or repaired are shown; summary.json has all."""
 
 
 def _state(before: bool, now: bool, needed: bool, verb: str) -> str:
@@ -93,22 +95,24 @@ def _count_forecasts(plan: Plan, run_id: str) -> _Counts:
 def count_statistics(plan: Plan, done: Iterable[PackDone]) -> list[dict]:
     """Return what this launch has verified.
 
-    For each source: the number of statistics computed, and the init times without any, with the
-    reason.
+    For each source: the number of statistics computed; init times that lack some, with the reason;
+    those of them that lack it by a fault; and what readers left out or repaired.
 
     A statistic is that of one source, init time and param against one truth.
     """
-    computed: Counter[str] = Counter()
-    without: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    of: dict[str, list[PackDone]] = {source.source_id: [] for source in plan.verification.sources}
     for pack in done:
-        computed[pack.source] += sum(len(init.computed) for init in pack.inits)
-        without[pack.source] |= {init.init_time: init.reason for init in pack.inits if init.reason}
+        of[pack.source].append(pack)
     return [
         {
             "source_id": source.source_id,
             "label": source.label,
-            "computed": computed[source.source_id],
-            "without": without[source.source_id],
+            "computed": sum(len(init.computed) for pack in of[source.source_id] for init in pack.inits),
+            "lacking": {
+                init.init_time: init.reason for pack in of[source.source_id] for init in pack.inits if init.reason
+            },
+            "failed": sorted({init.init_time for pack in of[source.source_id] for init in pack.inits if init.failed}),
+            "notes": list(dict.fromkeys(note for pack in of[source.source_id] for note in pack.notes)),
         }
         for source in plan.verification.sources
     ]
@@ -151,21 +155,26 @@ def make_summary(
 
 
 def is_lacking(plan: Plan, summary: dict) -> bool:
-    """Return whether a forecast that the launch was to make cannot be found by its name."""
-    return not plan.stub and any(run["missing"] for run in summary["runs"])
+    """Return whether a forecast that was to be made has no name, or a forecast could not be verified for a fault."""
+    missing = any(run["missing"] for run in summary["runs"]) or any(one["failed"] for one in summary["statistics"])
+    return not plan.stub and missing
 
 
 def _describe_statistics(summary: dict) -> list[str]:
     lines = []
     for source in summary["statistics"]:
-        without = source["without"]
-        lack = f", {len(without)} init times without any" if without else ""
+        lacking = source["lacking"]
+        lack = f", {len(lacking)} init times lack some" if lacking else ""
         lines.append(
             f"  statistics   {source['source_id']:<36} {source['computed']} computed{lack}  ({source['label']})"
         )
-        if without:
-            init_time, reason = next(iter(without.items()))
+        if lacking:
+            init_time, reason = next(iter(lacking.items()))
             lines.append(f"               {init_time}: {reason}")
+    notes = list(dict.fromkeys(note for source in summary["statistics"] for note in source["notes"]))
+    lines += [f"               note: {note}" for note in notes[:MOST_NOTES]]
+    if len(notes) > MOST_NOTES:
+        lines.append(f"               and {len(notes) - MOST_NOTES} more notes, in summary.json")
     return lines
 
 

@@ -7,6 +7,7 @@ from evalflow.config.areas import DomainArea, RegionConfig, RegularGrid, ShapeCo
 from evalflow.config.grids import grid_files
 from evalflow.digests import digest
 from evalflow.errors import UserError
+from evalflow.fields.params import find_param
 from evalflow.identity import comparison_parts
 from evalflow.lookup import Lookup, canonical_path
 from evalflow.plan.experiment import Experiment
@@ -124,8 +125,22 @@ def _comparing(experiment: Experiment, regions: dict[str, RegionEntry]) -> Compa
 
 def _thresholds(experiment: Experiment) -> dict[str, list[str]]:
     settings = experiment.config.experiment
-    found = {param: [one.text for one in settings.thresholds_of(param)] for param in settings.verified_params()}
-    return {param: events for param, events in found.items() if events}
+    found: dict[str, list[str]] = {}
+    for param in settings.verified_params():
+        events = [one.text for one in settings.thresholds_of(param)]
+        if events:
+            found[_canonical(param)] = list(dict.fromkeys([*found.get(_canonical(param), []), *events]))
+    return found
+
+
+def _canonical(param: str) -> str:
+    """Return the name that tables have of a param; of one that is not known, as it is written."""
+    known = find_param(param)
+    return known.name if known else param
+
+
+def _all_canonical(params: list[str]) -> list[str]:
+    return list(dict.fromkeys(_canonical(param) for param in params))
 
 
 def _crossed(experiment: Experiment) -> list[list[Dimension]]:
@@ -161,8 +176,8 @@ def verification_spec(experiment: Experiment, options: Options) -> VerificationS
             GridFileEntry(file=grid.file, points=grid.points, uuid=grid.uuid)
             for grid in grid_files(config.grids, experiment.lookup, site)
         ],
-        params=settings.verified_params(),
-        named_params=settings.named_params(),
+        params=_all_canonical(settings.verified_params()),
+        named_params=_all_canonical(settings.named_params()),
         thresholds=_thresholds(experiment),
         regions=list(regions.values()),
         cases=_cases(experiment),

@@ -141,5 +141,5 @@ def lacking(wanted: Holding, init_time: datetime, paths: list[Path], verify: boo
     elif statistics_name(init_time, wanted) in {path.name for path in paths}:
         return wanted.model_copy(update={"params": {}})
     else:
-        held = [one for path in paths if (one := read_holding(path)) is not None]
+        held = [holding for path in paths if (holding := read_holding(path)) is not None]
     return wanted.without(held)

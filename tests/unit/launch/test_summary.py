@@ -9,6 +9,7 @@ import pytest
 from evalflow.launch.summary import describe_summary, is_lacking, make_summary, write_summary
 from evalflow.plan.model import Plan
 from evalflow.plan.plan import write_plan
+from evalflow.verification.done import PackDone
 from support.environments import run as run_script
 from support.stored import give_name, store_made, write_forecast
 
@@ -128,3 +129,39 @@ def test_the_last_line_is_the_path_of_the_report(planned, tmp_path):
     result = run_script("summarize.py", "--plan", tmp_path / "plan.json", "--reported", tmp_path / "reported.json")
     lines = result.stdout.splitlines()
     assert lines[-1] == "report: /out/results/x/index.html" and "problem: scorecard a: no b" in lines, result.stderr
+
+
+# --- verification ---------------------------------------------------------------------------------------------------------
+
+
+def pack(planned: dict, **fields) -> PackDone:
+    inits = [
+        {"init_time": "202401010000", "computed": ["T_2M", "PMSL"]},
+        {"init_time": "202401011200", "computed": ["T_2M"], **fields},
+    ]
+    return PackDone(source=planned["runs"][0]["run_id"], truth=0, inits=inits, notes=["a field is left out"])
+
+
+def test_statistics_are_counted_with_what_lacks_some_and_why(planned):
+    plan = Plan(**planned)
+    summary = make_summary(plan, done=[pack(planned), pack(planned, reason="PMSL: no sum", failed=True)])
+    (counted,) = summary["statistics"]
+    assert (counted["computed"], counted["failed"]) == (6, ["202401011200"])
+    assert counted["lacking"] == {"202401011200": "PMSL: no sum"} and counted["notes"] == ["a field is left out"]
+    assert is_lacking(plan, {**summary, "runs": []})
+
+
+def test_a_forecast_that_is_not_there_is_no_fault(planned):
+    plan = Plan(**planned)
+    summary = make_summary(plan, done=[pack(planned, reason="no such file")])
+    assert summary["statistics"][0]["lacking"] and not is_lacking(plan, {**summary, "runs": []})
+
+
+def test_many_notes_are_not_all_shown(planned):
+    planned["target"], planned["verification"]["truths"] = "verification", [TRUTH]
+    done = pack(planned).model_copy(update={"notes": [f"note {number}" for number in range(7)]})
+    text = describe_summary(Plan(**planned), make_summary(Plan(**planned), done=[done]))
+    assert "note: note 4\n" in text and "note 5" not in text and "and 2 more notes, in summary.json" in text
+
+
+TRUTH = {"label": "analyses", "root": "/truth.grib", "identity": {}}

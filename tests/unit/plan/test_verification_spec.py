@@ -1,0 +1,54 @@
+"""What the plan says of verification."""
+
+import pytest
+
+
+@pytest.fixture
+def compared(experiment):
+    """An experiment with two baselines and a truth."""
+    experiment.data["runs"] += [
+        {"baseline": {"label": "persistence", "builtin": "persistence"}},
+        {"baseline": {"label": "archive", "root": "/archive", "pattern": "%Y%m%d%H/*", "steps": "0/12/6"}},
+    ]
+    experiment.data["truth"] = {"label": "analyses", "root": "/truth.grib"}
+    return experiment
+
+
+def test_sources_and_their_lead_times(compared):
+    plan = compared.plan()
+    spec = plan["verification"]
+    run, persistence, archive = spec["sources"]
+    assert (run["kind"], run["root"]) == ("run", plan["runs"][0]["spec"]["folder"])
+    assert run["sha256"] == plan["runs"][0]["spec"]["sha256"] and run["lead_times"] == [0, 6, 12, 18, 24]
+    assert (persistence["builtin"], persistence["lead_times"]) == ("persistence", run["lead_times"])
+    assert (archive["root"], archive["pattern"], archive["lead_times"]) == ("/archive", "%Y%m%d%H/*", [0, 6, 12])
+    assert spec["unseen"] == [run["source_id"]] and spec["awaited"] == {run["source_id"]: plan["init_times"]}
+    assert spec["references"] == [persistence["source_id"]]
+
+
+def test_params_are_known_by_one_name(compared):
+    """However the config names them, and scorecards with it."""
+    compared.data["experiment"] = {
+        "params": ["2t", "T_2M", "SP_10M", "no such param"],
+        "thresholds": {"2t": {"gt": [280]}},
+        "scorecards": {
+            "sections": {
+                "one": {
+                    "baseline": "persistence", "lead_times": "6/24/6", "stratification": "season",
+                    "variables": ["SP_10M:ETS_gt_10.0,RMSE", "U_10M:BIAS"],
+                }
+            }
+        },
+    }  # fmt: skip
+    spec = compared.plan()["verification"]
+    assert spec["params"] == ["T_2M", "SP_10M", "no such param", "U_10M"] == spec["named_params"]
+    assert spec["thresholds"] == {"T_2M": ["> 280"], "SP_10M": ["> 10"]}
+
+
+def test_a_default_names_no_param(compared):
+    spec = compared.plan()["verification"]
+    assert spec["named_params"] == [] and "PS" in spec["params"]
+    assert spec["comparing"] == {
+        "domain": "common", "mapping": "nearest", "max_distance": "auto", "weights": "area", "scales": [50, 200],
+        "lapse_rate": "auto", "common_sample": "intersect", "min_coverage": 0.9,
+    }  # fmt: skip
