@@ -30,7 +30,7 @@ class Verified:
     Attributes
     ----------
     computed : (label of the source, init time, param) → how many times this launch has computed it
-    summary : what the launch says of itself
+    summary : what the launch, or another one of the experiment at the same time, says of itself
     results : the folder of its tables
     """
 
@@ -104,7 +104,8 @@ def verify(workspace: Workspace, *arguments: str, folder: str = "launch", status
             computed.update(
                 (labels[done.source], init.init_time, param) for init in done.inits for param in init.computed
             )
-    assert computed.total() == sum(one["computed"] for one in summary["statistics"]), "the summary says what was done"
+    said = sum(int(number) for number in re.findall(r"^  statistics .* (\d+) computed", result.text, re.M))
+    assert said == computed.total(), f"the summary says what was done\n{result.text}"
     return Verified(result, computed, summary, results)
 
 
