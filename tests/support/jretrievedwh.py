@@ -1,9 +1,10 @@
 """A stand-in for MeteoSwiss's jretrievedwh.py: it prints like that, and notes each call.
 
 The environment says what it does: FAKE_LOG (file that gets a line of JSON per call), FAKE_FAIL
-(file with the number of calls that are still to fail), FAKE_FAIL_HOW (status or text).
+(file with the number of calls that are still to fail), FAKE_FAIL_HOW (status, text or header).
 """
 
+import base64
 import json
 import os
 import runpy
@@ -35,6 +36,9 @@ def main() -> None:
         if os.environ.get("FAKE_FAIL_HOW") == "text":
             print(f"ERROR: no token for {secret}")
             return
+        if os.environ.get("FAKE_FAIL_HOW") == "header":
+            login = f"{os.environ['JRETRIEVE_CLIENT_ID']}:{secret}"
+            sys.exit(f"no token for Basic {base64.b64encode(login.encode()).decode()}")
         sys.exit(f"Traceback\nurllib.error.HTTPError: 401 for {secret}")
     option = dict(zip(words[::2], words[1::2], strict=True))
     assert (option["-s"], option["--format"]) == ("surface", "csv")

@@ -141,6 +141,10 @@ def test_analyses_in_daily_files(tmp_path, monkeypatch):
     found = {time: values for _, time, values in archive.read_many(["T_2M"], times)}
     assert [path.name for path in archive._reader.files(["T_2M"], times)] == ["an_20200102.nc", "an_20200104.nc"]
     assert list(found) == times[:4] and opened[-2:] == ["02", "04"] and len(opened) <= 3
+    opened.clear()
+    for time in times[:3]:
+        archive.read("T_2M", time)
+    assert opened == ["02"]
     np.testing.assert_array_equal(found[times[2]], [243, 197])
     np.testing.assert_array_equal(found[times[3]], [243, 237])
     assert np.isnan(archive.read("T_2M", times[4])).all()

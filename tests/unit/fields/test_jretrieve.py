@@ -168,7 +168,7 @@ def test_times_between_hours(site):
     assert [call["-t"] for call in site.calls()][1:] == ["202501010000,202501312359,10"]
 
 
-@pytest.mark.parametrize("how", ["status", "text"])
+@pytest.mark.parametrize("how", ["status", "text", "header"])
 def test_three_tries(site, monkeypatch, how):
     monkeypatch.setenv("FAKE_FAIL_HOW", how)
     archive = site.open()
@@ -184,7 +184,7 @@ def test_three_tries(site, monkeypatch, how):
     assert len(site.calls()) == 3
     said = str(caught.value)
     assert SECRET not in said and ID not in said and "\n" not in said
-    assert ("401 for …" if how == "status" else "no token for …") in said
+    assert {"status": "401 for …", "text": "no token for …", "header": "no token for Basic …"}[how] in said
     # What failed is not kept: the next launch asks again.
     assert np.isfinite(archive.read("T_2M", datetime(2025, 2, 3))).all()
 
