@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +25,7 @@ sys.path[:0] = [str(PROJECT / "bin"), str(PROJECT / "tests")]
 from support.browser import CHROMIUM, Browser  # noqa: E402
 from support.dashboard import CROSSED, METRICS, WHOLE, large_tables  # noqa: E402
 from support.experiment import Experiment  # noqa: E402 - found by the path above
+from support.large_verification import REGIONS, prepare, write_large, write_statistics  # noqa: E402
 from support.stored import store_forecast  # noqa: E402
 
 MEASURE = """
@@ -47,11 +48,13 @@ class Measured:
     seconds : from start to end
     cpu : seconds of CPU time, user and system, of all its processes
     megabytes : resident memory of its largest process
+    more : what else there is to say, such as files and kB that were written
     """
 
     seconds: float
     cpu: float
     megabytes: float
+    more: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -76,13 +79,13 @@ def row(name: str, **ceilings: float) -> Callable:
     return register
 
 
-def measure(folder: Path, *command: str | Path) -> Measured:
-    """Run a command in `folder`, which must succeed, and return what it took.
+def measure(folder: Path, *command: str | Path, **variables: str) -> Measured:
+    """Run a command in `folder`, which must succeed, and return what it took; with more variables than this process has.
 
     A process of its own starts it: otherwise the memory would count that of this one.
     """
     output = folder / "measured.json"
-    environment = {**os.environ, "EVALFLOW_VENV": sys.prefix, "NXF_ANSI_LOG": "false"}
+    environment = {**os.environ, "EVALFLOW_VENV": sys.prefix, "NXF_ANSI_LOG": "false", **variables}
     words = [sys.executable, "-c", MEASURE, output, *command]
     done = subprocess.run(words, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
     if done.returncode:
@@ -206,6 +209,86 @@ if CHROMIUM:
         return in_browser(folder, 9)
 
 
+DECODE = """
+import sys
+from evalflow.fields.grib.codes import eccodes
+with open(sys.argv[1], "rb") as file:
+    while (handle := eccodes.codes_grib_new_from_file(file)) is not None:
+        eccodes.codes_get_values(handle)
+        eccodes.codes_release(handle)
+"""
+"""Reads every value of a GRIB file, and does nothing with them."""
+
+
+@row("105 fields of 227,000 points, decoded", cpu=3)
+def decode(folder: Path) -> Measured:
+    write_large(folder)
+    (path,) = (folder / "model").iterdir()
+    return measure(folder, sys.executable, "-c", DECODE, path, PYTHONPATH=str(PROJECT / "bin"))
+
+
+def verify(folder: Path, regions: int = 0, thresholds: int = 0) -> Measured:
+    """Measure how one forecast of 227,000 points, 21 lead times and 5 params is verified; the truth is copied already."""
+    trial = write_large(folder)
+    trial.data["regions"] = REGIONS[:regions]
+    if thresholds:
+        trial.data["thresholds"] = {"T_2M": [f"> {270 + step}" for step in range(thresholds)]}
+    words = prepare(trial)
+    found = measure(folder, sys.executable, PROJECT / "bin" / "verify.py", *words, "--output", folder / "done.json")
+    files = list(folder.glob("data/verification/*/*/*.nc"))
+    assert len(json.loads((folder / "done.json").read_text())["inits"][0]["computed"]) == 5
+    found.more = {"files": len(files), "kB": round(sum(file.stat().st_size for file in files) / 1000)}
+    return found
+
+
+@row("these verified", cpu=4, megabytes=300)
+def verify_large(folder: Path) -> Measured:
+    return verify(folder)
+
+
+@row("these verified in 7 regions", cpu=5, megabytes=300)
+def verify_in_regions(folder: Path) -> Measured:
+    return verify(folder, regions=7)
+
+
+@row("these verified with 12 thresholds", cpu=6, megabytes=300)
+def verify_with_thresholds(folder: Path) -> Measured:
+    return verify(folder, thresholds=12)
+
+
+@row("their truth copied, 21 valid times", cpu=6.3, megabytes=400)
+def copy_truth(folder: Path) -> Measured:
+    words = prepare(write_large(folder), copy=False)
+    return measure(folder, sys.executable, PROJECT / "bin" / "copy_truth.py", *words, "--output", folder / "truth.nc")
+
+
+def aggregate(folder: Path, inits: int) -> Measured:
+    """Measure how two sources' statistics become tables: T_2M, 21 lead times, 8 regions, with intervals."""
+    words = write_statistics(folder, inits)
+    script = [sys.executable, PROJECT / "bin" / "compare_samples.py", *words, "--output", folder / "samples.json"]
+    compared = measure(folder, *script)
+    words += ["--samples", folder / "samples.json", "--output", folder / "aggregated.json"]
+    found = measure(folder, sys.executable, PROJECT / "bin" / "aggregate.py", *words)
+    rows = json.loads((folder / "aggregated.json").read_text())["rows"]
+    found.more = {"rows": sum(rows.values()), "samples s": round(compared.seconds, 1)}
+    return found
+
+
+@row("20 init times of two sources aggregated", cpu=3, megabytes=400)
+def aggregate_20(folder: Path) -> Measured:
+    return aggregate(folder, 20)
+
+
+@row("100 init times of two sources aggregated", cpu=4, megabytes=400)
+def aggregate_100(folder: Path) -> Measured:
+    return aggregate(folder, 100)
+
+
+@row("365 init times of two sources aggregated", cpu=6, megabytes=400)
+def aggregate_365(folder: Path) -> Measured:
+    return aggregate(folder, 365)
+
+
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
@@ -240,7 +323,8 @@ def main() -> int:
             found = one.run(folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        print(f"{one.name:<42}{found.seconds:9.1f}{found.cpu:9.1f}{found.megabytes:7.0f}", flush=True)
+        more = ", ".join(f"{key} {value:g}" for key, value in found.more.items())
+        print(f"{one.name:<42}{found.seconds:9.1f}{found.cpu:9.1f}{found.megabytes:7.0f}  {more}".rstrip(), flush=True)
         table.append({"name": one.name, **asdict(found), "ceilings": one.ceilings})
         too_much += [
             f"{one.name}: {key} {getattr(found, key):.1f} is above {ceiling}"

@@ -40,9 +40,9 @@ class Verified:
     results: Path
 
     @property
-    def without(self) -> dict[str, dict[str, str]]:
+    def lacking(self) -> dict[str, dict[str, str]]:
         """Label of a source → init time → why it has no statistics, of sources that lack some."""
-        return {one["label"]: one["without"] for one in self.summary["statistics"] if one["without"]}
+        return {one["label"]: one["lacking"] for one in self.summary["statistics"] if one["lacking"]}
 
     def tables(self) -> dict[str, pa.Table]:
         """Return the tables of the experiment."""

@@ -107,21 +107,39 @@ def _decide_lapse_rate(truth: SeenTruth, seen: list[Seen], known: _Elevations) -
         return None
 
 
-def _params_of(truth: SeenTruth, one: Seen, known: _Elevations, with_temperature: bool) -> list[str]:
-    """Return the params that a source is verified for."""
-    own = known.sources.get(one.source.source_id)
-    params = []
+def _reason_against(truth: SeenTruth, one: Seen, known: _Elevations, param: str) -> str | None:
+    """Return why a source is not verified for a param of the truth, in a line, or None."""
+    if param not in one.params:
+        return f"{param}: {one.name} has no such param and is left out of it"
+    if one.source.builtin:
+        what = f"{param}: {one.name} is left out of it: no other time has a sum since the start"
+        return what if param == SINCE_START else None
+    if param == NOT_MAPPED and not equal_elevation(known.truth, known.sources.get(one.source.source_id)):
+        return f"{param}: {one.name} is left out: its elevation is not the truth's"
+    return None
+
+
+def _params_of(truth: SeenTruth, seen: list[Seen], known: _Elevations) -> dict[str, list[str]]:
+    """Return source_id → the params that a source which can be read is verified for.
+
+    A param that a source lacks is a note; one that the config names and all of them lack is a problem.
+    """
+    found: dict[str, list[str]] = {one.source.source_id: [] for one in seen}
     for param in truth.params:
-        if param not in one.params:
-            if one.grid is not None:
-                truth.leave_out(param, f"{param}: {one.name} has no such param and is left out of it")
-        elif one.source.builtin and param == SINCE_START:
-            truth.leave_out(param, f"{param}: {one.name} is left out of it: no other time has a sum since the start")
-        elif param == NOT_MAPPED and not one.source.builtin and not equal_elevation(known.truth, own):
-            truth.leave_out(param, f"{param}: {one.name} is left out: its elevation is not the truth's")
-        elif with_temperature or param != CORRECTED:
-            params.append(param)
-    return params
+        lines = []
+        for one in (one for one in seen if one.grid is not None):
+            reason = _reason_against(truth, one, known, param)
+            if reason is None:
+                found[one.source.source_id].append(param)
+            else:
+                lines.append(reason)
+        made = [one.source.source_id for one in seen if one.grid is not None and not one.source.builtin]
+        if made and not any(param in found[source_id] for source_id in made):
+            for line in lines:
+                truth.leave_out(param, line)
+        else:
+            truth.said.notes += lines
+    return found
 
 
 def _scales(truth: SeenTruth, points: np.ndarray) -> list[float]:
@@ -165,7 +183,7 @@ def _keep(folder: Path, truth: SeenTruth, points: np.ndarray, atoms: Atoms, elev
 def _keep_mappings(folder: Path, truth: SeenTruth, seen: list[Seen], points: np.ndarray) -> None:
     """Put into the store how the points are filled from the grids of sources and truth."""
     for one in seen:
-        if one.grid is not None and one.mapping is not None:
+        if one.grid is not None and one.mapping is not None and not one.source.builtin:
             _keep_one(folder / mapping_name(one.grid), one.mapping.at(points).save, Mapping.load)
     _keep_one(folder / mapping_name(truth.grid, "truth"), truth.to_target.at(points).save, Mapping.load)
 
@@ -199,10 +217,13 @@ def _sources(
 ) -> dict[str, SourceFound]:
     """Return source_id → what was found of the source."""
     points, complete, left_out = np.flatnonzero(domain.points), set(domain.complete), domain.left_out()
+    params = _params_of(truth, [one for one in seen if one.name in complete], known)
+    if lapse is None:
+        params = {key: [param for param in some if param != CORRECTED] for key, some in params.items()}
     return {
         one.source.source_id: SourceFound(
             label=one.source.label,
-            params=_params_of(truth, one, known, lapse is not None) if one.name in complete else [],
+            params=params.get(one.source.source_id, []),
             covers=0 if one.mapping is None else int(one.mapping.covered[points].sum()),
             grid=None if one.grid is None or one.source.builtin else one.grid.digest[:12],
             corrected=_corrected(lapse, known, one),

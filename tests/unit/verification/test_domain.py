@@ -44,6 +44,8 @@ def test_a_param_that_a_source_lacks(tmp_path):
     assert "PMSL: other has no such param and is left out of it" in done.aggregated.notes
     assert {row["label"] for row in done.scores(metric="RMSE", param="PMSL")} == {"model"}
     world.trial.data["named_params"] = ["PMSL"]
+    assert world.trial.find().problems == [], "another source has it"
+    del world.trial.data["sources"][0]
     assert world.trial.find().problems == ["PMSL: other has no such param and is left out of it"]
 
 

@@ -122,3 +122,32 @@ def test_the_same_sources_again_compute_nothing_and_leave_the_tables(world):
     assert (again.packs, again.done, again.aggregated.computed) == ([], [], False)
     assert (first.results / "scores.parquet").stat().st_mtime_ns == stamp
     assert again.aggregated.headline == first.aggregated.headline
+
+
+def test_at_the_points_of_a_regular_grid(world):
+    """Those of its points that the truth covers; here they are the truth's own, and so are the scores."""
+    own = world.trial.run()
+    world.trial.data["comparing"]["verification_grid"] = 1.0
+    world.trial.data["comparing"]["max_distance"] = 10.0
+    world.trial.data["truths"][0]["identity"]["comparing"] = {"verification_grid": {"regular": 1.0}}
+    done = world.trial.run()
+    assert done.found[0].points == 12 and done.found[0].verif_id != own.found[0].verif_id
+    for lead in (0, 12):
+        assert done.score("RMSE", "model", lead) == pytest.approx(own.score("RMSE", "model", lead), rel=1e-9)
+
+
+def test_errors_of_means_over_boxes(world):
+    """Two boxes hold all points, each half of the Earth: what is left is the squares of their weighted mean errors."""
+    world.trial.data["comparing"]["scales"] = [20_000.0]
+    done = world.trial.run()
+    west, squares = LONGITUDES < 0, []
+    for error in errors_at(world, 12).astype(float):
+        means = np.where(west, *(np.average(error[half], weights=WEIGHTS[half]) for half in (west, ~west)))
+        squares.append(np.average(means**2, weights=WEIGHTS))
+    assert done.score("RMSE", "model", 12, scale=20_000.0) == pytest.approx(np.sqrt(np.mean(squares)), rel=1e-5)
+    assert done.score("RMSE", "model", 12) == pytest.approx(rmse(errors_at(world, 12)), rel=1e-6)
+
+
+def test_scales_near_the_distance_of_the_points_are_left_out(world):
+    world.trial.data["comparing"]["scales"] = [100.0, 400.0]
+    assert world.trial.find().scales == [400.0]
