@@ -1,7 +1,7 @@
 """The sums of one source and one param over many init times, per region and lead time."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache, cached_property
 
@@ -114,6 +114,20 @@ class Series:
         pairs = [(names.index(mean), names.index(square)) for mean, square in (("f", "ff"), ("o", "oo"))]
         variances = [formulas.variance(means[:, mean], means[:, square]) for mean, square in pairs]
         return np.where(np.isnan(means[:, :1]), np.nan, np.stack(variances, axis=1))
+
+    def at_leads(self, lead_times: Sequence[timedelta]) -> "Series":
+        """Return the series of some lead times."""
+        if tuple(lead_times) == self.wanted.lead_times:
+            return self
+        places = [self.wanted.lead_times.index(lead) for lead in lead_times]
+        return replace(
+            self,
+            wanted=replace(self.wanted, lead_times=tuple(lead_times)),
+            moments=self.moments[:, :, places],
+            anomalies=self.anomalies[:, :, places],
+            boxes={scale: values[:, places] for scale, values in self.boxes.items()},
+            tables={threshold: values[:, :, places] for threshold, values in self.tables.items()},
+        )
 
     def _anomaly_means(self) -> NDArray[np.float64]:
         return formulas.ratio(self.anomalies[:, 1:], self.anomalies[:, :1])

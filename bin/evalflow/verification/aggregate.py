@@ -1,7 +1,7 @@
 """From statistics to tables: scores per stratum, and differences, in the folder of results."""
 
 import errno
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -38,6 +38,8 @@ MADE_FROM = "verification.json"
 """In the folder of results: what the tables there were made from."""
 VERSION = 1
 """Raise it when the same statistics would give other tables."""
+_BYTES = 128_000_000
+"""Memory for the sums of all sources; with more of them, params are read one after the other."""
 _NOT_SHOWN = {"awaited", "unseen", "verify_store", "results", "store"}
 """Fields of the spec that no table depends on."""
 
@@ -68,12 +70,14 @@ class Verified:
 
     def wanted(self, compared: Compared) -> Wanted:
         """Return the axes of the series of a param."""
-        param = compared.param
+        return self._axes([compared.param], compared.lead_times)
+
+    def _axes(self, params: Sequence[str], minutes: Iterable[int]) -> Wanted:
         return Wanted(
             init_times=tuple(init_time_of(name) for name in sorted(self.spec.init_times)),
-            lead_times=tuple(timedelta(minutes=minutes) for minutes in sorted(compared.lead_times)),
+            lead_times=tuple(timedelta(minutes=one) for one in sorted(set(minutes))),
             regions=(ALL, *self.found.regions),
-            thresholds={param: self.thresholds(param)},
+            thresholds={param: self.thresholds(param) for param in params},
             scales=tuple(self.found.scales),
         )
 
@@ -104,11 +108,34 @@ class Verified:
 
     def series(self, number: int, param: str, wanted: Wanted) -> Series | None:
         """Return the sums of a source, or None where it has none."""
-        return gather(self._sums(number, param), [param], wanted).get(param)
+        params = self._together(param)
+        key = number, params[0]
+        if key not in self._kept:
+            for other in [one for one in self._kept if one[1] != params[0]]:
+                del self._kept[other]
+            leads = [one for compared in self.samples.compared for one in compared.lead_times]
+            self._kept[key] = gather(self._sums(number, params), params, self._axes(params, leads))
+        found = self._kept[key].get(param)
+        return None if found is None else found.at_leads(wanted.lead_times)
 
-    def _sums(self, number: int, param: str) -> Iterator[Sums]:
+    @cached_property
+    def _kept(self) -> dict[tuple[int, str], dict[str, Series]]:
+        """Number of a source and the first of some params → their series: files are opened once for all of them."""
+        return {}
+
+    def _together(self, param: str) -> list[str]:
+        """Return the params that are read with one: as many as memory allows."""
+        params, sources = self.found.params, len(self.spec.sources)
+        leads = len({one for compared in self.samples.compared for one in compared.lead_times})
+        events = max(len(self.thresholds(one)) for one in params)
+        cells = len(self.spec.init_times) * leads * (1 + len(self.found.regions)) * sources
+        many = max(1, _BYTES // (8 * cells * (14 + len(self.found.scales) + 5 * events)))
+        first = params.index(param) // many * many
+        return params[first : first + many]
+
+    def _sums(self, number: int, params: list[str]) -> Iterator[Sums]:
         for name in self.spec.init_times:
-            yield from self.statistics[number].sums(init_time_of(name), self.samples.common(number, name), [param])
+            yield from self.statistics[number].sums(init_time_of(name), self.samples.common(number, name), params)
 
     @cached_property
     def references(self) -> list[int]:

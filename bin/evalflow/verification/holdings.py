@@ -6,6 +6,7 @@ Where something was added since, there is another file with just that: then the 
 and what all of them together lack is computed.
 """
 
+import hashlib
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from pathlib import Path
 
 from pydantic import Field
 
-from evalflow.digests import digest
 from evalflow.documents import Document
 from evalflow.errors import UserError
 from evalflow.scores.stored import read_attributes, read_sums
@@ -61,7 +61,13 @@ class Holding(Document):
     @property
     def name(self) -> str:
         """What stands for it in a file's name."""
-        return digest(self.model_dump(mode="json", exclude_none=True))[:12]
+        # Thousands of names are made for a plan: no model is turned into JSON for that.
+        params = [
+            [name, *sorted(held.made_from.items()), held.thresholds, held.climatology]
+            for name, held in self.params.items()
+        ]
+        text = repr([sorted(params), sorted(self.regions.items()), self.scales, self.forecast])
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def belongs_to(self, wanted: "Holding") -> bool:
         """Return whether it is of the wanted forecast, and knows all regions that are wanted."""

@@ -1,13 +1,14 @@
 """What is wanted of each forecast, and what the store lacks of it: packs to verify."""
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
-from functools import cache
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache, lru_cache
 from pathlib import Path
 
 from evalflow.digests import digest
 from evalflow.fields.archives import is_zarr
 from evalflow.fields.fingerprints import forecast_fingerprint, truth_fingerprint
+from evalflow.fields.params import param_named
 from evalflow.fields.specs import SourceSpec
 from evalflow.scores.categories import values_of
 from evalflow.scores.names import parse_threshold
@@ -44,21 +45,37 @@ class Wanted:
         self._truth = truth_spec(spec, spec.truths[found.truth])
         root = Path(self._truth.root or "")
         self._by_time = bool(self._truth.pattern) or is_zarr(root)
-        self._look_at = cache(self._look_at_truth)
+        self._look_at, self._truth_at = cache(self._look_at_truth), cache(self._look_at_times)
+        self._leads = cache(lambda number: lead_times_of(spec.sources[number]))
+        self._numbers = {source.source_id: number for number, source in enumerate(spec.sources)}
         self._thresholds = {
             param: list(values_of([parse_threshold(text) for text in texts]))
             for param, texts in spec.thresholds.items()
         }
 
     def _look_at_truth(self, time: datetime | None) -> str:
-        """Return what the truth's files of a time look like; others are looked at once."""
+        """Return what the truth's files of a time look like; what is not kept by time is looked at once."""
         return truth_fingerprint(self._truth, [] if time is None else [time])[:16]
 
-    def truth_at(self, times: Iterable[datetime]) -> str:
-        """Return a digest of what the truth's files of some times look like."""
-        if not self._by_time:
-            return self._look_at(None)
+    def _look_at_times(self, times: frozenset[datetime]) -> str:
         return digest([self._look_at(time) for time in sorted(times)])[:16]
+
+    def _truth_of(self, source: SourceEntry, init_time: datetime, summed: str) -> dict[int, str]:
+        """Return lead time in minutes → what the truth's files look like that a field of it needs.
+
+        Parameters
+        ----------
+        summed : a param that is summed over the same time, if any
+        """
+        leads = self._leads(self._numbers[source.source_id])
+        if not self._by_time:
+            return dict.fromkeys(map(minutes_of, leads), self._look_at(None))
+        found = {}
+        for lead in leads:
+            times = times_needed(source, init_time, lead, summed)
+            looked_at = frozenset(hour for time in times for hour in hours_summed(summed, init_time, time))
+            found[minutes_of(lead)] = self._truth_at(looked_at)
+        return found
 
     def forecast(self, source: SourceEntry, init_time: datetime) -> str | None:
         """Return what the files of a forecast look like, or its seal; None if there are none."""
@@ -79,32 +96,37 @@ class Wanted:
             and lead times are wanted; None: all, over the forecast's own points
         """
         about = self.found.sources[source.source_id]
+        looks = self.forecast(source, init_time)
+        truth_of = cache(lambda summed: self._truth_of(source, init_time, summed))
         params = {}
-        for param in about.params:
+        for param in about.params if looks else []:
+            elevations = about.corrected if param == CORRECTED else None
             made_from = {
-                minutes_of(lead): self._made_from(source, init_time, lead, param, masks)
-                for lead in lead_times_of(source)
-                if masks is None or (param, minutes_of(lead)) in masks
+                minutes: _digest(truth, elevations, None if masks is None else masks[param, minutes])
+                for minutes, truth in truth_of(param if _is_sum(param) else CORRECTED).items()
+                if masks is None or (param, minutes) in masks
             }
             if made_from:
                 thresholds = self._thresholds.get(param, [])
-                params[param] = ParamHolding(made_from=made_from, thresholds=thresholds, climatology=self._climatology)
-        looks = self.forecast(source, init_time)
-        return Holding(
-            params=params if looks else {},
+                params[param] = ParamHolding.model_construct(
+                    made_from=made_from, thresholds=thresholds, climatology=self._climatology
+                )
+        return Holding.model_construct(
+            params=params,
             regions=self.found.regions,
             scales=self.found.scales,
             forecast=f"{looks}-{about.grid}" if about.grid else looks or "nothing",
         )
 
-    def _made_from(
-        self, source: SourceEntry, init_time: datetime, lead_time: timedelta, param: str, masks: MaskDigests | None
-    ) -> str:
-        times = times_needed(source, init_time, lead_time, param)
-        looked_at = {hour for time in times for hour in hours_summed(param, init_time, time)}
-        elevations = self.found.sources[source.source_id].corrected if param == CORRECTED else None
-        mask = masks[param, minutes_of(lead_time)] if masks is not None else None
-        return digest([self.truth_at(looked_at), elevations, mask])[:12]
+
+@cache
+def _is_sum(param: str) -> bool:
+    return param_named(param).accumulated
+
+
+@lru_cache(maxsize=1 << 16)
+def _digest(truth: str, elevations: str | None, mask: str | None) -> str:
+    return digest([truth, elevations, mask])[:12]
 
 
 def anomalies_from(spec: VerificationSpec) -> ReferenceSpec | None:

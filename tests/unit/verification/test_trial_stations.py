@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from evalflow.fields.points.elevation import correct_lapse_rate
 from support import trial_data
 from support.trial_data import FOLDER, INIT_TIMES, needs_trial_data
 from support.verified import Trial, source
@@ -179,6 +180,17 @@ def test_temperatures_are_corrected_for_all(models):
     assert "T_2M is corrected to the truth's elevation by 0.0065 K/m, for all sources" in found.lapse_rate
     assert found.at_stations and found.sources["baseline-AROME"].corrected and found.sources["baseline-MEPS"].corrected
     assert not models[0].reasons and not found.problems
+
+
+@pytest.mark.parametrize("label", ["MEPS", "AROME"])
+def test_the_correction_is_that_of_those_who_made_the_tables(models, observations, label):
+    """The tables' own corrected temperatures, but for stations whose elevation they know otherwise."""
+    raw = models[1][label]
+    made = Model(trial_data.read_deterministic(f"{label}_prod".replace("AROME_", "AROME_Arctic_")), observations)
+    ours = correct_lapse_rate(raw.at("T_2M", INIT_TIMES[0], 12), observations.elevation, raw.height[raw.nearest])
+    apart = np.abs(ours - made.at("T_2M", INIT_TIMES[0], 12))
+    apart = apart[np.isfinite(apart)]
+    assert apart.size > 150 and np.median(apart) < 0.005 and np.quantile(apart, 0.8) < 0.05
 
 
 def test_not_where_it_is_off(ensemble):

@@ -1,0 +1,211 @@
+"""A verification that is killed, that meets another one, or that finds damage: the tables are right or say what they lack."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from datetime import datetime
+from pathlib import Path
+
+import psutil
+import pytest
+from support import killed
+from support.launches import Workspace, copy_project, copy_workspace
+from support.verifying import (
+    BASELINES,
+    Verified,
+    make_workspace,
+    remains,
+    statistics,
+    verify,
+    write_perfect_forecast,
+)
+
+WRITES = "            write_sums(temporary, sums)\n"
+"""The line of verify.py that writes a file of statistics, under a temporary name."""
+FIRST, SECOND = "199601151200", "199601160000"
+INITS = {FIRST: datetime(1996, 1, 15, 12), SECOND: datetime(1996, 1, 16)}
+FILES = 4
+"""Files of statistics: two baselines, two init times."""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> tuple[Workspace, Verified]:
+    """A workspace after a launch that nobody disturbed. Do not change it."""
+    workspace = make_workspace(tmp_path_factory.mktemp("whole") / "one")
+    launch = verify(workspace)
+    assert launch.computed.total() == 8 and len(statistics(workspace)) == FILES
+    return workspace, launch
+
+
+def verified(workspace: Workspace) -> list[tuple[str, str]]:
+    """Return the source and init time of each file of statistics."""
+    return sorted((Path(name).parent.name, Path(name).name.split(".")[0]) for name in statistics(workspace))
+
+
+def check_tables(launch: Verified, expected: Verified) -> None:
+    tables = expected.tables()
+    for name, table in launch.tables().items():
+        assert table.num_rows and table.equals(tables[name]), name
+
+
+def disturb(workspace: Workspace, script: str) -> None:
+    """Let each writer of statistics cut what it has written to half, and do what `script` says, before it has its name."""
+    workspace.project = copy_project(workspace.root / "project")
+    hook = workspace.root / "hook.py"
+    cut = "import os, signal, time, pathlib\nos.truncate(temporary, temporary.stat().st_size // 2)\n"
+    here = f"marks = pathlib.Path({str(workspace.root / 'marks')!r})\n"
+    lines = "".join(f"    {line}\n" for line in (cut + script).splitlines())
+    hook.write_text(f"import pathlib\n{here}if len(list(marks.glob('*'))) < 2:\n{lines}")
+    (workspace.root / "marks").mkdir()
+    code = workspace.project / "bin" / "evalflow" / "verification" / "verify.py"
+    text = code.read_text()
+    assert text.count(WRITES) == 1
+    run = f'            exec(open({str(hook)!r}).read(), {{"temporary": temporary}})\n'
+    code.write_text(text.replace(WRITES, WRITES + run))
+
+
+def test_tasks_are_killed_while_they_write(whole, tmp_path):
+    """Both die amid their first file; the same launch tries them again."""
+    workspace = make_workspace(tmp_path / "one")
+    disturb(workspace, "(marks / str(os.getpid())).touch()\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    launch = verify(workspace)
+    dead = [row for row in workspace.trace() if row["process"].endswith(":VERIFY") and row["exit"] == "137"]
+    assert len(dead) == 2, launch.result.text
+    check_tables(launch, whole[1])
+    assert launch.computed == whole[1].computed
+    assert verified(workspace) == verified(whole[0])
+    assert {path.suffix for path in remains(workspace)} == {".tmp"}, "what was half-made never gets a name"
+
+
+def test_a_launch_is_killed_while_it_writes(whole, tmp_path):
+    """Nextflow and its tasks die by SIGKILL when one file is in the store and the next ones are half-written."""
+    workspace = make_workspace(tmp_path / "one")
+    disturb(workspace, "(marks / str(os.getpid())).touch()\ntime.sleep(600)\n")
+    folder = workspace.root / "launch"
+    folder.mkdir()
+    with open(workspace.root / "killed.txt", "w") as file:
+        process = subprocess.Popen(
+            workspace.command(None, "--target", "verification"), cwd=folder, env=workspace.environment,
+            stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+    end = time.monotonic() + 120
+    while len(marks := list((workspace.root / "marks").iterdir())) < 2 and time.monotonic() < end:
+        time.sleep(0.05)
+    assert len(marks) == 2, (workspace.root / "killed.txt").read_text()
+    killed.kill(process)
+    for mark in marks:
+        psutil.Process(int(mark.name)).send_signal(signal.SIGKILL)
+    process.wait()
+    assert statistics(workspace) == {} and len(remains(workspace)) == 2
+    assert not list(workspace.root.glob("out/results/*/scores.parquet"))
+    launch = verify(workspace)
+    check_tables(launch, whole[1])
+    assert launch.computed == whole[1].computed
+    assert killed.left_processes(workspace) == []
+
+
+def test_two_launches_at_once(whole, tmp_path):
+    workspace = make_workspace(tmp_path / "one")
+    launches: dict[str, Verified] = {}
+
+    def run(folder: str) -> None:
+        launches[folder] = verify(workspace, folder=folder)
+
+    threads = [threading.Thread(target=run, args=(folder,)) for folder in ("left", "right")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert launches.keys() == {"left", "right"}, "both ended with 0"
+    for launch in launches.values():
+        check_tables(launch, whole[1])
+        assert launch.computed.keys() <= whole[1].computed.keys()
+    both = launches["left"].computed + launches["right"].computed
+    assert both.keys() == whole[1].computed.keys()
+    assert verified(workspace) == verified(whole[0]) and remains(workspace) == []
+    after = verify(workspace, folder="after")
+    assert not after.computed
+    check_tables(after, whole[1])
+
+
+def cut(path: Path) -> None:
+    """Cut a file to half, under its name; the copy of it in another store stays whole."""
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def test_a_truncated_file_is_reported_by_name_and_computed_again(whole, tmp_path):
+    workspace = copy_workspace(whole[0], tmp_path / "copy")
+    name = min(statistics(workspace))
+    cut(workspace.store / name)
+    launch = verify(workspace)
+    assert Path(name).name in launch.result.text and "set aside" in launch.result.text, launch.result.text
+    assert len(remains(workspace)) == 1
+    launch = verify(workspace)
+    assert launch.computed.total() == 2, "of one source and init time"
+    check_tables(launch, whole[1])
+    assert "set aside" not in launch.result.text
+
+
+def test_a_truncated_file_is_made_good_at_once_with_verify_store(whole, tmp_path):
+    workspace = copy_workspace(whole[0], tmp_path / "copy")
+    name = min(statistics(workspace))
+    cut(workspace.store / name)
+    launch = verify(workspace, "--target", "verification", "--verify_store")
+    assert launch.computed.total() == 2, launch.result.text
+    assert verified(workspace) == verified(whole[0]) and len(remains(workspace)) == 1
+    check_tables(launch, whole[1])
+
+
+def archive(workspace: Workspace, label: str) -> Path:
+    """Add an archive of perfect forecasts to a workspace, and return its folder."""
+    exp = workspace.root / "exp"
+    for init_time in INITS.values():
+        output = exp / label / f"{init_time:%Y%m%d%H}.grib"
+        write_perfect_forecast(output, init_time)
+    entry = {"label": label, "root": label, "pattern": "%Y%m%d%H.grib", "steps": "0/24/6"}
+    workspace.edit(lambda config: config["runs"].append({"forecasts": entry}))
+    return exp / label
+
+
+def test_what_is_missing_or_corrupt_does_not_stop_the_others(tmp_path):
+    """Of one archive a file is missing, of others one is cut or noise, and of the last all are noise."""
+    workspace = make_workspace(tmp_path / "one")
+    archive(workspace, "whole")
+    (archive(workspace, "holed") / "1996011600.grib").unlink()
+    cut(archive(workspace, "cut") / "1996011600.grib")
+    (archive(workspace, "spoilt") / "1996011600.grib").write_bytes(os.urandom(1000))
+    for path in archive(workspace, "noise").iterdir():
+        path.write_bytes(os.urandom(1000))
+    launch = verify(workspace)
+    said = launch.result.text
+    complete = {
+        (label, init_time, param)
+        for label in ("whole", "cut", *BASELINES)
+        for init_time in INITS
+        for param in ("T_2M", "SP_10M")
+    }
+    some = {(label, FIRST, param) for label in ("holed", "spoilt") for param in ("T_2M", "SP_10M")}
+    assert launch.computed == dict.fromkeys(complete | some, 1), "of a cut file, what is before the cut"
+    assert launch.without.keys() == {"spoilt"} and launch.without["spoilt"].keys() == {SECOND}, said
+    assert "no forecast that can be read" in launch.without["spoilt"][SECOND]
+    (warning,) = [line for line in launch.summary["warnings"] if "(holed): no file" in line]
+    assert SECOND in warning
+    assert "problem: noise: no forecast can be read" in said
+    for label in ("holed", "cut", "spoilt"):
+        assert f"T_2M: {label} has 1 of 2 init times" in said
+    rows = launch.tables()["scores.parquet"].to_pylist()
+    errors = {row["lead_time"]: row for row in rows if is_headline(row, "whole")}
+    assert len(errors) == 5
+    assert {(row["value"], row["n_inits"]) for row in errors.values()} == {(0.0, 2)}, "all pairs of a perfect forecast"
+    assert {row["label"] for row in rows} == {"whole", "holed", "cut", "spoilt", *BASELINES}
+
+
+def is_headline(row: dict, label: str) -> bool:
+    """Return whether a row of scores is the RMSE of T_2M of a source, over everything."""
+    keys = {"label": label, "param": "T_2M", "metric": "RMSE", "region": "all", "scale": 0.0, "case": None}
+    keys |= dict.fromkeys(("season", "init_hour", "valid_hour"), "all")
+    return all(row[key] == value for key, value in keys.items())
