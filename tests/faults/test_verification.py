@@ -1,6 +1,5 @@
 """A verification that is killed, that meets another one, or that finds damage: the tables are right or say what they lack."""
 
-import os
 import signal
 import subprocess
 import threading
@@ -11,9 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 from support import killed
-from support.launches import Workspace, copy_project, copy_workspace
+from support.launches import Workspace, copy_project
 from support.verifying import (
-    BASELINES,
     Verified,
     make_workspace,
     remains,
@@ -137,29 +135,6 @@ def cut(path: Path) -> None:
     path.write_bytes(content[: len(content) // 2])
 
 
-def test_a_truncated_file_is_reported_by_name_and_computed_again(verified_workspace, tmp_path):
-    workspace = copy_workspace(verified_workspace[0], tmp_path / "copy")
-    name = min(statistics(workspace))
-    cut(workspace.store / name)
-    launch = verify(workspace)
-    assert Path(name).name in launch.result.text and "set aside" in launch.result.text, launch.result.text
-    assert len(remains(workspace)) == 1
-    launch = verify(workspace)
-    assert launch.computed.total() == 2, "of one source and init time"
-    check_tables(launch, verified_workspace[1])
-    assert "set aside" not in launch.result.text
-
-
-def test_a_truncated_file_is_made_good_at_once_with_verify_store(verified_workspace, tmp_path):
-    workspace = copy_workspace(verified_workspace[0], tmp_path / "copy")
-    name = min(statistics(workspace))
-    cut(workspace.store / name)
-    launch = verify(workspace, "--target", "verification", "--verify_store")
-    assert launch.computed.total() == 2, launch.result.text
-    assert verified(workspace) == verified(verified_workspace[0]) and len(remains(workspace)) == 1
-    check_tables(launch, verified_workspace[1])
-
-
 def archive(workspace: Workspace, label: str) -> Path:
     """Add an archive of perfect forecasts to a workspace, and return its folder."""
     exp = workspace.root / "exp"
@@ -169,39 +144,6 @@ def archive(workspace: Workspace, label: str) -> Path:
     entry = {"label": label, "root": label, "pattern": "%Y%m%d%H.grib", "steps": "0/24/6"}
     workspace.edit(lambda config: config["runs"].append({"forecasts": entry}))
     return exp / label
-
-
-def test_what_is_missing_or_corrupt_does_not_stop_the_others(tmp_path):
-    """Of one archive a file is missing, of others one is cut or noise, and of the last all are noise."""
-    workspace = make_workspace(tmp_path / "one")
-    archive(workspace, "whole")
-    (archive(workspace, "holed") / "1996011600.grib").unlink()
-    cut(archive(workspace, "cut") / "1996011600.grib")
-    (archive(workspace, "spoilt") / "1996011600.grib").write_bytes(os.urandom(1000))
-    for path in archive(workspace, "noise").iterdir():
-        path.write_bytes(os.urandom(1000))
-    launch = verify(workspace)
-    said = launch.result.text
-    complete = {
-        (label, init_time, param)
-        for label in ("whole", "cut", *BASELINES)
-        for init_time in INITS
-        for param in ("T_2M", "SP_10M")
-    }
-    some = {(label, FIRST, param) for label in ("holed", "spoilt") for param in ("T_2M", "SP_10M")}
-    assert launch.computed == dict.fromkeys(complete | some, 1), "of a cut file, what is before the cut"
-    assert launch.without.keys() == {"spoilt"} and launch.without["spoilt"].keys() == {SECOND}, said
-    assert "no forecast that can be read" in launch.without["spoilt"][SECOND]
-    (warning,) = [line for line in launch.summary["warnings"] if "(holed): no file" in line]
-    assert SECOND in warning
-    assert "problem: noise: no forecast can be read" in said
-    for label in ("holed", "cut", "spoilt"):
-        assert f"T_2M: {label} has 1 of 2 init times" in said
-    rows = launch.tables()["scores.parquet"].to_pylist()
-    errors = {row["lead_time"]: row for row in rows if is_headline(row, "whole")}
-    assert len(errors) == 5
-    assert {(row["value"], row["n_inits"]) for row in errors.values()} == {(0.0, 2)}, "all pairs of a perfect forecast"
-    assert {row["label"] for row in rows} == {"whole", "holed", "cut", "spoilt", *BASELINES}
 
 
 def is_headline(row: dict, label: str) -> bool:

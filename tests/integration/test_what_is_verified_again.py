@@ -15,7 +15,6 @@ from support.verifying import (
     TABLES,
     Verified,
     make_workspace,
-    remains,
     statistics,
     verify,
 )
@@ -150,18 +149,3 @@ def check_computed(workspace: Workspace, change: Callable, expected: dict) -> Ve
     added = {(source, init_time) for source, init_time, _ in expected}
     assert len(now) == len(before) + len(added), "one file per addition"
     return launch
-
-
-def test_what_was_added_is_computed_and_nothing_else(verified, tmp_path):
-    """One store, change after change; at the end, its tables are those of one launch that computes all at once."""
-    for change, expected in CHANGES.items():
-        launch = check_computed(verified, change, expected)
-    assert remains(verified) == []
-    at_once = make_workspace(tmp_path / "at once")
-    at_once.edit(lambda config: [change(config) for change in CHANGES])
-    whole = verify(at_once)
-    assert whole.computed.total() == 18
-    assert len(statistics(at_once)) == 6 < len(statistics(verified))
-    expected = whole.tables()
-    for name, table in launch.tables().items():
-        assert table.num_rows and table.equals(expected[name]), name
