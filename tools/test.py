@@ -29,7 +29,7 @@ FIRST_LANE = [
     for name in ("hostile_text", "hub_trouble", "mlflow_trouble", "secrets", "short_tasks", "silence")
 ]
 TIERS = {
-    "test": [[["tests/unit"]], [["tests/integration"], NF_TEST]],
+    "test": [[["tests/unit"], NF_TEST], [["tests/integration"]]],
     "faults": [[FIRST_LANE], [["tests/faults", *(f"--ignore={file}" for file in FIRST_LANE)]]],
     "anemoi": [[["tests/anemoi"]]],
     "slurm": [[["tests/slurm"]]],

@@ -199,7 +199,7 @@ def test_not_where_it_is_off(station_ensemble):
     assert not any(one.corrected for one in found.sources.values())
 
 
-@pytest.mark.parametrize("which", ["models", "ensemble"])
+@pytest.mark.parametrize("which", ["models", "station_ensemble"])
 def test_one_day_has_no_interval(request, which):
     outcome, _ = request.getfixturevalue(which)
     rows = outcome.scores(metric=..., param=..., lead_time=...)
