@@ -3,11 +3,15 @@
 import os
 from collections.abc import Callable, Iterator
 
-import evalflow.fields.grib.codes
+import evalflow.fields.grib.codes  # before any other import of eccodes: it and pyproj load one library
 import pytest
+from evalflow.config import inference
+from evalflow.config import model as config
+from evalflow.plan import plan as planning
 from hypothesis import settings
 from support import killed
 from support.experiment import Experiment
+from support.hostile import HostileTrial, read_if_it_ends
 from support.hub_server import HubServer
 from support.launches import Workspace
 from support.mlflow_server import Front, Known, mlflow_server
@@ -95,3 +99,22 @@ def hub(evalflow):
     evalflow.variables["HF_ENDPOINT"] = server.url
     yield server
     server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory):
+    return HostileTrial(tmp_path_factory.mktemp("hostile") / "experiment")
+
+
+@pytest.fixture
+def given(trial, monkeypatch):
+    """Return a function that gives data to a trial without writing it to a file: reading YAML takes most of the time."""
+    data = {}
+    monkeypatch.chdir(trial.launch)
+    monkeypatch.setattr(config, "read_yaml", lambda path: data[path.name])
+    monkeypatch.setattr(inference, "read_yaml", read_if_it_ends)
+    monkeypatch.setattr(planning, "code_digest", lambda: "0" * 16)
+    yield lambda **files: data.update({f"{name}.yaml": content for name, content in files.items()})
+    monkeypatch.undo()
+    assert trial.tree() == trial.before
+    assert not any(os.path.lexists(path) for path in ("/tmp/pwned", os.path.expanduser("~/pwned"), "pwned"))

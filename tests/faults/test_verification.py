@@ -31,7 +31,7 @@ FILES = 4
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> tuple[Workspace, Verified]:
+def verified_workspace(tmp_path_factory) -> tuple[Workspace, Verified]:
     """A workspace after a launch that nobody disturbed. Do not change it."""
     workspace = make_workspace(tmp_path_factory.mktemp("whole") / "one")
     launch = verify(workspace)
@@ -66,20 +66,20 @@ def disturb(workspace: Workspace, script: str) -> None:
     code.write_text(text.replace(WRITES, WRITES + run))
 
 
-def test_tasks_are_killed_while_they_write(whole, tmp_path):
+def test_tasks_are_killed_while_they_write(verified_workspace, tmp_path):
     """Both die amid their first file; the same launch tries them again."""
     workspace = make_workspace(tmp_path / "one")
     disturb(workspace, "(marks / str(os.getpid())).touch()\nos.kill(os.getpid(), signal.SIGKILL)\n")
     launch = verify(workspace)
     dead = [row for row in workspace.trace() if row["process"].endswith(":VERIFY") and row["exit"] == "137"]
     assert len(dead) == 2, launch.result.text
-    check_tables(launch, whole[1])
-    assert launch.computed == whole[1].computed
-    assert verified(workspace) == verified(whole[0])
+    check_tables(launch, verified_workspace[1])
+    assert launch.computed == verified_workspace[1].computed
+    assert verified(workspace) == verified(verified_workspace[0])
     assert {path.suffix for path in remains(workspace)} == {".tmp"}, "what was half-made never gets a name"
 
 
-def test_a_launch_is_killed_while_it_writes(whole, tmp_path):
+def test_a_launch_is_killed_while_it_writes(verified_workspace, tmp_path):
     """Nextflow and its tasks die by SIGKILL when one file is in the store and the next ones are half-written."""
     workspace = make_workspace(tmp_path / "one")
     disturb(workspace, "(marks / str(os.getpid())).touch()\ntime.sleep(600)\n")
@@ -101,12 +101,12 @@ def test_a_launch_is_killed_while_it_writes(whole, tmp_path):
     assert statistics(workspace) == {} and len(remains(workspace)) == 2
     assert not list(workspace.root.glob("out/results/*/scores.parquet"))
     launch = verify(workspace)
-    check_tables(launch, whole[1])
-    assert launch.computed == whole[1].computed
+    check_tables(launch, verified_workspace[1])
+    assert launch.computed == verified_workspace[1].computed
     assert killed.left_processes(workspace) == []
 
 
-def test_two_launches_at_once(whole, tmp_path):
+def test_two_launches_at_once(verified_workspace, tmp_path):
     workspace = make_workspace(tmp_path / "one")
     launches: dict[str, Verified] = {}
 
@@ -120,14 +120,14 @@ def test_two_launches_at_once(whole, tmp_path):
         thread.join()
     assert launches.keys() == {"left", "right"}, "both ended with 0"
     for launch in launches.values():
-        check_tables(launch, whole[1])
-        assert launch.computed.keys() <= whole[1].computed.keys()
+        check_tables(launch, verified_workspace[1])
+        assert launch.computed.keys() <= verified_workspace[1].computed.keys()
     both = launches["left"].computed + launches["right"].computed
-    assert both.keys() == whole[1].computed.keys()
-    assert verified(workspace) == verified(whole[0]) and remains(workspace) == []
+    assert both.keys() == verified_workspace[1].computed.keys()
+    assert verified(workspace) == verified(verified_workspace[0]) and remains(workspace) == []
     after = verify(workspace, folder="after")
     assert not after.computed
-    check_tables(after, whole[1])
+    check_tables(after, verified_workspace[1])
 
 
 def cut(path: Path) -> None:

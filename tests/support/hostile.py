@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,10 +14,11 @@ from evalflow.plan.describe import describe_plan
 from evalflow.plan.model import Plan
 from evalflow.plan.options import Options
 from evalflow.plan.plan import make_plan
+from evalflow.texts import render
 from evalflow.yamlio import dump_yaml, read_yaml
 
 from support.environments import make_wheel
-from support.hostile_texts import short
+from support.hostile_texts import HOSTILE, short
 
 # --- places -----------------------------------------------------------------------------------------------------------
 
@@ -140,6 +141,10 @@ class Place(NamedTuple):
 
     keys: tuple[str | int, ...]
     is_key: bool = False
+
+    def describe(self) -> str:
+        """Return the place as the name of a test."""
+        return render(self.keys) + " as key" * self.is_key
 
 
 def _fits(item: Any, leaf: dict, schema: dict) -> bool:
@@ -316,3 +321,21 @@ def is_data(trial: HostileTrial, starts: list[str], text: str) -> bool:
 
 
 INFERENCE = ("runs", 0, "forecaster", "config")
+
+
+def texts_of_every_day(place: Place) -> list[str]:
+    """Return the hostile texts that `make test` tries at a place; at the next place it tries others."""
+    return HOSTILE[PLACES.index(place) % 4 :: 4]
+
+
+def check_place(trial: HostileTrial, given: Callable, place: Place, texts: list[str]) -> None:
+    """Check that each text at a place of the config is data, or is refused with its key."""
+    for text in texts:
+        given(experiment=full_with(place, text))
+        keys = [place.keys, place.keys[:-1], (*place.keys, text) if place.is_key else place.keys]
+        if "config" in place.keys:  # of a file that is named there, no more is said
+            keys.append(place.keys[: place.keys.index("config") + 1])
+        if place.keys[-2:] == ("stratification", "root"):  # nothing is missing there but a region
+            keys.append((*place.keys[:-1], "regions", 0))
+        starts = [render(part) for part in keys]
+        is_data(trial, [*starts, *(f"{trial.path}: {start}" for start in starts)], text)

@@ -17,6 +17,8 @@ from support.specs import make_run_spec
 SCRIPT = "run_forecast.py"
 TIMES = ["202401010000", "202401010600", "202401011200"]
 WHOLE = 'cp "$samples/lead-0.grib" "$samples/lead-6.grib" "$1"'
+DIGEST = "f" * 64
+HANG = 'sleep 60 & echo $$ $! > "$1/pids.tmp"; mv "$1/pids.tmp" "$1/pids"; wait'
 
 
 def grib(lead: int, **keys) -> bytes:

@@ -11,7 +11,7 @@ PLAIN = UUID.replace("-", "")
 
 
 @pytest.fixture
-def site(tmp_path):
+def site_grids(tmp_path):
     """Return the list of a site, with relative paths of files that lie beside it."""
     folder = tmp_path / "site"
     folder.mkdir()
@@ -22,29 +22,29 @@ def site(tmp_path):
     return path
 
 
-def test_a_site_has_a_list_of_its_own(site):
-    assert [(grid.name, grid.file) for grid in load_grids(site)] == [(1147980, "ch1.grib"), (PLAIN, "ch2.grib")]
+def test_a_site_has_a_list_of_its_own(site_grids):
+    assert [(grid.name, grid.file) for grid in load_grids(site_grids)] == [(1147980, "ch1.grib"), (PLAIN, "ch2.grib")]
 
 
-def test_what_the_config_says_goes_before_what_the_site_says(site, tmp_path):
+def test_what_the_config_says_goes_before_what_the_site_says(site_grids, tmp_path):
     (tmp_path / "mine.grib").write_text("GRIB")
     own = [GridConfig(points=1147980, file="mine.grib"), GridConfig(points=5, file="mine.grib")]
     mine = tmp_path / "mine.grib"
-    assert grid_files(own, Lookup(tmp_path, tmp_path), site) == (
+    assert grid_files(own, Lookup(tmp_path, tmp_path), site_grids) == (
         GridFile(mine, points=1147980),
         GridFile(mine, points=5),
-        GridFile(site.parent / "ch2.grib", uuid=PLAIN),
+        GridFile(site_grids.parent / "ch2.grib", uuid=PLAIN),
     )
     assert grid_files([], Lookup(tmp_path, tmp_path)) == ()
 
 
-def test_a_missing_file_is_named(site, tmp_path):
+def test_a_missing_file_is_named(site_grids, tmp_path):
     lookup = Lookup(tmp_path, tmp_path)
     with pytest.raises(UserError, match=r"^grids\[0\].file: no such file: none.grib"):
         grid_files([GridConfig(points=5, file="none.grib")], lookup)
-    (site.parent / "ch2.grib").unlink()
-    with pytest.raises(UserError, match=rf"^{site}: \[1\].file: no such file: ch2.grib"):
-        grid_files([], lookup, site)
+    (site_grids.parent / "ch2.grib").unlink()
+    with pytest.raises(UserError, match=rf"^{site_grids}: \[1\].file: no such file: ch2.grib"):
+        grid_files([], lookup, site_grids)
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,9 @@ def test_a_missing_file_is_named(site, tmp_path):
         ("- {points: 5, file: https://user:secret@host/a}\n", "[0].file: a URL with a user name or password in it"),
     ],
 )
-def test_a_list_that_is_wrong_is_refused_in_a_line(text, line, site):
-    site.write_text(text)
+def test_a_list_that_is_wrong_is_refused_in_a_line(text, line, site_grids):
+    site_grids.write_text(text)
     with pytest.raises(UserError) as caught:
-        load_grids(site)
-    assert str(caught.value).startswith(f"{site}: {line}")
+        load_grids(site_grids)
+    assert str(caught.value).startswith(f"{site_grids}: {line}")
     assert "\n" not in str(caught.value)

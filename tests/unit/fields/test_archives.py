@@ -14,7 +14,7 @@ TIME = datetime(2024, 3, 5, 6, 30)
 
 
 @pytest.fixture
-def folder(tmp_path):
+def archive_folder(tmp_path):
     for name in (
         "2024030506/a.grib", "2024030506/b.grib", "2024030506/.hidden", "2024030512/a.grib", "20240305/deep/er/c.nc",
         "202403.parquet", "202404.parquet", "2024/065/x.csv", "notes.txt", "100%/f2024",
@@ -36,8 +36,8 @@ def folder(tmp_path):
         ("%Y%m%d%H%M/*", []),
     ],
 )
-def test_files_of_a_time(folder, pattern, expected):
-    assert [str(path.relative_to(folder)) for path in files_at(folder, pattern, TIME)] == expected
+def test_files_of_a_time(archive_folder, pattern, expected):
+    assert [str(path.relative_to(archive_folder)) for path in files_at(archive_folder, pattern, TIME)] == expected
 
 
 @pytest.mark.parametrize(
@@ -50,9 +50,9 @@ def test_files_of_a_time(folder, pattern, expected):
         ("nothing%Y", []),
     ],
 )
-def test_all_files_by_time(folder, pattern, expected):
-    found = files_by_time(folder, pattern)
-    assert [[str(path.relative_to(folder)) for path in group] for group in found] == expected
+def test_all_files_by_time(archive_folder, pattern, expected):
+    found = files_by_time(archive_folder, pattern)
+    assert [[str(path.relative_to(archive_folder)) for path in group] for group in found] == expected
 
 
 def test_times_are_in_order_whatever_comes_first_in_a_name(tmp_path):
@@ -65,12 +65,17 @@ def test_times_are_in_order_whatever_comes_first_in_a_name(tmp_path):
     ]
 
 
-def test_all_files_below(folder):
-    assert files_at(folder / "2024030506", None, TIME) == [folder / "2024030506/a.grib", folder / "2024030506/b.grib"]
-    assert files_below(folder / "notes.txt") == [folder / "notes.txt"]
-    zarr.create_group(folder / "2024030506/out.zarr", zarr_format=2).create_array("x", shape=(3,), dtype="f4")
-    assert files_below(folder / "2024030506")[-1] == folder / "2024030506/out.zarr"  # one thing, whatever is in it
-    assert files_at(folder, "%Y%m%d%H/*.zarr", TIME) == [folder / "2024030506/out.zarr"]
+def test_all_files_below(archive_folder):
+    assert files_at(archive_folder / "2024030506", None, TIME) == [
+        archive_folder / "2024030506/a.grib",
+        archive_folder / "2024030506/b.grib",
+    ]
+    assert files_below(archive_folder / "notes.txt") == [archive_folder / "notes.txt"]
+    zarr.create_group(archive_folder / "2024030506/out.zarr", zarr_format=2).create_array("x", shape=(3,), dtype="f4")
+    assert (
+        files_below(archive_folder / "2024030506")[-1] == archive_folder / "2024030506/out.zarr"
+    )  # one thing, whatever is in it
+    assert files_at(archive_folder, "%Y%m%d%H/*.zarr", TIME) == [archive_folder / "2024030506/out.zarr"]
 
 
 @pytest.mark.parametrize("pattern", ["%Y%m%d%H/*.grib", "%y%j/%H%M%S", "100%%"])

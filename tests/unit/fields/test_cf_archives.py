@@ -22,7 +22,7 @@ TIME = (("time",), np.arange(5), {"units": "hours since 2020-01-01", "standard_n
 
 
 @pytest.fixture(params=FORMATS)
-def how(request):
+def archive_format(request):
     return request.param
 
 
@@ -32,8 +32,8 @@ def on_grid(name, units, values=None, **attrs):
     return {"time": TIME, "latitude": LAT, "longitude": LON, name: field}
 
 
-def test_analyses_by_valid_time(tmp_path, how):
-    archive = CfArchive([write_fields(tmp_path / "an", on_grid("2m_temperature", "K"), how)])
+def test_analyses_by_valid_time(tmp_path, archive_format):
+    archive = CfArchive([write_fields(tmp_path / "an", on_grid("2m_temperature", "K"), archive_format)])
     assert archive.params() == {"T_2M"}
     assert archive.valid_times("T_2M") == [DAY + hour * H for hour in range(5)]
     np.testing.assert_array_equal(archive.read("T_2M", DAY + 3 * H), 218 + np.arange(6))
@@ -43,9 +43,11 @@ def test_analyses_by_valid_time(tmp_path, how):
     assert "2m_temperature [K]" in archive.describe("T_2M")
 
 
-def test_each_chunk_is_read_once(tmp_path, how, monkeypatch):
+def test_each_chunk_is_read_once(tmp_path, archive_format, monkeypatch):
     fields = on_grid("2m_temperature", "K") | on_grid("msl", "hPa")
-    arrays = write_fields(tmp_path / "an", fields, how, chunks={"2m_temperature": (2, 2, 3), "msl": (5, 2, 3)})
+    arrays = write_fields(
+        tmp_path / "an", fields, archive_format, chunks={"2m_temperature": (2, 2, 3), "msl": (5, 2, 3)}
+    )
     calls = []
     kind = type(arrays.variables["msl"])
     read = kind.read
@@ -87,63 +89,63 @@ def test_chunks_that_hold_some_times(tmp_path, version, shards):
     assert archive.files(["T_2M"], [datetime(2021, 1, 1)]) == []
 
 
-def test_many_files_are_one_archive(tmp_path, how):
+def test_many_files_are_one_archive(tmp_path, archive_format):
     files = []
     for day in (1, 2):
         fields = on_grid("t2m", "K")
         fields["time"] = (("time",), np.array([0, 12]), {"units": f"hours since 2020-01-0{day}"})
         fields["t2m"] = (*fields["t2m"][:1], np.full((2, 2, 3), 200 + day, "f4"), {"units": "K"})
-        files.append(write_fields(tmp_path / str(day), fields, how))
+        files.append(write_fields(tmp_path / str(day), fields, archive_format))
     archive = CfArchive(files)
-    if how == "nc":
+    if archive_format == "nc":
         assert archive.files(["T_2M"], [datetime(2020, 1, 2, 12)]) == [tmp_path / "2.nc"]
     assert len(archive.valid_times("T_2M")) == 4
     assert archive.read("T_2M", datetime(2020, 1, 2, 12))[0] == 202
 
 
-def test_forecasts_are_no_archive(tmp_path, how):
+def test_forecasts_are_no_archive(tmp_path, archive_format):
     fields = on_grid("t2m", "K") | {
         "step": (("step",), np.array([0, 6]), {"units": "hours"}),
         "t2m": (("time", "step", "latitude", "longitude"), np.zeros((5, 2, 2, 3), "f4"), {"units": "K"}),
     }
     with pytest.raises(UserError, match="t2m is by init and lead time: forecasts; allowed: values by valid time"):
-        CfArchive([write_fields(tmp_path / "fc", fields, how)])
+        CfArchive([write_fields(tmp_path / "fc", fields, archive_format)])
 
 
-def test_sums_by_valid_time(tmp_path, how):
+def test_sums_by_valid_time(tmp_path, archive_format):
     fields = on_grid("tp", "m", cell_methods="time: sum (interval: 1 hour)")
-    archive = CfArchive([write_fields(tmp_path / "an", fields, how)])
+    archive = CfArchive([write_fields(tmp_path / "an", fields, archive_format)])
     assert archive.accumulation("TOT_PREC", DAY + H) == H
     assert archive.accumulation("TOT_PREC", DAY + 99 * H) == H
 
 
-def test_names_and_units_that_the_config_tells(tmp_path, how):
+def test_names_and_units_that_the_config_tells(tmp_path, archive_format):
     fields = on_grid("TT", "K") | on_grid("rain", "kg m-2")
     told = Told(columns={"TT": "T_2M", "rain": "TOT_PREC6"}, units={"TT": "degC", "TOT_PREC": "m"})
-    archive = CfArchive([write_fields(tmp_path / "an", fields, how)], told=told)
+    archive = CfArchive([write_fields(tmp_path / "an", fields, archive_format)], told=told)
     assert archive.params() == {"T_2M", "TOT_PREC6"}
     np.testing.assert_allclose(archive.read("T_2M", DAY), 473.15 + np.arange(6), rtol=1e-6)
     np.testing.assert_allclose(archive.read("TOT_PREC6", DAY), 1000 * (200 + np.arange(6)), rtol=1e-6)
     with pytest.raises(UserError, match="no param T_2N, did you mean T_2M"):
-        CfArchive([write_fields(tmp_path / "an2", fields, how)], told=Told(columns={"TT": "T_2N"}))
+        CfArchive([write_fields(tmp_path / "an2", fields, archive_format)], told=Told(columns={"TT": "T_2N"}))
 
 
-def test_a_name_says_more_than_a_standard_name(tmp_path, how):
+def test_a_name_says_more_than_a_standard_name(tmp_path, archive_format):
     """Means of an hour have the standard name as well, and may come first or last."""
     mean = on_grid("a_mean", "K", np.full((5, 2, 3), 1, "f4"), standard_name="air_temperature", coordinates="height")
     height = {"height": ((), np.array(2.0), {"units": "m"})}
     last = {"z_mean": mean["a_mean"]}
     fields = mean | height | on_grid("t2m", "K") | last
-    assert CfArchive([write_fields(tmp_path / "an", fields, how)]).read("T_2M", DAY)[0] == 200
-    assert CfArchive([write_fields(tmp_path / "mean", mean | height, how)]).read("T_2M", DAY)[0] == 1
+    assert CfArchive([write_fields(tmp_path / "an", fields, archive_format)]).read("T_2M", DAY)[0] == 200
+    assert CfArchive([write_fields(tmp_path / "mean", mean | height, archive_format)]).read("T_2M", DAY)[0] == 1
 
 
 @pytest.mark.parametrize(("units", "wanted"), [({}, {"T_500"}), ({"units": "1"}, set()), ({"units": "hPa"}, {"T_500"})])
-def test_levels_of_the_model_are_no_pressures(tmp_path, how, units, wanted):
+def test_levels_of_the_model_are_no_pressures(tmp_path, archive_format, units, wanted):
     fields = on_grid("t", "K", np.zeros((5, 2, 3), "f4"))
     fields["level"] = (("level",), np.array([500]), units)
     fields["t"] = (("time", "level", "latitude", "longitude"), np.zeros((5, 1, 2, 3), "f4"), {"units": "K"})
-    assert CfArchive([write_fields(tmp_path / "an", fields, how)]).params() == wanted
+    assert CfArchive([write_fields(tmp_path / "an", fields, archive_format)]).params() == wanted
 
 
 def test_levels_in_names(tmp_path):
@@ -152,8 +154,8 @@ def test_levels_in_names(tmp_path):
     assert CfArchive([write_fields(tmp_path / "an", fields, "nc")]).params() == {"U_10M", "U_850", "Z_500"}
 
 
-def test_units_that_are_not_known(tmp_path, how):
-    archive = CfArchive([write_fields(tmp_path / "an", on_grid("tp", "kg m-2 s-1", units_of="x"), how)])
+def test_units_that_are_not_known(tmp_path, archive_format):
+    archive = CfArchive([write_fields(tmp_path / "an", on_grid("tp", "kg m-2 s-1", units_of="x"), archive_format)])
     with pytest.raises(UserError, match='tp: TOT_PREC has units "kg m-2 s-1"'):
         archive.read("TOT_PREC", DAY)
 
@@ -220,7 +222,7 @@ def test_times_as_zarr_has_them_itself(tmp_path):
         assert forecast.read("PMSL", 1.5 * H).tolist() == [400]
 
 
-def test_icons_own_output(tmp_path, how):
+def test_icons_own_output(tmp_path, archive_format):
     """Cells without a grid, coordinates in radians, cell areas by `cell_measures`."""
     fields = {
         "time": TIME,
@@ -233,7 +235,7 @@ def test_icons_own_output(tmp_path, how):
         "tas": (("time", "height_2", "ncells"), np.arange(10, dtype="f4").reshape(5, 1, 2),
                 {"standard_name": "air_temperature", "units": "K", "coordinates": "clat clon", "cell_measures": "area: cell_area"}),
     }  # fmt: skip
-    archive = CfArchive([write_fields(tmp_path / "icon", fields, how)])
+    archive = CfArchive([write_fields(tmp_path / "icon", fields, archive_format)])
     grid = archive.grid("T_2M")
     assert (grid.kind, grid.shape) == ("unstructured", None)
     np.testing.assert_allclose((grid.latitudes, grid.longitudes), ([46, 47], [7, -8]))
@@ -241,7 +243,7 @@ def test_icons_own_output(tmp_path, how):
     np.testing.assert_array_equal(archive.read("T_2M", DAY + 2 * H), [4, 5])
 
 
-def test_a_field_names_its_coordinates(tmp_path, how):
+def test_a_field_names_its_coordinates(tmp_path, archive_format):
     """Points of two kinds may have dimensions of one length, such as those of winds between grid points."""
     north, east = {"standard_name": "latitude"}, {"standard_name": "longitude"}
     fields = {
@@ -253,14 +255,14 @@ def test_a_field_names_its_coordinates(tmp_path, how):
         "u10": (("time", "y", "x"), np.zeros((5, 2, 2), "f4"), {"units": "m/s", "coordinates": "slon slat"}),
     }
     fields["t2m"] = (*fields["u10"][:2], {"units": "K", "coordinates": "lon lat"})
-    archive = CfArchive([write_fields(tmp_path / "an", fields, how)])
+    archive = CfArchive([write_fields(tmp_path / "an", fields, archive_format)])
     for param, place in (("T_2M", (46, 7)), ("U_10M", (46.5, 7.5))):
         assert (archive.grid(param).latitudes[0], archive.grid(param).longitudes[0]) == place
 
 
-def test_coordinates_in_another_file(tmp_path, how):
+def test_coordinates_in_another_file(tmp_path, archive_format):
     fields = {"time": TIME, "t2m": (("time", "ncells"), np.zeros((5, 2), "f4"), {"units": "K"})}
-    arrays = write_fields(tmp_path / "bare", fields, how, attrs={"uuidOfHGrid": "17643da2"})
+    arrays = write_fields(tmp_path / "bare", fields, archive_format, attrs={"uuidOfHGrid": "17643da2"})
     asked = []
     grid = Grid(np.array([46.0, 47.0]), np.array([7.0, 8.0]), "unstructured")
     archive = CfArchive([arrays], find_grid=lambda points, uuid: asked.append((points, uuid)) or grid)
@@ -271,7 +273,7 @@ def test_coordinates_in_another_file(tmp_path, how):
         CfArchive([arrays]).grid("T_2M")
 
 
-def test_stations_that_measure(tmp_path, how):
+def test_stations_that_measure(tmp_path, archive_format):
     """Standard names without heights are those of 2 m and 10 m; the axis of time may be last."""
     fields = {
         "obs_time": (("obs",), np.arange(3), {"units": "hours since 2020-01-01", "standard_name": "time"}),
@@ -282,7 +284,7 @@ def test_stations_that_measure(tmp_path, how):
                             {"units": "K", "standard_name": "air_temperature"}),
         "ff": (("station", "obs"), np.full((2, 3), 36, "f4"), {"units": "km/h", "standard_name": "wind_speed"}),
     }  # fmt: skip
-    archive = CfArchive([write_fields(tmp_path / "obs", fields, how, attrs={"featureType": "timeSeries"})])
+    archive = CfArchive([write_fields(tmp_path / "obs", fields, archive_format, attrs={"featureType": "timeSeries"})])
     assert archive.params() == {"T_2M", "SP_10M"}
     assert archive.grid("T_2M").kind == "stations"
     assert (
@@ -308,12 +310,12 @@ def test_names_of_stations_as_characters(tmp_path):
     assert (grid.kind, grid.names) == ("stations", ("KLO", "06670"))
 
 
-def test_what_has_more_dimensions_is_left_out_with_a_line(tmp_path, how):
+def test_what_has_more_dimensions_is_left_out_with_a_line(tmp_path, archive_format):
     fields = on_grid("t2m", "K") | {
         "tile": (("tile",), np.arange(2), {}),
         "skt": (("time", "tile", "latitude", "longitude"), np.zeros((5, 2, 2, 3), "f4"), {"units": "K"}),
     }
-    archive = CfArchive([write_fields(tmp_path / "an", fields, how)])
+    archive = CfArchive([write_fields(tmp_path / "an", fields, archive_format)])
     assert archive.params() == {"T_2M"}
     assert (
         len(archive.notes) == 1

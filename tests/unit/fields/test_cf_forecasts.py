@@ -20,7 +20,7 @@ LON = (("longitude",), np.array([0.0, 120.0, 240.0]), {"standard_name": "longitu
 
 
 @pytest.fixture(params=FORMATS)
-def how(request):
+def forecast_format(request):
     return request.param
 
 
@@ -28,7 +28,7 @@ def hours(values, since="hours since 2019-02-17 00:00"):
     return np.array(values, dtype="i8"), {"units": since, "standard_name": "time"}
 
 
-def test_weatherbench_one_store_of_all_init_times(tmp_path, how):
+def test_weatherbench_one_store_of_all_init_times(tmp_path, forecast_format):
     """`time` is the init time, levels are in hPa without units, longitudes come first."""
     shape = (2, 3, 2, 3, 2)  # time, prediction_timedelta, level, longitude, latitude
     geopotential = np.arange(np.prod(shape), dtype="f4").reshape(shape)
@@ -47,7 +47,7 @@ def test_weatherbench_one_store_of_all_init_times(tmp_path, how):
             "total_precipitation_6hr": (("time", "prediction_timedelta", "longitude", "latitude"), geopotential[:, :, 0] / 1000,
                                         {"units": "m"}),
         },
-        how,
+        forecast_format,
         chunks={"geopotential": (1, 3, 1, 3, 2)},
     )  # fmt: skip
     forecast = CfForecast([arrays], INIT, of_one_init_time=False)
@@ -74,7 +74,7 @@ def test_weatherbench_one_store_of_all_init_times(tmp_path, how):
         forecast.read("PMSL", 6 * H)
 
 
-def test_cf_with_valid_times_of_one_init_time(tmp_path, how):
+def test_cf_with_valid_times_of_one_init_time(tmp_path, forecast_format):
     """Standard names with a scalar height; the file's time is the valid time, in minutes."""
     values = np.array([[[280.5, 281.5]], [[282.5, np.nan]]], "f4")
     arrays = write_fields(
@@ -91,7 +91,7 @@ def test_cf_with_valid_times_of_one_init_time(tmp_path, how):
             "tas": (("time", "y", "x"), values - np.float32(273.15),
                     {"standard_name": "air_temperature", "units": "degC", "coordinates": "lat lon height forecast_reference_time"}),
         },
-        how,
+        forecast_format,
     )  # fmt: skip
     forecast = CfForecast([arrays], INIT)
     assert forecast.params() == {"T_2M"}
@@ -104,7 +104,7 @@ def test_cf_with_valid_times_of_one_init_time(tmp_path, how):
         CfForecast([arrays], datetime(2019, 2, 17, 18))
 
 
-def test_valid_times_alone_are_no_forecasts_of_a_store(tmp_path, how):
+def test_valid_times_alone_are_no_forecasts_of_a_store(tmp_path, forecast_format):
     """Analyses must not pass as perfect forecasts."""
     arrays = write_fields(
         tmp_path / "an",
@@ -114,7 +114,7 @@ def test_valid_times_alone_are_no_forecasts_of_a_store(tmp_path, how):
             "longitude": LON,
             "t2m": (("time", "latitude", "longitude"), np.full((3, 2, 3), 280, "f4"), {"units": "K"}),
         },
-        how,
+        forecast_format,
     )
     with pytest.raises(UserError, match="has valid times and no init times"):
         CfForecast([arrays], INIT, of_one_init_time=False).lead_times("T_2M")
@@ -122,7 +122,7 @@ def test_valid_times_alone_are_no_forecasts_of_a_store(tmp_path, how):
     assert CfForecast([arrays], INIT).lead_times("T_2M") == [0 * H, 6 * H]
 
 
-def test_cfgrib_writes_step_and_scalar_level(tmp_path, how):
+def test_cfgrib_writes_step_and_scalar_level(tmp_path, forecast_format):
     arrays = write_fields(
         tmp_path / "cfgrib",
         {
@@ -137,7 +137,7 @@ def test_cfgrib_writes_step_and_scalar_level(tmp_path, how):
                   {"units": "K", "standard_name": "air_temperature",
                    "coordinates": "time step isobaricInhPa latitude longitude valid_time"}),
         },
-        how,
+        forecast_format,
     )  # fmt: skip
     forecast = CfForecast([arrays], INIT)
     assert forecast.params() == {"T_850"}
@@ -145,7 +145,7 @@ def test_cfgrib_writes_step_and_scalar_level(tmp_path, how):
     np.testing.assert_array_equal(forecast.read("T_850", 1.5 * H), np.arange(6) + 256)
 
 
-def test_earth2studio(tmp_path, how):
+def test_earth2studio(tmp_path, forecast_format):
     """It writes no units: the config says them, else the line names the key that does."""
     arrays = write_fields(
         tmp_path / "e2s",
@@ -158,7 +158,7 @@ def test_earth2studio(tmp_path, how):
             "t2m": (("time", "lead_time", "lat", "lon"), np.arange(12, dtype="f4").reshape(1, 2, 2, 3), {}),
             "z500": (("time", "lead_time", "lat", "lon"), np.arange(12, dtype="f4").reshape(1, 2, 2, 3), {}),
         },
-        how,
+        forecast_format,
     )  # fmt: skip
     forecast = CfForecast([arrays], INIT, told=Told(units={"T_2M": "degC", "Z_500": "gpm"}), of_one_init_time=False)
     assert forecast.params() == {"T_2M", "Z_500"}
@@ -168,7 +168,7 @@ def test_earth2studio(tmp_path, how):
         CfForecast([arrays], INIT).read("T_2M", 6 * H)
 
 
-def test_members_of_stations(tmp_path, how):
+def test_members_of_stations(tmp_path, forecast_format):
     """Points without a grid: names, elevation, members, a missing value in packed numbers."""
     values = np.arange(24, dtype="i2").reshape(2, 3, 4)
     values[1, 2, 3] = -32767
@@ -187,7 +187,7 @@ def test_members_of_stations(tmp_path, how):
                                 {"standard_name": "air_temperature", "units": "K", "scale_factor": 0.5, "add_offset": 270.0,
                                  "_FillValue": np.int16(-32767), "coordinates": "lat lon altitude"}),
         },
-        how,
+        forecast_format,
         attrs={"featureType": "timeSeries"},
     )  # fmt: skip
     forecast = CfForecast([arrays], INIT)
@@ -204,7 +204,7 @@ def test_members_of_stations(tmp_path, how):
         forecast.read("T_2M", 3 * H, "002")
 
 
-def test_a_member_of_what_is_no_ensemble(tmp_path, how):
+def test_a_member_of_what_is_no_ensemble(tmp_path, forecast_format):
     arrays = write_fields(
         tmp_path / "one",
         {
@@ -213,7 +213,7 @@ def test_a_member_of_what_is_no_ensemble(tmp_path, how):
             "longitude": LON,
             "msl": (("step", "latitude", "longitude"), np.full((1, 2, 3), 1013, "f4"), {"units": "hPa"}),
         },
-        how,
+        forecast_format,
     )
     forecast = CfForecast([arrays], INIT)
     np.testing.assert_allclose(forecast.read("PMSL", 3 * H, "000"), 101_300)
@@ -221,7 +221,7 @@ def test_a_member_of_what_is_no_ensemble(tmp_path, how):
         forecast.read("PMSL", 3 * H, "004")
 
 
-def test_one_file_per_lead_time_and_param(tmp_path, how):
+def test_one_file_per_lead_time_and_param(tmp_path, forecast_format):
     """Scalars tell the lead time; all files are one forecast."""
     files = [
         write_fields(
@@ -232,7 +232,7 @@ def test_one_file_per_lead_time_and_param(tmp_path, how):
                 "longitude": LON,
                 name: (("latitude", "longitude"), np.full((2, 3), lead + plus, "f4"), {"units": units}),
             },
-            how,
+            forecast_format,
         )
         for name, plus, units in (("2t", 280, "K"), ("10u", -3, "m s**-1"))
         for lead in (6, 0)
@@ -254,7 +254,7 @@ def test_one_file_per_lead_time_and_param(tmp_path, how):
         ("area: mean time: sum (interval: 30 minutes comment: radar)", None, [0.5, 0.5, 0.5]),
     ],
 )
-def test_what_time_a_sum_is_of(tmp_path, how, cell_methods, bounds, wanted):
+def test_what_time_a_sum_is_of(tmp_path, forecast_format, cell_methods, bounds, wanted):
     variables = {
         "time": (("time",), *hours([7, 8, 9])),
         "latitude": LAT,
@@ -264,7 +264,7 @@ def test_what_time_a_sum_is_of(tmp_path, how, cell_methods, bounds, wanted):
     if bounds:
         variables["time"][2]["bounds"] = "time_bnds"
         variables["time_bnds"] = (("time", "bnds"), np.array(bounds, "i8"), {})
-    forecast = CfForecast([write_fields(tmp_path / "sums", variables, how)], INIT)
+    forecast = CfForecast([write_fields(tmp_path / "sums", variables, forecast_format)], INIT)
     assert forecast.params() == {"TOT_PREC"}
     found = [forecast.accumulation("TOT_PREC", lead) for lead in forecast.lead_times("TOT_PREC")]
     assert found == [length * H for length in wanted]
@@ -296,7 +296,7 @@ def test_sums_of_an_unknown_time_are_refused(tmp_path, cell_methods, bounds, mes
 
 
 @pytest.mark.parametrize("limit", [1 << 20, 8 * 6 * 4 - 1])
-def test_a_chunk_of_many_lead_times_is_read_once(tmp_path, how, monkeypatch, limit):
+def test_a_chunk_of_many_lead_times_is_read_once(tmp_path, forecast_format, monkeypatch, limit):
     """One that would not fit into memory is read time by time."""
     monkeypatch.setattr(cfreaders, "_BLOCK_BYTES", limit)
     arrays = write_fields(
@@ -309,7 +309,7 @@ def test_a_chunk_of_many_lead_times_is_read_once(tmp_path, how, monkeypatch, lim
             "t2m": (("step", "number", "latitude", "longitude"), 280 + np.arange(72, dtype="f4").reshape(6, 2, 2, 3),
                     {"units": "K"}),
         },
-        how,
+        forecast_format,
         chunks={"t2m": (4, 2, 2, 3)},
     )  # fmt: skip
     variable, reads = arrays.variables["t2m"], []

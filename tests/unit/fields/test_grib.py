@@ -20,7 +20,7 @@ NAN = np.nan
 
 
 @pytest.fixture
-def forecast(tmp_path):
+def grib_forecast(tmp_path):
     """Return a function that writes messages into a file and opens it as a forecast."""
 
     def run(*messages: bytes, **options) -> GribForecast:
@@ -36,9 +36,9 @@ def hours(times) -> list[float]:
 # --- forecasts --------------------------------------------------------------------------------------------------------
 
 
-def test_params_lead_times_and_values(forecast):
+def test_params_lead_times_and_values(grib_forecast):
     warm, cold = np.linspace(280, 291, 12), np.linspace(260, 271, 12)
-    reader = forecast(
+    reader = grib_forecast(
         grib(cold, step=6, **T_2M), grib(warm, step=0, **T_2M), grib(step=6, shortName="2d"), grib(step=6, shortName="swh"),
         grib(np.arange(12) * 1e3, step=6, **on_level("gh", 500)),
     )  # fmt: skip
@@ -64,8 +64,8 @@ def test_where_values_come_from(tmp_path):
     assert reader.files(["TD_2M"], [0 * H, 12 * H]) == []
 
 
-def test_values_that_are_given_out_belong_to_the_caller(forecast):
-    reader = forecast(grib(**T_2M))
+def test_values_that_are_given_out_belong_to_the_caller(grib_forecast):
+    reader = grib_forecast(grib(**T_2M))
     reader.read("T_2M", 0 * H)[:] = 0
     assert reader.read("T_2M", 0 * H).tolist() == list(range(12))
 
@@ -94,13 +94,13 @@ def test_a_real_forecast():
     assert np.abs(u - raw[12, 33]).max() > 3  # to leave them as they are would be wrong by metres per second
 
 
-def test_winds_along_a_grid_need_both_parts(forecast):
+def test_winds_along_a_grid_need_both_parts(grib_forecast):
     keys = {
         "gridType": "lambert", "Nx": 4, "Ny": 3, "LaDInDegrees": 47, "LoVInDegrees": 10, "DxInMetres": 5000, "DyInMetres": 5000,
         "latitudeOfFirstGridPointInDegrees": 45, "longitudeOfFirstGridPointInDegrees": 5, "Latin1InDegrees": 47,
         "Latin2InDegrees": 47, "jScansPositively": 1, "uvRelativeToGrid": 1,
     }  # fmt: skip
-    reader = forecast(grib(**keys, **U_10M), grib(step=6, **keys, **U_10M), grib(step=6, **keys, **V_10M))
+    reader = grib_forecast(grib(**keys, **U_10M), grib(step=6, **keys, **U_10M), grib(step=6, **keys, **V_10M))
     assert np.isfinite(reader.read("U_10M", 6 * H)).all()
     with pytest.raises(
         UserError, match="message 1: U_10M is along the grid's axes, and there is no V_10M to turn it with"
@@ -108,9 +108,9 @@ def test_winds_along_a_grid_need_both_parts(forecast):
         reader.read("U_10M", 0 * H)
 
 
-def test_ensembles(forecast):
+def test_ensembles(grib_forecast):
     fields = [grib([280.0 + number] * 12, **member(number), **T_2M) for number in (2, 0, 1)]
-    reader = forecast(*fields, grib([1.0] * 12, shortName="2d"))
+    reader = grib_forecast(*fields, grib([1.0] * 12, shortName="2d"))
     assert reader.members("T_2M") == ["000", "001", "002"] and reader.members("TD_2M") == []
     for asked, value in ((None, 280), ("control", 280), ("000", 280), ("002", 282)):
         np.testing.assert_allclose(reader.read("T_2M", 0 * H, asked), value)
@@ -126,21 +126,21 @@ def test_a_real_ensemble():
     assert 50_000 < reader.read("Z_500", 96 * H, "017").mean() < 60_000
 
 
-def test_units_of_the_config_count_more_than_the_file_s(forecast):
+def test_units_of_the_config_count_more_than_the_file_s(grib_forecast):
     precipitation = grib([12.0] * 12, **sum_of("0-6", paramId=228))  # says m
-    np.testing.assert_allclose(forecast(precipitation).read("TOT_PREC", 6 * H), 12_000)
-    reader = forecast(precipitation, units={"tp": "mm"})
+    np.testing.assert_allclose(grib_forecast(precipitation).read("TOT_PREC", 6 * H), 12_000)
+    reader = grib_forecast(precipitation, units={"tp": "mm"})
     np.testing.assert_allclose(reader.read("TOT_PREC", 6 * H), 12)
     assert reader.describe("TOT_PREC").endswith("[mm]")
     with pytest.raises(UserError, match='message 1: TOT_PREC has units "hPa"; known here: kg m-2, mm'):
-        forecast(precipitation, units={"TOT_PREC": "hPa"}).read("TOT_PREC", 6 * H)
+        grib_forecast(precipitation, units={"TOT_PREC": "hPa"}).read("TOT_PREC", 6 * H)
     with pytest.raises(UserError, match="no param NOPE"):
-        forecast(precipitation, units={"NOPE": "mm"})
+        grib_forecast(precipitation, units={"NOPE": "mm"})
 
 
-def test_fields_of_another_init_time_are_left_out_and_said(forecast):
+def test_fields_of_another_init_time_are_left_out_and_said(grib_forecast):
     yesterday = {"dataDate": 20240109}
-    reader = forecast(grib(step=6, **T_2M), grib(step=6, **yesterday, **T_2M), grib(**yesterday, **T_2M))
+    reader = grib_forecast(grib(step=6, **T_2M), grib(step=6, **yesterday, **T_2M), grib(**yesterday, **T_2M))
     assert hours(reader.lead_times("T_2M")) == [6]
     (note,) = reader.notes
     assert note.startswith("2 fields of other init times than 2024-01-10 00:00:00 are left out: ")
@@ -160,8 +160,8 @@ def test_files_without_a_known_field(tmp_path):
         ForecastFiles([write(tmp_path / "a.grib", grib(shortName="swh"))], INIT)
 
 
-def test_what_there_is_not(forecast):
-    reader = forecast(grib(**T_2M), grib(step=6, shortName="2d"))
+def test_what_there_is_not(grib_forecast):
+    reader = grib_forecast(grib(**T_2M), grib(step=6, shortName="2d"))
     with pytest.raises(UserError, match=r"a\.grib: no PMSL; there are TD_2M, T_2M"):
         reader.read("PMSL", 0 * H)
     with pytest.raises(UserError, match=r"a\.grib: no PMSL; there are"):
@@ -174,14 +174,14 @@ def test_what_there_is_not(forecast):
 
 
 @pytest.mark.parametrize(("steps", "hours_of_sum"), [("0-6", 6), ("3-6", 3), ("5-6", 1), ("0m-15m", 0.25)])
-def test_what_time_a_sum_is_of(forecast, steps, hours_of_sum):
+def test_what_time_a_sum_is_of(grib_forecast, steps, hours_of_sum):
     lead = 0.25 * H if "m" in steps else 6 * H
-    assert forecast(grib(**sum_of(steps))).accumulation("TOT_PREC", lead) == hours_of_sum * H
+    assert grib_forecast(grib(**sum_of(steps))).accumulation("TOT_PREC", lead) == hours_of_sum * H
 
 
-def test_ecmwf_writes_sums_since_the_start_as_moments_in_grib1(forecast):
+def test_ecmwf_writes_sums_since_the_start_as_moments_in_grib1(grib_forecast):
     tp = {"edition": 1, "shortName": "tp", "step": 6}
-    assert forecast(grib(centre=98, **tp)).accumulation("TOT_PREC", 6 * H) == 6 * H
+    assert grib_forecast(grib(centre=98, **tp)).accumulation("TOT_PREC", 6 * H) == 6 * H
     other = {
         "edition": 1,
         "centre": 78,
@@ -191,25 +191,25 @@ def test_ecmwf_writes_sums_since_the_start_as_moments_in_grib1(forecast):
         "P1": 6,
     }
     with pytest.raises(UserError, match="message 1: TOT_PREC is a sum, and the message does not say of what time"):
-        forecast(grib(**other)).accumulation("TOT_PREC", 6 * H)
+        grib_forecast(grib(**other)).accumulation("TOT_PREC", 6 * H)
 
 
-def test_of_several_messages_the_sum_since_the_start_counts(forecast):
+def test_of_several_messages_the_sum_since_the_start_counts(grib_forecast):
     """NCEP writes buckets and the sum since the start."""
     both = [grib([6.0] * 12, **sum_of("6-12")), grib([10.0] * 12, **sum_of("0-12"))]
     for messages in (both, both[::-1]):
-        reader = forecast(*messages)
+        reader = grib_forecast(*messages)
         assert reader.accumulation("TOT_PREC", 12 * H) == 12 * H
         np.testing.assert_allclose(reader.read("TOT_PREC", 12 * H), 10)
 
 
-def test_of_equal_messages_the_last_counts(forecast):
-    reader = forecast(grib([280.0] * 12, **T_2M), grib([281.0] * 12, **T_2M))
+def test_of_equal_messages_the_last_counts(grib_forecast):
+    reader = grib_forecast(grib([280.0] * 12, **T_2M), grib([281.0] * 12, **T_2M))
     np.testing.assert_allclose(reader.read("T_2M", 0 * H), 281)
 
 
-def test_gusts_have_an_interval_and_are_no_sums(forecast):
-    reader = forecast(grib([9.0] * 12, shortName="10fg3"), grib([8.0] * 12, shortName="10fg", stepRange="2-3"))
+def test_gusts_have_an_interval_and_are_no_sums(grib_forecast):
+    reader = grib_forecast(grib([9.0] * 12, shortName="10fg3"), grib([8.0] * 12, shortName="10fg", stepRange="2-3"))
     assert reader.accumulation("VMAX_10M", 3 * H) is None
     np.testing.assert_allclose(reader.read("VMAX_10M", 3 * H), 8)  # of the shorter time
 
@@ -261,11 +261,11 @@ def test_a_field_that_is_missing_on_one_grid_is_missing_there(two_grids, tmp_pat
     assert found[:5].tolist() == [1, 2, 3, 4, 5] and np.isnan(found[5:]).all() and found.size == 15
 
 
-def test_what_is_missing_at_the_start_alone_does_not_decide(forecast):
+def test_what_is_missing_at_the_start_alone_does_not_decide(grib_forecast):
     """A sum has no values at the start; which points of a grid are used shows later."""
     other = {"latitudeOfFirstGridPointInDegrees": 62, "latitudeOfLastGridPointInDegrees": 60}
     holes = np.where(np.arange(12) < 4, NAN, 1.0)
-    reader = forecast(
+    reader = grib_forecast(
         grib([NAN] * 12, **sum_of("0-0")), grib([NAN] * 12, **other, **sum_of("0-0")),
         grib([2.0] * 12, **sum_of("0-6")), grib(holes, **other, **sum_of("0-6")),
     )  # fmt: skip
@@ -274,26 +274,26 @@ def test_what_is_missing_at_the_start_alone_does_not_decide(forecast):
     assert reader.read("TOT_PREC", 6 * H).tolist() == [2.0] * 12 + [1.0] * 8
 
 
-def test_missing_values_on_one_grid_stay(forecast):
-    reader = forecast(grib([NAN] + [280.0] * 11, **T_2M))
+def test_missing_values_on_one_grid_stay(grib_forecast):
+    reader = grib_forecast(grib([NAN] + [280.0] * 11, **T_2M))
     assert reader.grid("T_2M").size == 12 and np.isnan(reader.read("T_2M", 0 * H)[0])
 
 
-def test_a_grid_that_changes_on_the_way_is_an_error(forecast):
+def test_a_grid_that_changes_on_the_way_is_an_error(grib_forecast):
     other = {"latitudeOfFirstGridPointInDegrees": 62, "latitudeOfLastGridPointInDegrees": 60}
-    reader = forecast(grib(step=0, **T_2M), grib(step=6, **other, **T_2M), grib(step=6, shortName="2d"))
+    reader = grib_forecast(grib(step=0, **T_2M), grib(step=6, **other, **T_2M), grib(step=6, shortName="2d"))
     with pytest.raises(UserError, match=r"a\.grib: message 2: T_2M is on another grid than in .*a\.grib: message 1"):
         reader.grid("T_2M")
     assert reader.grid("TD_2M").size == 12  # nothing else ends
 
 
-def test_elevation_in_the_forecast_itself(forecast):
+def test_elevation_in_the_forecast_itself(grib_forecast):
     height = np.arange(12) * 100.0
-    reader = forecast(grib(height, shortName="orog"), grib(step=6, **T_2M))
+    reader = grib_forecast(grib(height, shortName="orog"), grib(step=6, **T_2M))
     np.testing.assert_allclose(reader.grid("T_2M").elevation, height, atol=0.1)
-    reader = forecast(grib(height * 9.80665, shortName="z"), grib(step=6, **T_2M))
+    reader = grib_forecast(grib(height * 9.80665, shortName="z"), grib(step=6, **T_2M))
     np.testing.assert_allclose(reader.grid("T_2M").elevation, height, atol=0.1)
-    assert forecast(grib(**T_2M)).grid("T_2M").elevation is None
+    assert grib_forecast(grib(**T_2M)).grid("T_2M").elevation is None
 
 
 # --- analyses ---------------------------------------------------------------------------------------------------------
@@ -312,7 +312,7 @@ def at(day: int, hour: int, step: int = 0, **keys) -> bytes:
 
 
 @pytest.fixture
-def archive(tmp_path):
+def grib_archive(tmp_path):
     """Return a function that opens an archive of analyses: two days of four times, in one way of keeping them."""
 
     def run(layout: str) -> GribArchive:
@@ -332,8 +332,8 @@ def archive(tmp_path):
 
 
 @pytest.mark.parametrize("layout", ["one file", "file per time", "file per day"])
-def test_analyses_by_valid_time(archive, layout):
-    reader = archive(layout)
+def test_analyses_by_valid_time(grib_archive, layout):
+    reader = grib_archive(layout)
     assert reader.params() == {"T_2M"} and reader.grid("T_2M").size == 12
     np.testing.assert_allclose(reader.read("T_2M", datetime(2024, 1, 11, 6)), 211.06, atol=1e-3)
     assert np.isnan(reader.read("T_2M", datetime(2024, 1, 11, 7))).all()
@@ -348,7 +348,7 @@ def test_analyses_by_valid_time(archive, layout):
     np.testing.assert_allclose([value for *_, value in found], [210, 211.06], atol=1e-3)
 
 
-def test_each_file_is_looked_into_once(archive, monkeypatch):
+def test_each_file_is_looked_into_once(grib_archive, monkeypatch):
     from evalflow.fields.grib import catalogues as grib_catalogues
 
     seen: list[Path] = []
@@ -359,7 +359,7 @@ def test_each_file_is_looked_into_once(archive, monkeypatch):
         return original(files, wanted)
 
     monkeypatch.setattr(grib_catalogues, "read_index", counting)
-    reader = archive("file per day")
+    reader = grib_archive("file per day")
     times = [datetime(2024, 1, 10, hour) for hour in (0, 6, 12)]
     assert len(list(reader.read_many(["T_2M"], times))) == 3
     assert len(seen) == len(set(seen)) == 2

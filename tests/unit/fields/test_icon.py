@@ -43,7 +43,7 @@ def fields(lead: int, number: int) -> list[bytes]:
 
 
 @pytest.fixture
-def archive(tmp_path) -> Path:
+def icon_archive(tmp_path) -> Path:
     root = tmp_path / "ICON-CH1-EPS"
     for lead in (0, 1, 6, 25):
         for number in (0, 1):
@@ -67,45 +67,45 @@ def grids(tmp_path) -> tuple[GridFile, ...]:
     return (GridFile(path, points=5),)
 
 
-def test_one_member(archive, grids):
-    reader = open_forecast(SourceSpec(archive, grids=grids), INIT)
+def test_one_member(icon_archive, grids):
+    reader = open_forecast(SourceSpec(icon_archive, grids=grids), INIT)
     assert reader.lead_times("T_2M") == [0 * H, 1 * H, 6 * H, 25 * H]
     np.testing.assert_allclose(reader.read("T_2M", 25 * H), np.arange(5) + 305, atol=1e-3)
     np.testing.assert_allclose(reader.read("SP_10M", 6 * H), 5, rtol=1e-4)
     grid = reader.grid("T_2M")
     np.testing.assert_allclose(grid.latitudes, np.linspace(46, 48, 5), atol=1e-4)
     np.testing.assert_allclose(grid.elevation, np.linspace(200, 3000, 5), atol=1)
-    other = open_forecast(SourceSpec(archive, member="001", grids=grids), INIT)
+    other = open_forecast(SourceSpec(icon_archive, member="001", grids=grids), INIT)
     np.testing.assert_allclose(other.read("T_2M", 25 * H), np.arange(5) + 306, atol=1e-3)
 
 
-def test_precipitation(archive, grids):
-    reader = open_forecast(SourceSpec(archive, grids=grids, steps=(6 * H, 25 * H)), INIT)
+def test_precipitation(icon_archive, grids):
+    reader = open_forecast(SourceSpec(icon_archive, grids=grids, steps=(6 * H, 25 * H)), INIT)
     assert reader.lead_times("TOT_PREC6") == [6 * H]  # at 19 h there is no file
     np.testing.assert_allclose(reader.read("TOT_PREC6", 6 * H), np.arange(5) * 6, atol=0.05)
     np.testing.assert_allclose(reader.read("TOT_PREC", 25 * H), np.arange(5) * 25, atol=0.05)
-    reader = open_forecast(SourceSpec(archive, grids=grids), INIT)
+    reader = open_forecast(SourceSpec(icon_archive, grids=grids), INIT)
     np.testing.assert_allclose(reader.read("TOT_PREC5", 6 * H), np.arange(5) * 5, atol=0.05)
 
 
-def test_the_mean_over_all_members(archive, grids):
-    reader = open_forecast(SourceSpec(archive, member="mean", grids=grids), INIT)
+def test_the_mean_over_all_members(icon_archive, grids):
+    reader = open_forecast(SourceSpec(icon_archive, member="mean", grids=grids), INIT)
     np.testing.assert_allclose(reader.read("T_2M", 6 * H), np.arange(5) + 286.5, atol=1e-3)
     np.testing.assert_allclose(reader.read("SP_10M", 6 * H), 5, rtol=1e-4)  # the mean wind is calm
     np.testing.assert_allclose(reader.read("U_10M", 6 * H), 0, atol=1e-4)
-    (archive / name_of(1, 6, "001")).unlink()
-    reader = open_forecast(SourceSpec(archive, member="mean", grids=grids), INIT)
+    (icon_archive / name_of(1, 6, "001")).unlink()
+    reader = open_forecast(SourceSpec(icon_archive, member="mean", grids=grids), INIT)
     np.testing.assert_allclose(reader.read("T_2M", 6 * H), np.arange(5) + 286, atol=1e-3)
     assert reader.notes == ["T_2M: 1 fields of single members are missing in means"]
 
 
-def test_the_median_is_a_file_of_its_own(archive, grids):
-    reader = open_forecast(SourceSpec(archive, member="median", grids=grids), INIT)
+def test_the_median_is_a_file_of_its_own(icon_archive, grids):
+    reader = open_forecast(SourceSpec(icon_archive, member="median", grids=grids), INIT)
     assert reader.params() == {"T_2M"}
     np.testing.assert_allclose(reader.read("T_2M", 6 * H), 276)
 
 
-def test_only_the_files_that_are_needed_are_opened(archive, grids, monkeypatch):
+def test_only_the_files_that_are_needed_are_opened(icon_archive, grids, monkeypatch):
     seen: list[str] = []
     original = icon.read_index
 
@@ -115,18 +115,18 @@ def test_only_the_files_that_are_needed_are_opened(archive, grids, monkeypatch):
 
     monkeypatch.setattr(icon, "read_index", counting)
     for lead in range(2, 6):
-        write(archive / name_of(1, lead, "000"), *fields(lead, 0))
-    reader = open_forecast(SourceSpec(archive, grids=grids, steps=(6 * H,)), INIT)
+        write(icon_archive / name_of(1, lead, "000"), *fields(lead, 0))
+    reader = open_forecast(SourceSpec(icon_archive, grids=grids, steps=(6 * H,)), INIT)
     assert reader.lead_times("T_2M") == reader.lead_times("TOT_PREC6") == [6 * H]
     reader.read("T_2M", 6 * H), reader.read("TOT_PREC6", 6 * H)
     shown = {f"i1eff{lead}0000_000" for lead in ("0000", "0003", "0101")}  # what shows what there is
     assert set(seen) <= {*shown, "i1eff00060000_000"} and len(seen) == len(set(seen))
 
 
-def test_a_missing_file_is_missing_and_a_param_that_a_file_lacks_too(archive, grids):
-    (archive / name_of(1, 1, "000")).unlink()
-    write(archive / name_of(1, 2, "000"), *fields(2, 0)[1:])
-    reader = open_forecast(SourceSpec(archive, grids=grids), INIT)
+def test_a_missing_file_is_missing_and_a_param_that_a_file_lacks_too(icon_archive, grids):
+    (icon_archive / name_of(1, 1, "000")).unlink()
+    write(icon_archive / name_of(1, 2, "000"), *fields(2, 0)[1:])
+    reader = open_forecast(SourceSpec(icon_archive, grids=grids), INIT)
     assert 1 * H not in reader.lead_times("T_2M")
     with pytest.raises(UserError, match="no T_2M at lead time 1:00:00"):
         reader.read("T_2M", 1 * H)
@@ -134,21 +134,21 @@ def test_a_missing_file_is_missing_and_a_param_that_a_file_lacks_too(archive, gr
 
 
 @pytest.mark.parametrize("init_time", [datetime(2024, 12, 7, 12), datetime(2024, 12, 8), datetime(2025, 12, 7, 6)])
-def test_a_forecast_that_the_archive_has_not(archive, init_time):
+def test_a_forecast_that_the_archive_has_not(icon_archive, init_time):
     with pytest.raises(NotThere, match=f"ICON-CH1-EPS: no forecast of {init_time:%Y-%m-%d %H:%M} UTC, member 000"):
-        open_forecast(SourceSpec(archive), init_time)
+        open_forecast(SourceSpec(icon_archive), init_time)
     with pytest.raises(NotThere, match="member 007"):
-        open_forecast(SourceSpec(archive, member="007"), INIT)
+        open_forecast(SourceSpec(icon_archive, member="007"), INIT)
 
 
-def test_which_model_the_path_says(archive, tmp_path):
-    write(archive / name_of(2, 6, "000"), *fields(6, 0))
-    assert open_forecast(SourceSpec(archive), INIT).lead_times("T_2M") == [0 * H, 1 * H, 6 * H, 25 * H]
-    both = archive.rename(tmp_path / "archive")
+def test_which_model_the_path_says(icon_archive, tmp_path):
+    write(icon_archive / name_of(2, 6, "000"), *fields(6, 0))
+    assert open_forecast(SourceSpec(icon_archive), INIT).lead_times("T_2M") == [0 * H, 1 * H, 6 * H, 25 * H]
+    both = icon_archive.rename(tmp_path / "archive")
     with pytest.raises(UserError, match="has forecasts of ICON-CH1-EPS and ICON-CH2-EPS"):
         open_forecast(SourceSpec(both), INIT)
 
 
-def test_what_is_an_archive_of_icon(archive, tmp_path):
-    assert is_icon_archive(archive)
+def test_what_is_an_archive_of_icon(icon_archive, tmp_path):
+    assert is_icon_archive(icon_archive)
     assert not is_icon_archive(tmp_path) and not is_icon_archive(tmp_path / "absent")

@@ -23,18 +23,18 @@ while time <= last:
 
 
 @pytest.fixture
-def stations(tmp_path):
+def printed_stations(tmp_path):
     path = tmp_path / "stations.csv"
     path.write_text("station,lat,lon\nKLO,47.48,8.53\nGVE,46.2,6.1\n")
     return path
 
 
-def test_it_is_called_once_a_month(tmp_path, stations):
+def test_it_is_called_once_a_month(tmp_path, printed_stations):
     (tmp_path / "obs.py").write_text(PROGRAM)
     log = tmp_path / "log"
     command = [sys.executable, str(tmp_path / "obs.py"), "{start}", "{end}", str(log)]
     told = Told(columns={"TT": "T_2M", "SID": "station"}, units={"TT": "degC"})
-    archive = open_command(command, told, stations)
+    archive = open_command(command, told, printed_stations)
     assert archive.params() == {"T_2M"} and archive.valid_times("T_2M") is None
     times = [datetime(2020, 1, 31, 22), datetime(2020, 1, 31, 23), datetime(2020, 2, 3, 6)]
     found = {time: values for _, time, values in archive.read_many(["T_2M"], times)}
@@ -49,8 +49,8 @@ def test_it_is_called_once_a_month(tmp_path, stations):
     assert log.read_text() == "2020-01-01T00:00 2020-01-31T23:59\n2020-02-01T00:00 2020-02-29T23:59\n"
 
 
-def test_what_it_prints_is_not_known_before(stations):
-    archive = open_command(["true"], Told(), stations)
+def test_what_it_prints_is_not_known_before(printed_stations):
+    archive = open_command(["true"], Told(), printed_stations)
     assert {"T_2M", "TOT_PREC6"} <= archive.params()
     with pytest.raises(UserError, match="output of true: is empty; allowed: CSV"):
         archive.read("T_2M", datetime(2020, 1, 1))
@@ -66,9 +66,9 @@ def test_what_it_prints_is_not_known_before(stations):
         (["echo", "station,time\nKLO,2020-01-01T00:00"], "output of echo: no column of a param that is known"),
     ],
 )  # fmt: skip
-def test_a_command_that_fails(stations, command, message):
+def test_a_command_that_fails(printed_stations, command, message):
     with pytest.raises(UserError, match=message) as caught:
-        open_command(command, Told(), stations).read("T_2M", datetime(2020, 1, 1))
+        open_command(command, Told(), printed_stations).read("T_2M", datetime(2020, 1, 1))
     assert "\n" not in str(caught.value)
 
 

@@ -27,7 +27,7 @@ class ByName:
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
+def folder_of_configs(tmp_path, monkeypatch) -> Path:
     """Return a folder with the files that the configs name."""
     for name, content in NAMED.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -37,10 +37,10 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def ids_of(path: Path, folder: Path) -> list[str]:
+def ids_of(path: Path, folder_of_configs: Path) -> list[str]:
     """Return all ids of a config whose relative paths are looked up in `folder`: runs, baselines, experiment."""
     config = load_config(path)
-    lookup = Lookup(folder, folder)
+    lookup = Lookup(folder_of_configs, folder_of_configs)
     runs = collect_all_runs(config, lookup)
     baselines = [f"baseline-{digest(baseline_identity(entry, lookup))[:8]}" for entry in config.baselines()]
     return [*runs, *baselines, master_hash(config, runs, lookup)]
@@ -79,6 +79,6 @@ def test_all_of_them_are_here():
 
 
 @pytest.mark.parametrize("name", FIXED)
-def test_ids_of_public_configs_stay_what_they_are(name, folder):
+def test_ids_of_public_configs_stay_what_they_are(name, folder_of_configs):
     """Whoever changes these ids on purpose: everybody's stores are built again."""
-    assert ids_of(CONFIGS / f"{name}.yaml", folder) == FIXED[name]
+    assert ids_of(CONFIGS / f"{name}.yaml", folder_of_configs) == FIXED[name]

@@ -260,7 +260,7 @@ def test_local_definitions_of_ecCodes(model):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole_forecast(tmp_path_factory):
     """A whole forecast, as bytes of its files."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EVALFLOW_SCRATCH", str(tmp_path_factory.mktemp("scratch")))
@@ -281,10 +281,10 @@ def put(folder: Path, files: dict[str, bytes]) -> Path:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_complete_is_when_all_files_agree(whole, tmp_path, data):
+def test_complete_is_when_all_files_agree(whole_forecast, tmp_path, data):
     """With --verify_store every change of every file shows; without, every change of a size."""
-    files = dict(whole)
-    for name in data.draw(st.lists(st.sampled_from(sorted(set(whole) - {FORECAST_SEAL})), max_size=2)):
+    files = dict(whole_forecast)
+    for name in data.draw(st.lists(st.sampled_from(sorted(set(whole_forecast) - {FORECAST_SEAL})), max_size=2)):
         content = files.get(name, b"")
         place = data.draw(st.integers(0, max(0, len(content) - 1)))
         change = data.draw(st.sampled_from(["cut", "flip", "longer", "remove"]))
@@ -299,20 +299,20 @@ def test_complete_is_when_all_files_agree(whole, tmp_path, data):
     folder = put(tmp_path / "forecast", files)
     (folder / "not listed").write_text("of no interest")
     sizes = {name: len(content) for name, content in files.items()}
-    assert (check_forecast(folder, "f" * 64, verify=True) is None) == (files == whole)
+    assert (check_forecast(folder, "f" * 64, verify=True) is None) == (files == whole_forecast)
     assert (check_forecast(folder, "f" * 64) is None) == (
-        sizes == {name: len(content) for name, content in whole.items()}
+        sizes == {name: len(content) for name, content in whole_forecast.items()}
     )
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_damaged_seal_never_counts_as_whole_what_it_does_not_describe(whole, tmp_path, data):
-    seal = whole[FORECAST_SEAL]
+def test_damaged_seal_never_counts_as_whole_what_it_does_not_describe(whole_forecast, tmp_path, data):
+    seal = whole_forecast[FORECAST_SEAL]
     place = data.draw(st.integers(0, len(seal) - 1))
     rest = data.draw(st.sampled_from([seal[place + 1 :], b""]))
     folder = put(
-        tmp_path / "forecast", {**whole, FORECAST_SEAL: seal[:place] + data.draw(st.binary(max_size=1)) + rest}
+        tmp_path / "forecast", {**whole_forecast, FORECAST_SEAL: seal[:place] + data.draw(st.binary(max_size=1)) + rest}
     )
     try:
         problem = check_forecast(folder, "f" * 64, verify=True)
@@ -342,9 +342,9 @@ def test_seal_of_another_form(tmp_path, text):
     )
 
 
-def test_forecast_of_another_run_is_refused(whole, tmp_path):
+def test_forecast_of_another_run_is_refused(whole_forecast, tmp_path):
     with pytest.raises(UserError, match="another run with the same id"):
-        check_forecast(put(tmp_path / "forecast", whole), "e" * 64)
+        check_forecast(put(tmp_path / "forecast", whole_forecast), "e" * 64)
 
 
 def test_missing_forecast(tmp_path):

@@ -10,15 +10,15 @@ CARD = {"lead_times": "6/24/6", "stratification": "init_hour", "variables": ["T_
 
 
 @pytest.fixture
-def compared(experiment):
+def reported(experiment):
     """An experiment with a baseline and a truth."""
     experiment.data["runs"].append({"baseline": {"label": "persistence", "builtin": "persistence"}})
     experiment.data["truth"] = {"label": "analyses", "root": "/archive"}
     return experiment
 
 
-def test_sources_truths_and_question(compared):
-    plan = compared.plan()
+def test_sources_truths_and_question(reported):
+    plan = reported.plan()
     report = plan["report"]
     run, baseline = report["sources"]
     assert (run["label"], run["origin"], run["env_id"]) == ("first", "model.onnx", plan["runs"][0]["env_id"])
@@ -29,30 +29,30 @@ def test_sources_truths_and_question(compared):
     assert report["results"].endswith(f"/results/{plan['experiment_id']}")
 
 
-def test_a_scorecard_of_all_params_where_none_is_asked_for(compared):
-    compared.data["experiment"] = {"params": ["T_2M"]}
-    (card,) = compared.plan()["report"]["sections"]
+def test_a_scorecard_of_all_params_where_none_is_asked_for(reported):
+    reported.data["experiment"] = {"params": ["T_2M"]}
+    (card,) = reported.plan()["report"]["sections"]
     assert (card["name"], card["variables"], card["lead_times"]) == ("overview", ["T_2M:RMSE,BIAS,CORR"], [])
 
 
-def test_scorecards_of_the_config(compared):
+def test_scorecards_of_the_config(reported):
     sections = {"one": {**CARD, "baseline": "first"}, "two": {**CARD, "baseline": "persistence"}}
-    compared.data["experiment"] = {"scorecards": {"sections": sections}}
-    plan = compared.plan()
+    reported.data["experiment"] = {"scorecards": {"sections": sections}}
+    plan = reported.plan()
     one, two = plan["report"]["sections"]
     run, baseline = (source["source_id"] for source in plan["report"]["sources"])
     assert (one["baseline"], two["baseline"], one["lead_times"]) == (run, baseline, [6.0, 12.0, 18.0, 24.0])
     assert plan["verification"]["references"] == [baseline, run], "differences are computed for both"
 
 
-def test_scorecards_that_are_switched_off(compared):
-    compared.data["experiment"] = {"scorecards": {"enabled": False}}
-    assert compared.plan()["report"]["sections"] == []
+def test_scorecards_that_are_switched_off(reported):
+    reported.data["experiment"] = {"scorecards": {"enabled": False}}
+    assert reported.plan()["report"]["sections"] == []
 
 
 @pytest.mark.parametrize(("target", "there"), [("report", True), ("experiment", True), ("verification", False)])
-def test_it_is_written_where_pages_are_to_be_drawn(compared, tmp_path, target, there):
-    plan = Plan(**json.loads(json.dumps(compared.plan(target=target))))
+def test_it_is_written_where_pages_are_to_be_drawn(reported, tmp_path, target, there):
+    plan = Plan(**json.loads(json.dumps(reported.plan(target=target))))
     write_plan(plan, tmp_path / "plan.json")
     assert (tmp_path / "report.json").exists() == there
     assert (tmp_path / "verification.json").exists() == (target != "report")

@@ -27,10 +27,12 @@ from support.hostile import (
     PLACES,
     SEEN,
     Place,
+    check_place,
     free_places,
     full_with,
     is_data,
     put,
+    texts_of_every_day,
 )
 from support.hostile_texts import HOSTILE, short
 from support.paths import BIN
@@ -49,22 +51,13 @@ def test_the_config_without_hostile_text_is_planned(trial, given):
         trial.plan()
 
 
-@pytest.mark.parametrize("place", PLACES, ids=lambda place: render(place.keys) + " as key" * place.is_key)
+@pytest.mark.parametrize("place", PLACES, ids=Place.describe)
 def test_hostile_text_is_data_or_refused(trial, given, place):
-    for text in HOSTILE:
-        given(experiment=full_with(place, text))
-        keys = [place.keys, place.keys[:-1], (*place.keys, text) if place.is_key else place.keys]
-        if "config" in place.keys:  # of a file that is named there, no more is said
-            keys.append(place.keys[: place.keys.index("config") + 1])
-        if place.keys[-2:] == ("stratification", "root"):  # nothing is missing there but a region
-            keys.append((*place.keys[:-1], "regions", 0))
-        starts = [render(part) for part in keys]
-        is_data(trial, [*starts, *(f"{trial.path}: {start}" for start in starts)], text)
+    """Each place gets some of the texts, and each text goes to many places; tests/faults has the others."""
+    check_place(trial, given, place, texts_of_every_day(place))
 
 
-@pytest.mark.parametrize(
-    "place", list(free_places(FILE, ())), ids=lambda place: render(place.keys) + " as key" * place.is_key
-)
+@pytest.mark.parametrize("place", list(free_places(FILE, ())), ids=Place.describe)
 def test_hostile_text_in_an_inference_config_is_data_or_refused(trial, given, monkeypatch, place):
     given(experiment=full_with(Place(INFERENCE), "inference.yaml"))
     for text in HOSTILE:

@@ -12,7 +12,7 @@ from evalflow.scores.sums import Points, Sums, collect, measure
 PARAM = "T_2M"
 
 
-class World:
+class ScoredWorld:
     """Forecasts of some sources and the truth at `size` points, in the domain's order.
 
     Attributes
@@ -94,12 +94,12 @@ class World:
 
 
 @pytest.fixture
-def world():
+def scored_world():
     """Return the class of worlds."""
-    return World
+    return ScoredWorld
 
 
 @pytest.fixture(scope="session")
 def world_class():
     """Return the class of worlds to tests that hypothesis repeats."""
-    return World
+    return ScoredWorld

@@ -25,13 +25,15 @@ CONTINUOUS = [name for name, metric in METRICS.items() if not metric.categorical
 CATEGORICAL = [name for name, metric in METRICS.items() if metric.categorical]
 
 
-def series_of(world, *, sources=None, thresholds=(), shuffle=None, **options):
+def series_of(scored_world, *, sources=None, thresholds=(), shuffle=None, **options):
     """Return the series of each source of a world."""
     scales = tuple(options.get("boxes") or ())
-    wanted = Wanted(world.init_times, world.lead_times, tuple(world.regions), {"T_2M": thresholds}, scales)
+    wanted = Wanted(
+        scored_world.init_times, scored_world.lead_times, tuple(scored_world.regions), {"T_2M": thresholds}, scales
+    )
     result = []
-    for source in sources or range(len(world.forecasts)):
-        files = world.sums(source, values=sorted({threshold.value for threshold in thresholds}), **options)
+    for source in sources or range(len(scored_world.forecasts)):
+        files = scored_world.sums(source, values=sorted({threshold.value for threshold in thresholds}), **options)
         if shuffle is not None:
             np.random.default_rng(shuffle).shuffle(files)
         result.append(gather(files, ["T_2M"], wanted)["T_2M"])
@@ -87,8 +89,8 @@ def by_hand(pairs) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("weights", [None, "integer"])
-def test_continuous_scores_by_hand(world, weights):
-    some = world(inits=INITS, weights=weights, missing=0.2)
+def test_continuous_scores_by_hand(scored_world, weights):
+    some = scored_world(inits=INITS, weights=weights, missing=0.2)
     series = series_of(some, sources=[1], climatology=True)
     found = values_of(aggregate(series, map(Score, CONTINUOUS), [Stratum()]))
     assert len(found) == len(CONTINUOUS) * 2 * 3
@@ -98,10 +100,10 @@ def test_continuous_scores_by_hand(world, weights):
 
 
 @pytest.mark.parametrize("weights", [None, "integer", "real"])
-def test_continuous_scores_of_the_oracle(world, weights):
+def test_continuous_scores_of_the_oracle(scored_world, weights):
     # One init time at a time, as the oracle has no mean over init times; it has no weights for
     # correlations.
-    some = world(inits=INITS[:3], weights=weights, missing=0.2)
+    some = scored_world(inits=INITS[:3], weights=weights, missing=0.2)
     series = series_of(some, sources=[0])
     continuous = oracle.continuous
     functions = {
@@ -128,8 +130,8 @@ def test_continuous_scores_of_the_oracle(world, weights):
 
 @pytest.mark.parametrize("weights", [None, "integer"])
 @pytest.mark.parametrize("threshold", THRESHOLDS, ids=lambda threshold: threshold.text)
-def test_categorical_scores_of_the_oracle(world, weights, threshold):
-    some = world(inits=INITS, weights=weights, missing=0.1)
+def test_categorical_scores_of_the_oracle(scored_world, weights, threshold):
+    some = scored_world(inits=INITS, weights=weights, missing=0.1)
     series = series_of(some, sources=[1], thresholds=THRESHOLDS)
     found = values_of(aggregate(series, [Score(name, threshold) for name in CATEGORICAL], [Stratum()]))
     methods = {"ETS": "equitable_threat_score", "FBI": "frequency_bias", "POD": "probability_of_detection"}
@@ -147,8 +149,8 @@ def test_categorical_scores_of_the_oracle(world, weights, threshold):
             assert found[key] == pytest.approx(float(getattr(manager, method)()), rel=1e-9), key
 
 
-def test_scores_of_box_averages(world):
-    some = world(inits=INITS[:5], weights="real", missing=0.1)
+def test_scores_of_box_averages(scored_world):
+    some = scored_world(inits=INITS[:5], weights="real", missing=0.1)
     series = series_of(some, sources=[0], boxes=BOXES)
     found = values_of(aggregate(series, [Score("RMSE", scale=50.0), Score("RMSE")], [Stratum()]))
     per_init = []
@@ -164,8 +166,8 @@ def test_scores_of_box_averages(world):
     assert found["RMSE_50km", 1, "all"] < 0.6 * found["RMSE", 1, "all"]
 
 
-def test_activity_is_of_the_fields_where_a_source_has_no_climatology(world):
-    some = world(inits=INITS[:4], missing=0.1)
+def test_activity_is_of_the_fields_where_a_source_has_no_climatology(scored_world):
+    some = scored_world(inits=INITS[:4], missing=0.1)
     with_it, without = series_of(some, climatology=True), series_of(some)
     assert has_anomalies(with_it)
     assert not has_anomalies([with_it[0], without[1]])
@@ -177,9 +179,9 @@ def test_activity_is_of_the_fields_where_a_source_has_no_climatology(world):
     assert np.isnan(block.differences[0].value).all() and np.isnan(block.differences[0].p).all()
 
 
-def test_what_one_source_never_has_keeps_no_other_from_it(world):
+def test_what_one_source_never_has_keeps_no_other_from_it(scored_world):
     """A field that is constant at all init times has no correlation at any; at one of them, that is left out for all."""
-    some = world(inits=INITS[:6], missing=0, sources=3)
+    some = scored_world(inits=INITS[:6], missing=0, sources=3)
     alone = series_of(some)[0]
     some.forecasts[1] = 280
     some.forecasts[2, 3] = 280
@@ -195,8 +197,8 @@ def test_what_one_source_never_has_keeps_no_other_from_it(world):
 # --- samples --------------------------------------------------------------------------------------
 
 
-def test_strata_use_their_init_times(world):
-    some = world(inits=INITS, missing=0)
+def test_strata_use_their_init_times(scored_world):
+    some = scored_world(inits=INITS, missing=0)
     series = series_of(some, sources=[0])
     case = Case("Storm", datetime(2020, 2, 29, 12), datetime(2020, 3, 1, 6), "north")
     strata = [Stratum(season="MAM"), Stratum(init_hour="12"), Stratum(valid_hour="00"), Stratum(case=case)]
@@ -215,13 +217,13 @@ def test_strata_use_their_init_times(world):
     assert blocks[2].inits[:, 0].tolist() == [0, 15]
 
 
-def test_a_stratum_without_data_is_passed_over(world):
-    series = series_of(world(inits=INITS[:4]), sources=[0])
+def test_a_stratum_without_data_is_passed_over(scored_world):
+    series = series_of(scored_world(inits=INITS[:4]), sources=[0])
     assert list(aggregate(series, [Score("MAE")], [Stratum(season="JJA")])) == []
 
 
-def test_only_pairs_that_may_be_used(world):
-    some = world(inits=INITS, missing=0)
+def test_only_pairs_that_may_be_used(scored_world):
+    some = scored_world(inits=INITS, missing=0)
     use = np.random.default_rng(0).random((30, 2)) < 0.5
     [block] = aggregate(series_of(some), [Score("BIAS")], [Stratum()], use=use)
     for lead in range(2):
@@ -234,8 +236,8 @@ def test_only_pairs_that_may_be_used(world):
         )
 
 
-def test_an_init_time_that_one_source_lacks_is_left_out_for_all(world):
-    some = world(inits=INITS, missing=0)
+def test_an_init_time_that_one_source_lacks_is_left_out_for_all(scored_world):
+    some = scored_world(inits=INITS, missing=0)
     some.forecasts[0, 3, 1] = np.nan
     [block] = aggregate(series_of(some), [Score("RMSE")], [Stratum()])
     assert block.inits[:, 0].tolist() == [30, 29]
@@ -245,8 +247,8 @@ def test_an_init_time_that_one_source_lacks_is_left_out_for_all(world):
     assert block.value[1, 0, 1, 0] == alone.value[0, 0, 1, 0]
 
 
-def test_a_correlation_that_is_undefined_in_one_source_leaves_the_init_time_out_of_corr_for_all(world):
-    some = world(inits=INITS, missing=0)
+def test_a_correlation_that_is_undefined_in_one_source_leaves_the_init_time_out_of_corr_for_all(scored_world):
+    some = scored_world(inits=INITS, missing=0)
     some.forecasts[0, 3] = 280.15
     corr, rmse = aggregate(series_of(some), [Score("CORR"), Score("RMSE")], [Stratum()])
     assert corr.inits[0, 0] == 29
@@ -257,8 +259,8 @@ def test_a_correlation_that_is_undefined_in_one_source_leaves_the_init_time_out_
     assert corr.value[1, 0, 0, 0] == pytest.approx(expected, rel=1e-9)
 
 
-def test_no_categorical_score_of_few_events(world):
-    some = world(inits=INITS[:2], missing=0, weights="integer")
+def test_no_categorical_score_of_few_events(scored_world):
+    some = scored_world(inits=INITS[:2], missing=0, weights="integer")
     some.truths[:] = some.forecasts[:] = 270.0
     north = np.flatnonzero(some.regions["north"])
     some.truths[0, :, north[: MIN_EVENTS - 1]] = some.forecasts[:, 0, :, north[: MIN_EVENTS - 1]] = 290.0
@@ -274,8 +276,8 @@ def test_no_categorical_score_of_few_events(world):
         assert heavy.value[0, 0, 0, 0] == pytest.approx(found, nan_ok=True)
 
 
-def test_files_of_one_init_time_complete_each_other(world):
-    some = world(inits=INITS[:3], missing=0)
+def test_files_of_one_init_time_complete_each_other(scored_world):
+    some = scored_world(inits=INITS[:3], missing=0)
     both = series_of(some, sources=[0], thresholds=THRESHOLDS[:2])[0]
     wanted = both.wanted
     first, second = some.sums(0, values=(280.0,)), some.sums(0, values=(278.5,))
@@ -284,8 +286,8 @@ def test_files_of_one_init_time_complete_each_other(world):
     assert (joined.moments == both.moments).all()
 
 
-def test_statistics_without_a_region_that_is_wanted(world):
-    some = world(inits=INITS[:1])
+def test_statistics_without_a_region_that_is_wanted(scored_world):
+    some = scored_world(inits=INITS[:1])
     wanted = Wanted(some.init_times, some.lead_times, ("all", "south"))
     with pytest.raises(ValueError, match=r"statistics of 2020-02-20 00:00:00 lack the regions \['south'\]"):
         gather(some.sums(0), ["T_2M"], wanted)
@@ -293,9 +295,9 @@ def test_statistics_without_a_region_that_is_wanted(world):
         replace(wanted, init_times=wanted.init_times[::-1] * 2)
 
 
-def test_lead_times_are_told_apart_whatever_a_file_holds(world):
+def test_lead_times_are_told_apart_whatever_a_file_holds(scored_world):
     # A file with fewer lead times must not shift the others.
-    some = world(inits=INITS[:2], leads=(6, 12, 18), missing=0)
+    some = scored_world(inits=INITS[:2], leads=(6, 12, 18), missing=0)
     full = series_of(some, sources=[0], thresholds=THRESHOLDS, climatology=True, boxes=BOXES)[0]
     wanted = replace(full.wanted, lead_times=(timedelta(hours=3), *some.lead_times[1:]))
     files = some.sums(0, values=(278.5, 280.0, 285.0), climatology=True, boxes=BOXES)
@@ -346,10 +348,10 @@ def test_the_order_of_init_times_changes_rounding_only(world_class, seed, data):
 MANY = [datetime(2020, 1, 1) + timedelta(hours=12 * step) for step in range(120)]
 
 
-def test_the_difference_of_mae_is_a_t_test_of_daily_means(world):
+def test_the_difference_of_mae_is_a_t_test_of_daily_means(scored_world):
     # MAE is linear and every day has two init times: the interval is that of the mean daily
     # difference.
-    some = world(inits=MANY, missing=0.1)
+    some = scored_world(inits=MANY, missing=0.1)
     some.intersect()
     [block] = aggregate(series_of(some), [Score("MAE")], [Stratum()], references=[0])
     [difference] = block.differences
@@ -367,8 +369,8 @@ def test_the_difference_of_mae_is_a_t_test_of_daily_means(world):
     assert difference.relative[1, 0, 0, 0] == pytest.approx(100 * daily.mean() / np.mean(errors[0]))
 
 
-def test_better_and_worse(world):
-    some = world(inits=MANY, missing=0)
+def test_better_and_worse(scored_world):
+    some = scored_world(inits=MANY, missing=0)
     names = ["RMSE", "CORR", "BIAS", "STD_F", "FAR", "POD"]
     chosen = [Score(name, THRESHOLDS[0] if METRICS[name].categorical else None) for name in names]
     for reference, sign in ((0, -1), (1, 1)):
@@ -381,10 +383,10 @@ def test_better_and_worse(world):
         assert gains["STD_F"] == 0
 
 
-def test_biases_are_compared_by_size(world):
+def test_biases_are_compared_by_size(scored_world):
     # Both sources share an error that varies from day to day: it moves one bias away from 0, and
     # the other one towards it.
-    some = world(inits=MANY, missing=0)
+    some = scored_world(inits=MANY, missing=0)
     daily = np.repeat(np.random.default_rng(1).normal(0, 0.1, 60), 2)
     some.forecasts[0] = some.truths + 1 + daily[:, None, None]
     some.forecasts[1] = some.truths - 0.5 + daily[:, None, None]
@@ -399,8 +401,8 @@ def test_biases_are_compared_by_size(world):
     assert half[1] == pytest.approx(2 * half[0], rel=1e-3)
 
 
-def test_no_percentage_where_the_reference_is_about_0(world):
-    some = world(inits=MANY, missing=0)
+def test_no_percentage_where_the_reference_is_about_0(scored_world):
+    some = scored_world(inits=MANY, missing=0)
     some.forecasts[0] = some.truths + np.random.default_rng(1).normal(0, 1, some.truths.shape)
     [block] = aggregate(series_of(some), [Score("BIAS"), Score("MAE")], [Stratum()], references=[0])
     assert np.isnan(block.differences[0].relative[1, 0, 0, 0])
@@ -408,8 +410,8 @@ def test_no_percentage_where_the_reference_is_about_0(world):
     assert np.isfinite(block.differences[0].value[1, 0, 0, 0])
 
 
-def test_equal_sources_do_not_differ(world):
-    some = world(inits=MANY, missing=0)
+def test_equal_sources_do_not_differ(scored_world):
+    some = scored_world(inits=MANY, missing=0)
     some.forecasts[1] = some.forecasts[0]
     chosen = [*map(Score, CONTINUOUS), Score("ETS", THRESHOLDS[0])]
     for block in aggregate(
@@ -422,8 +424,8 @@ def test_equal_sources_do_not_differ(world):
         assert np.isnan(difference.days_needed[1]).all()
 
 
-def test_perfect_forecasts_make_no_noise(world):
-    some = world(inits=MANY, missing=0)
+def test_perfect_forecasts_make_no_noise(scored_world):
+    some = scored_world(inits=MANY, missing=0)
     some.forecasts[:] = some.truths
     chosen = [*map(Score, CONTINUOUS), *(Score(name, THRESHOLDS[0]) for name in CATEGORICAL)]
     with warnings.catch_warnings():
@@ -434,8 +436,8 @@ def test_perfect_forecasts_make_no_noise(world):
     assert [found[name, 1, "all"] for name in ("CORR", "ETS_gt_280p0", "POD_gt_280p0")] == pytest.approx([1, 1, 1])
 
 
-def test_no_interval_below_ten_days(world):
-    some = world(inits=MANY[:18], missing=0)
+def test_no_interval_below_ten_days(scored_world):
+    some = scored_world(inits=MANY[:18], missing=0)
     series = series_of(some)
     [block] = aggregate(series, [Score("RMSE")], [Stratum()], references=[0])
     assert block.days[0, 0] == 9
@@ -448,8 +450,8 @@ def test_no_interval_below_ten_days(world):
     assert np.isfinite(block.differences[0].p[1]).all()
 
 
-def test_the_level_is_that_of_the_config(world):
-    series = series_of(world(inits=MANY, missing=0))
+def test_the_level_is_that_of_the_config(scored_world):
+    series = series_of(scored_world(inits=MANY, missing=0))
     widths = []
     for level in (0.05, 0.32):
         [block] = aggregate(series, [Score("RMSE")], [Stratum()], significance=Significance(level=level))

@@ -29,9 +29,9 @@ def same(one, other) -> bool:
 
 
 @pytest.fixture
-def sums(world):
+def sums(scored_world):
     """Return sums of two params: one has fewer lead times, no thresholds and no climatology."""
-    some = world(inits=[datetime(2020, 1, 1, 6)], leads=(0, 6, 12), missing=0.1, weights="real")
+    some = scored_world(inits=[datetime(2020, 1, 1, 6)], leads=(0, 6, 12), missing=0.1, weights="real")
     [first] = some.sums(0, values=(275.0, 280.0), climatology=True, boxes=BOXES)
     some.lead_times, some.weights = some.lead_times[1:], None
     some.forecasts[:, :, 0] = some.truths[:, 0] = 280
@@ -65,8 +65,8 @@ def test_histograms_of_a_param_with_fewer_lead_times(sums, tmp_path):
     assert same(read_sums(tmp_path / "a.nc"), swapped)
 
 
-def test_one_param_one_region_one_lead_time_of_minutes(world, tmp_path):
-    some = world(inits=[datetime(2020, 1, 1)], leads=(1 / 6,), missing=0)
+def test_one_param_one_region_one_lead_time_of_minutes(scored_world, tmp_path):
+    some = scored_world(inits=[datetime(2020, 1, 1)], leads=(1 / 6,), missing=0)
     some.regions = {"all": some.regions["all"]}
     [sums] = some.sums(0)
     write_sums(tmp_path / "a.nc", sums)
@@ -86,11 +86,11 @@ def test_the_file_explains_itself(sums, tmp_path):
         assert all(variable.long_name for variable in file.variables.values())
 
 
-def test_a_file_is_small(world, tmp_path):
+def test_a_file_is_small(scored_world, tmp_path):
     # What is fixed takes some 2 kB; each lead time adds 8 sums of 8 bytes for each of 4 atoms, and a digest.
     sizes = []
     for number in (20, 120):
-        some = world(inits=[datetime(2020, 1, 1)], leads=tuple(range(number)), missing=0, weights="real")
+        some = scored_world(inits=[datetime(2020, 1, 1)], leads=tuple(range(number)), missing=0, weights="real")
         write_sums(tmp_path / f"{number}.nc", some.sums(0)[0])
         sizes.append((tmp_path / f"{number}.nc").stat().st_size)
     assert sizes[0] < 20 * 8 * 8 * 4 + 2_500
@@ -140,9 +140,9 @@ def test_some_params_alone_can_be_read(sums, tmp_path):
     assert same(found, replace(sums, params={"TD_2M": sums.params["TD_2M"]}))
 
 
-def test_nothing_valid_at_all(world, tmp_path):
+def test_nothing_valid_at_all(scored_world, tmp_path):
     """No cell of the joint histograms is filled, of two params."""
-    some = world(inits=[datetime(2020, 1, 1)], missing=1, weights="real")
+    some = scored_world(inits=[datetime(2020, 1, 1)], missing=1, weights="real")
     [one] = some.sums(0, values=(275.0,))
     both = replace(one, params={"T_2M": one.params["T_2M"], "TD_2M": one.params["T_2M"]})
     write_sums(tmp_path / "a.nc", both)

@@ -21,8 +21,8 @@ def by_hand(f, o, w) -> dict[str, float]:
 
 @pytest.mark.parametrize("weights", [None, "real", "integer"])
 @pytest.mark.parametrize("missing", [0, 0.2])
-def test_moments_of_regions(world, weights, missing):
-    some = world(inits=INITS, weights=weights, missing=missing)
+def test_moments_of_regions(scored_world, weights, missing):
+    some = scored_world(inits=INITS, weights=weights, missing=missing)
     [sums] = some.sums(0)
     for lead, lead_time in enumerate(some.lead_times):
         for region, atoms in sums.regions.items():
@@ -32,8 +32,8 @@ def test_moments_of_regions(world, weights, missing):
             assert dict(zip(MOMENTS, moments, strict=True)) == pytest.approx(expected, rel=1e-12)
 
 
-def test_weights_that_are_whole_numbers_are_repeated_points(world):
-    some = world(inits=INITS, weights="integer", missing=0.2)
+def test_weights_that_are_whole_numbers_are_repeated_points(scored_world):
+    some = scored_world(inits=INITS, weights="integer", missing=0.2)
     boxes = {50.0: np.arange(120) // 10}
     [sums] = some.sums(0, values=VALUES, climatology=True, boxes=boxes)
     times = some.weights.astype(int)
@@ -52,8 +52,8 @@ def test_weights_that_are_whole_numbers_are_repeated_points(world):
     assert one.cells.count.sum() == one.counts.sum() < other.counts.sum()
 
 
-def test_a_perfect_forecast_has_no_error(world):
-    some = world(inits=INITS, missing=0, weights="real")
+def test_a_perfect_forecast_has_no_error(scored_world):
+    some = scored_world(inits=INITS, missing=0, weights="real")
     some.forecasts[0] = some.truths
     moments = some.sums(0)[0].params["T_2M"].moments
     assert (moments[MOMENTS.index("dd")] == 0).all()
@@ -61,8 +61,8 @@ def test_a_perfect_forecast_has_no_error(world):
     assert (moments[MOMENTS.index("f")] == moments[MOMENTS.index("o")]).all()
 
 
-def test_anomalies_are_of_the_points_where_the_climatology_is_known(world):
-    some = world(inits=INITS, weights="real", missing=0.1)
+def test_anomalies_are_of_the_points_where_the_climatology_is_known(scored_world):
+    some = scored_world(inits=INITS, weights="real", missing=0.1)
     some.climatology[..., ::7] = np.nan
     [sums] = some.sums(0, climatology=True)
     [pairs] = some.pairs(0, 0, "all")
@@ -73,8 +73,8 @@ def test_anomalies_are_of_the_points_where_the_climatology_is_known(world):
     assert found == pytest.approx({name: expected[name] for name in ANOMALIES}, rel=1e-9)
 
 
-def test_the_mask_does_not_depend_on_regions(world):
-    some = world(inits=INITS, missing=0.2)
+def test_the_mask_does_not_depend_on_regions(scored_world):
+    some = scored_world(inits=INITS, missing=0.2)
     [sums] = some.sums(0)
     there = np.isfinite(some.forecasts[0, 0, 1]) & np.isfinite(some.truths[0, 1])
     assert (sums.valid("T_2M", timedelta(hours=12)) == there).all()
@@ -83,8 +83,8 @@ def test_the_mask_does_not_depend_on_regions(world):
     assert some.sums(0)[0].params["T_2M"].digests == sums.params["T_2M"].digests
 
 
-def test_a_full_mask_is_not_kept(world):
-    some = world(inits=INITS, missing=0)
+def test_a_full_mask_is_not_kept(scored_world):
+    some = scored_world(inits=INITS, missing=0)
     [sums] = some.sums(0)
     assert sums.params["T_2M"].masks == (None, None)
     assert sums.valid("T_2M", timedelta(hours=6)).all()
@@ -94,8 +94,8 @@ def test_a_full_mask_is_not_kept(world):
     assert one != other
 
 
-def test_infinite_values_are_missing(world):
-    some = world(inits=INITS, missing=0)
+def test_infinite_values_are_missing(scored_world):
+    some = scored_world(inits=INITS, missing=0)
     some.forecasts[0, 0, 0, 5] = some.truths[0, 0, 5] = np.inf
     some.truths[0, 0, 6] = -np.inf
     [sums] = some.sums(0)
@@ -103,8 +103,8 @@ def test_infinite_values_are_missing(world):
     assert np.isfinite(sums.params["T_2M"].moments).all()
 
 
-def test_a_field_without_any_value_is_held_with_no_points(world):
-    some = world(inits=INITS, missing=0)
+def test_a_field_without_any_value_is_held_with_no_points(scored_world):
+    some = scored_world(inits=INITS, missing=0)
     some.forecasts[0, 0, 0] = np.nan
     sums = some.sums(0, values=VALUES, climatology=True, boxes={50.0: np.arange(120) // 10})[0].params["T_2M"]
     assert sums.lead_times == some.lead_times
@@ -149,10 +149,10 @@ def test_points_that_are_not_sorted_by_atom():
             Points(5, np.array(starts, int))
 
 
-def test_what_cannot_be_collected(world):
+def test_what_cannot_be_collected(scored_world):
     with pytest.raises(ValueError, match="needs a lead time"):
         collect({}, "K")
-    some = world(inits=INITS)
+    some = scored_world(inits=INITS)
     points, f, o = some.points(), some.forecasts[0, 0], some.truths[0]
     fields = {timedelta(0): measure(points, f[0], o[0], climatology=o[0]), timedelta(1): measure(points, f[1], o[1])}
     with pytest.raises(ValueError, match="anomalies are there for some lead times only"):

@@ -184,7 +184,7 @@ def write_points(path, values, times, elevation, forecast=None) -> None:
 
 
 @pytest.fixture
-def stations(world):
+def stations_in_domain(world):
     """Observations at three stations, and forecasts there, at other elevations."""
     truth = some_fields("T_2M", len(world.times), 3, points=3)
     write_points(world.trial.root / "obs.nc", truth, world.times, STATIONS["elevation"])
@@ -208,10 +208,10 @@ def rmse(world, correction=0.0) -> float:
     return float(np.sqrt(np.mean(squares)))
 
 
-def test_temperature_is_corrected_for_elevation(stations):
-    done = stations.trial.run()
+def test_temperature_is_corrected_for_elevation(stations_in_domain):
+    done = stations_in_domain.trial.run()
     correction = 0.0065 * (np.array(STATIONS["elevation"]) - MODEL)
-    assert done.score("RMSE", "points", 6) == pytest.approx(rmse(stations, correction), rel=1e-6)
+    assert done.score("RMSE", "points", 6) == pytest.approx(rmse(stations_in_domain, correction), rel=1e-6)
     assert any(
         "T_2M is corrected to the truth's elevation by 0.0065 K/m, for all sources; mean |difference of elevation|: "
         "points 117 m" in note
@@ -219,32 +219,32 @@ def test_temperature_is_corrected_for_elevation(stations):
     )
     assert {row["n_pairs"] for row in done.scores(metric="RMSE", lead_time=6)} == {18}, "stations have no weights"
     # Both kinds are kept: on and off and on again computes once each.
-    stations.trial.data["comparing"]["lapse_rate"] = "false"
-    done = stations.trial.run()
+    stations_in_domain.trial.data["comparing"]["lapse_rate"] = "false"
+    done = stations_in_domain.trial.run()
     assert done.computed == {("points", "T_2M"): 6}
-    assert done.score("RMSE", "points", 6) == pytest.approx(rmse(stations), rel=1e-6)
-    stations.trial.data["comparing"]["lapse_rate"] = "auto"
-    done = stations.trial.run()
+    assert done.score("RMSE", "points", 6) == pytest.approx(rmse(stations_in_domain), rel=1e-6)
+    stations_in_domain.trial.data["comparing"]["lapse_rate"] = "auto"
+    done = stations_in_domain.trial.run()
     assert not done.computed
-    assert done.score("RMSE", "points", 6) == pytest.approx(rmse(stations, correction), rel=1e-6)
+    assert done.score("RMSE", "points", 6) == pytest.approx(rmse(stations_in_domain, correction), rel=1e-6)
 
 
-def test_all_or_none_is_corrected(stations):
+def test_all_or_none_is_corrected(stations_in_domain):
     """One source without elevation: nobody is corrected, and a line says why."""
-    for place, init in enumerate(stations.inits):
-        valid = [init + lead * H for lead in stations.leads]
-        path = stations.trial.root / "flat" / f"{init:%Y%m%d%H}.nc"
-        write_points(path, stations.forecasts["T_2M"][place], valid, None, forecast=init)
-    entry = source("flat", stations.leads, stations.trial.root / "flat", pattern="%Y%m%d%H.nc")
-    stations.trial.data["sources"].append(entry)
-    done = stations.trial.run()
+    for place, init in enumerate(stations_in_domain.inits):
+        valid = [init + lead * H for lead in stations_in_domain.leads]
+        path = stations_in_domain.trial.root / "flat" / f"{init:%Y%m%d%H}.nc"
+        write_points(path, stations_in_domain.forecasts["T_2M"][place], valid, None, forecast=init)
+    entry = source("flat", stations_in_domain.leads, stations_in_domain.trial.root / "flat", pattern="%Y%m%d%H.nc")
+    stations_in_domain.trial.data["sources"].append(entry)
+    done = stations_in_domain.trial.run()
     assert any(
         "T_2M is not corrected for elevation: that of flat is not known" in note for note in done.aggregated.notes
     )
     for label in ("points", "flat"):
-        assert done.score("RMSE", label, 6) == pytest.approx(rmse(stations), rel=1e-6)
-    stations.trial.data["comparing"]["lapse_rate"] = "true"
-    done = stations.trial.run()
+        assert done.score("RMSE", label, 6) == pytest.approx(rmse(stations_in_domain), rel=1e-6)
+    stations_in_domain.trial.data["comparing"]["lapse_rate"] = "true"
+    done = stations_in_domain.trial.run()
     (problem,) = done.aggregated.problems
     assert problem.startswith(
         "T_2M is not verified: lapse_rate_correction: true needs every elevation, and that of flat"
@@ -252,18 +252,18 @@ def test_all_or_none_is_corrected(stations):
     assert done.scores() == []
 
 
-def test_another_elevation_of_the_truth_or_of_a_forecast_is_another_statistic(stations):
+def test_another_elevation_of_the_truth_or_of_a_forecast_is_another_statistic(stations_in_domain):
     """The table of stations is mended, say: no number of before is taken."""
-    stations.trial.run()
+    stations_in_domain.trial.run()
     higher = [one + 50 for one in STATIONS["elevation"]]
-    path = stations.trial.root / "obs.nc"
+    path = stations_in_domain.trial.root / "obs.nc"
     stat = path.stat()
-    write_points(path, stations.analyses["T_2M"], stations.times, higher)
+    write_points(path, stations_in_domain.analyses["T_2M"], stations_in_domain.times, higher)
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    done = stations.trial.run()
+    done = stations_in_domain.trial.run()
     assert done.computed == {("points", "T_2M"): 6}
     correction = 0.0065 * (np.array(higher) - MODEL)
-    assert done.score("RMSE", "points", 6) == pytest.approx(rmse(stations, correction), rel=1e-6)
+    assert done.score("RMSE", "points", 6) == pytest.approx(rmse(stations_in_domain, correction), rel=1e-6)
 
 
 def test_surface_pressure_at_another_elevation_is_left_out(tmp_path):

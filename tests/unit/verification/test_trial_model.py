@@ -18,17 +18,19 @@ GRID = {
 }  # fmt: skip
 
 
-def predictors(analyses: Analyses, init: datetime, lead: int) -> np.ndarray:
+def predictors(model_analyses: Analyses, init: datetime, lead: int) -> np.ndarray:
     """Return what the model knows at the init time, [points, 5]: nothing later than that."""
-    now, before = analyses.fields[init], analyses.fields[init + lead * H - DAY]
-    warmer = now - analyses.fields[init - DAY]
-    return np.stack([now, before, warmer, np.full(now.size, analyses.weights @ warmer), np.ones(now.size)], axis=-1)
+    now, before = model_analyses.fields[init], model_analyses.fields[init + lead * H - DAY]
+    warmer = now - model_analyses.fields[init - DAY]
+    return np.stack(
+        [now, before, warmer, np.full(now.size, model_analyses.weights @ warmer), np.ones(now.size)], axis=-1
+    )
 
 
-def fit(analyses: Analyses, lead: int) -> np.ndarray:
+def fit(model_analyses: Analyses, lead: int) -> np.ndarray:
     """Return the five coefficients of a lead time, by least squares over points and init times."""
-    known = np.concatenate([predictors(analyses, init, lead) for init in FIRST_HALF])
-    wanted = np.concatenate([analyses.fields[init + lead * H] for init in FIRST_HALF])
+    known = np.concatenate([predictors(model_analyses, init, lead) for init in FIRST_HALF])
+    wanted = np.concatenate([model_analyses.fields[init + lead * H] for init in FIRST_HALF])
     mean = known[:, :2].mean()  # so that the sums stay well conditioned
     shifted = known - [mean, mean, 0, 0, 0]
     found = np.linalg.lstsq(shifted, wanted - mean, rcond=None)[0]
@@ -37,16 +39,16 @@ def fit(analyses: Analyses, lead: int) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def analyses():
+def model_analyses():
     return read_analyses(trial_file("era5-2mt-2019-03-uk.grib"))
 
 
 @pytest.fixture(scope="module")
-def forecasts(analyses):
+def forecasts(model_analyses):
     """(init time, lead) → what the model says, float32 [points]."""
-    fitted = {lead: fit(analyses, lead) for lead in LEADS}
+    fitted = {lead: fit(model_analyses, lead) for lead in LEADS}
     return {
-        (init, lead): (predictors(analyses, init, lead) @ fitted[lead]).astype(np.float32)
+        (init, lead): (predictors(model_analyses, init, lead) @ fitted[lead]).astype(np.float32)
         for init in SECOND_HALF
         for lead in LEADS
     }
@@ -74,17 +76,17 @@ def test_the_model_has_not_seen_what_it_is_verified_on():
 
 
 @pytest.mark.parametrize("lead", LEADS)
-def test_scores_of_the_model_are_those_of_its_fields(analyses, forecasts, outcome, lead):
-    wanted = analyses.squares(lambda init: forecasts[init, lead], SECOND_HALF, lead)
+def test_scores_of_the_model_are_those_of_its_fields(model_analyses, forecasts, outcome, lead):
+    wanted = model_analyses.squares(lambda init: forecasts[init, lead], SECOND_HALF, lead)
     (row,) = outcome.scores(metric="RMSE", label="model", lead_time=lead)
     assert row["value"] == pytest.approx(np.sqrt(wanted.mean()), rel=1e-6)
     assert (row["n_inits"], row["n_days"], row["n_pairs"]) == (60, 15, 60 * 1617)
 
 
 @pytest.mark.parametrize("lead", LEADS)
-def test_the_model_is_better_than_persistence(analyses, forecasts, outcome, lead):
-    model = analyses.squares(lambda init: forecasts[init, lead], SECOND_HALF, lead)
-    persistence = analyses.squares(lambda init: analyses.fields[init], SECOND_HALF, lead)
+def test_the_model_is_better_than_persistence(model_analyses, forecasts, outcome, lead):
+    model = model_analyses.squares(lambda init: forecasts[init, lead], SECOND_HALF, lead)
+    persistence = model_analyses.squares(lambda init: model_analyses.fields[init], SECOND_HALF, lead)
     (row,) = outcome.differences(metric="RMSE", label="model", reference_label="persistence", lead_time=lead)
     wanted = rmse_interval(model, persistence, 15)
     assert [row[name] for name in ("difference", "lower", "upper", "p_value")] == pytest.approx(wanted, rel=1e-4)

@@ -57,7 +57,7 @@ class Observations:
         return found
 
 
-class Model:
+class StationModel:
     """Forecasts of a table by hand, at the observations' stations: those of the nearest place within 2 km."""
 
     def __init__(self, table: pa.Table, observations: Observations) -> None:
@@ -114,11 +114,11 @@ def models(tmp_path_factory, observations):
         for label, table in tables.items()
     ] + [source("persistence", LEADS["models"], builtin="persistence")]
     trial.data["references"] = ["baseline-MEPS"]
-    return trial.run(), {label: Model(table, observations) for label, table in tables.items()}
+    return trial.run(), {label: StationModel(table, observations) for label, table in tables.items()}
 
 
 @pytest.fixture(scope="module")
-def ensemble(tmp_path_factory, observations):
+def station_ensemble(tmp_path_factory, observations):
     """The mean of MEPS and its control, whose temperatures are corrected already."""
     root = tmp_path_factory.mktemp("ensemble")
     table = trial_data.read_meps_ensemble()
@@ -130,7 +130,7 @@ def ensemble(tmp_path_factory, observations):
     ]
     trial.data["references"] = ["baseline-control"]
     control = table.drop_columns([name for name in table.column_names if name.isdigit() and name != "000"])
-    return trial.run(), {"mean": Model(table, observations), "control": Model(control, observations)}
+    return trial.run(), {"mean": StationModel(table, observations), "control": StationModel(control, observations)}
 
 
 def errors_at(models, observations, param: str, lead: int, persistence: bool) -> dict[str, list[np.ndarray]]:
@@ -170,8 +170,8 @@ def test_models_against_stations(models, observations, param, lead):
 
 @pytest.mark.parametrize("lead", [3, 12])
 @pytest.mark.parametrize("param", list(OBSERVED))
-def test_the_mean_of_members(ensemble, observations, param, lead):
-    outcome, known = ensemble
+def test_the_mean_of_members(station_ensemble, observations, param, lead):
+    outcome, known = station_ensemble
     check(outcome, errors_at(known, observations, param, lead, persistence=False), param, lead)
 
 
@@ -186,20 +186,20 @@ def test_temperatures_are_corrected_for_all(models):
 def test_the_correction_is_that_of_those_who_made_the_tables(models, observations, label):
     """The tables' own corrected temperatures, but for stations whose elevation they know otherwise."""
     raw = models[1][label]
-    made = Model(trial_data.read_deterministic(f"{label}_prod".replace("AROME_", "AROME_Arctic_")), observations)
+    made = StationModel(trial_data.read_deterministic(f"{label}_prod".replace("AROME_", "AROME_Arctic_")), observations)
     ours = correct_lapse_rate(raw.at("T_2M", INIT_TIMES[0], 12), observations.elevation, raw.height[raw.nearest])
     apart = np.abs(ours - made.at("T_2M", INIT_TIMES[0], 12))
     apart = apart[np.isfinite(apart)]
     assert apart.size > 150 and np.median(apart) < 0.005 and np.quantile(apart, 0.8) < 0.05
 
 
-def test_not_where_it_is_off(ensemble):
-    (found,) = ensemble[0].found
+def test_not_where_it_is_off(station_ensemble):
+    (found,) = station_ensemble[0].found
     assert "lapse_rate_correction is false" in found.lapse_rate
     assert not any(one.corrected for one in found.sources.values())
 
 
-@pytest.mark.parametrize("which", ["models", "ensemble"])
+@pytest.mark.parametrize("which", ["models", "station_ensemble"])
 def test_one_day_has_no_interval(request, which):
     outcome, _ = request.getfixturevalue(which)
     rows = outcome.scores(metric=..., param=..., lead_time=...)
