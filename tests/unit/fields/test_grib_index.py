@@ -382,6 +382,18 @@ def test_cut_off_messages_are_named(index, edition, cut):
         index(whole, whole[:-cut])
 
 
+def test_what_lies_before_damage_is_there_where_that_is_enough(tmp_path):
+    whole = grib(**T_2M)
+    cut = write(tmp_path / "cut.grib", whole, whole, whole[:50])
+    other = write(tmp_path / "other.grib", whole)
+    damage: list[str] = []
+    assert [(one.path, one.number) for one in read_index([cut, other], damage=damage)] == [
+        (cut, 1), (cut, 2), (other, 1),
+    ]  # fmt: skip
+    at = 2 * len(whole)
+    assert damage == [f"{cut}: message 3, at byte {at}, is cut off or damaged; what begins there is left out"]
+
+
 @pytest.mark.parametrize("section", [3, 4, 5, 7])
 @pytest.mark.parametrize("length", [0, 3, 0x7FFFFFFF])
 def test_sections_that_do_not_fit_are_named(index, section, length):
