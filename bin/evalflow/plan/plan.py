@@ -16,6 +16,7 @@ from evalflow.plan.entries import (
     run_spec,
 )
 from evalflow.plan.experiment import Experiment, read_experiment
+from evalflow.plan.inputs import describe_uncounted
 from evalflow.plan.model import EnvironmentEntry, ForecastEntry, InputEntry, Plan, RunEntry, Task
 from evalflow.plan.options import MAKES_FORECASTS, Options
 from evalflow.plan.report import report_spec
@@ -145,6 +146,7 @@ def _warnings(experiment: Experiment, found: _Found, options: Options) -> list[s
         warnings.append(
             f"--inits_at_once {options.inits_at_once}: no task has more than --inits_per_task {options.inits_per_task}"
         )
+    warnings += describe_uncounted(experiment.runs.values())
     return warnings + experiment.config.warnings() + describe_unused(experiment.config)
 
 

@@ -36,7 +36,7 @@ from evalflow.verification.tables import About, Tables, write_table
 TABLES = ("scores.parquet", "differences.parquet", "scores.nc")
 MADE_FROM = "verification.json"
 """In the folder of results: what the tables there were made from."""
-VERSION = 1
+VERSION = 2
 """Raise it when the same statistics would give other tables."""
 _BYTES = 128_000_000
 """Memory for the sums of all sources; with more of them, params are read one after the other."""
