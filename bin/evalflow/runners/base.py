@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from evalflow.config.times import length_text
+
 
 @dataclass(frozen=True)
 class ForecastRequest:
@@ -78,4 +80,9 @@ class Runner:
 
 def common_settings(job: ForecastRequest) -> dict:
     """Return what evalflow sets in the inference config of one forecast, for most runners."""
-    return {"checkpoint": str(job.checkpoint), "date": job.init_time, "lead_time": f"{job.lead_times[-1]}h"}
+    length = length_text(job.lead_times[-1])
+    return {
+        "checkpoint": str(job.checkpoint),
+        "date": job.init_time,
+        "lead_time": length if length.endswith("m") else f"{length}h",
+    }
