@@ -15,6 +15,9 @@ class Stored(Protocol):
     def grid_name(self) -> str:
         """Return what people call its grid."""
 
+    def is_written(self) -> bool:
+        """Tell whether anything was written: arrays have places for times that never came."""
+
     def is_missing(self) -> bool:
         """Tell whether it has no value at any point.
 
@@ -37,7 +40,6 @@ class Entry:
     reference_time : the init time that it says itself; that of the forecast where it says none
     lead_time : from the reference time to its valid time
     where : its place, for messages
-    has_place : the file has a place for it whether it was written or not, as arrays have
     stored : where it is kept
     """
 
@@ -46,7 +48,6 @@ class Entry:
     reference_time: datetime
     lead_time: timedelta
     where: str
-    has_place: bool
     stored: Stored
 
     @property

@@ -158,7 +158,7 @@ def _by_lead(entries: Iterable[Entry], wanted: Wanted) -> dict[timedelta, list[E
         if one.reference_time == wanted.init_time:
             leads[one.lead_time].append(one)
     for lead in wanted.leads:
-        if lead > _START and all(one.has_place and one.stored.is_missing() for one in leads.get(lead, ())):
+        if lead > _START and not any(one.stored.is_written() for one in leads.get(lead, ())):
             leads.pop(lead, None)
     return dict(leads)
 

@@ -11,6 +11,7 @@ import netCDF4
 import numpy as np
 import pytest
 import xarray
+import zarr
 from evalflow.errors import UserError
 from evalflow.fields.grib.codes import eccodes
 from evalflow.inference import output as inference_output
@@ -499,6 +500,35 @@ def test_arrays_of_another_init_time(refuse, tmp_path, shape, how):
         and "the forecast is of 2024-01-10 00:00:00 UTC, out." in said
     )
     assert "valid 2024-01-09 00:00:00" in said
+
+
+@pytest.mark.parametrize("filling", [None, float("nan")])
+def test_a_store_as_earth2studio_makes_it(check, refuse, tmp_path, filling):
+    """Times have types of their own and no units; times that never came are 0, or NaN, and no file."""
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    coordinates = {
+        "time": np.array(["2024-01-10"], "datetime64[ns]"),
+        "lead_time": np.array(LEADS, "timedelta64[h]").astype("timedelta64[ns]"),
+        "lat": np.array([50.0, 40.0]),
+        "lon": np.array([0.0, 120.0, 240.0]),
+    }
+    for name, values in coordinates.items():
+        group.create_array(name, data=values, dimension_names=[name])
+    for name in ("t2m", "tp06"):
+        group.create_array(
+            name,
+            shape=(1, 3, 2, 3),
+            chunks=(1, 1, 2, 3),
+            dtype="f4",
+            dimension_names=[*coordinates],
+            fill_value=filling,
+        )
+    group["t2m"][0, :2] = 280.0
+    assert refuse({}).startswith("no field for lead time 12 h in what the model wrote; there are places for it")
+    group["t2m"][0, 2] = 280.0  # and no precipitation anywhere
+    found = check({})
+    assert found.leads == {0: 2, 6: 2, 12: 2}
+    assert found.warnings == ([] if filling is None else ["every value is missing at all lead times: tp06"])
 
 
 def test_arrays_of_minutes(check, refuse, tmp_path):

@@ -45,6 +45,10 @@ class _Part:
         sizes = [f"{dim} {self.variable.shape[self.variable.dims.index(dim)]}" for dim in self.space]
         return f"{' × '.join(sizes) or 'one point'}{self.shown}"
 
+    def is_written(self) -> bool:
+        """Tell whether a file holds it, and any value is in it: what stands for others may be 0."""
+        return bool(self.variable.files(self.index)) and not self.is_missing()
+
     def is_missing(self) -> bool:
         """Tell whether there is no value at any point."""
         values = self.variable.read(self.index)
@@ -105,7 +109,6 @@ def _entries_of(
                 reference_time=reference_time,
                 lead_time=lead_time,
                 where=f"{arrays.path}: {variable.name}",
-                has_place=True,
                 stored=_Part(variable, label, shown, {**index, **fixed}, space),
             )
 

@@ -40,6 +40,10 @@ class _Message:
                 first = ""
             return f"{codes.text(handle, 'gridType')} of {size} points" + (f" from {first}" if first else "")
 
+    def is_written(self) -> bool:
+        """Tell that it was written: messages are."""
+        return True
+
     def is_missing(self) -> bool:
         """Tell whether the field has no value at any point."""
         return self.values.is_missing_everywhere(self.message)
@@ -69,7 +73,6 @@ def grib_entries(files: Iterable[Path], notes: list[str]) -> list[Entry]:
                     message.reference_time,
                     message.lead_time,
                     message.where,
-                    False,
                     _Message(message, values),
                 )
             )
