@@ -26,7 +26,8 @@ from evalflow.verification.aggregated import Aggregated
 from evalflow.verification.done import PackDone
 
 MOST_NOTES = 5
-"""How many of the fields that were left out or repaired are shown; summary.json has all."""
+"""How many lines on fields that were left out or repaired, or on what is odd in the forecasts of a
+run, are shown; summary.json has all."""
 
 
 def _state(before: bool, now: bool, needed: bool, verb: str) -> str:
@@ -57,6 +58,7 @@ class _Counts:
     missing : init times of those that the launch was to make and that cannot be found by their
         names
     unnamed : a line for each that is whole all the same
+    warnings : what is odd in those that were made → in how many
     seconds, bytes : of those that were made
     """
 
@@ -64,6 +66,7 @@ class _Counts:
     reused: int = 0
     missing: list[str] = field(default_factory=list)
     unnamed: list[str] = field(default_factory=list)
+    warnings: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     bytes: int = 0
 
@@ -88,6 +91,8 @@ def _count_forecasts(plan: Plan, run_id: str) -> _Counts:
             proof = read_json(stored.folder / init_time / FORECAST_SEAL) or {}
             counts.seconds += proof["seconds"]
             counts.bytes += sum(file["size"] for file in proof["files"].values())
+            for warning in proof.get("warnings", []):
+                counts.warnings[warning] = counts.warnings.get(warning, 0) + 1
         elif init_time in wanted:
             counts.missing.append(init_time)
     return counts
@@ -205,6 +210,14 @@ def _describe_cost(summary: dict) -> list[str]:
     return lines
 
 
+def _describe_warnings(run: dict) -> list[str]:
+    """Return what is odd in the forecasts of a run that were made, the most frequent first."""
+    often = sorted(run["warnings"].items(), key=lambda one: -one[1])
+    lines = [f"warning: {run['run_id']}: {text} (in {count} of {run['made']} made)" for text, count in often]
+    more = f"warning: {run['run_id']}: and {len(lines) - MOST_NOTES} more warnings, in summary.json"
+    return lines[:MOST_NOTES] + ([more] if len(lines) > MOST_NOTES else [])
+
+
 def describe_summary(plan: Plan, summary: dict) -> str:
     """Return the summary as text for people, with a picture of where the results are."""
     lines = ["", f"experiment {summary['experiment_id']}", ""]
@@ -235,6 +248,7 @@ def describe_summary(plan: Plan, summary: dict) -> str:
         lines += ["", f"missing: {', '.join(missing[:3])}{more}; launch again to make what is missing"]
         lines += [line for run in summary["runs"] for line in run["unnamed"]]
     lines += [f"warning: {warning}" for warning in summary["warnings"]]
+    lines += [line for run in summary["runs"] for line in _describe_warnings(run)]
     for env in summary["environments"]:
         lines += [f"warning: {env['env_id']}: {warning}" for warning in env["warnings"] if env["state"] == "built"]
     return "\n".join(lines)

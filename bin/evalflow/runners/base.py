@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from evalflow.config.times import length_text
 from evalflow.documents import Document
 from evalflow.texts import show
 
@@ -107,7 +108,12 @@ class Runner:
 
 def common_settings(job: ForecastRequest) -> dict:
     """Return what evalflow sets in the inference config of one forecast, for most runners."""
-    return {"checkpoint": str(job.checkpoint), "date": job.init_time, "lead_time": f"{job.lead_times[-1]}h"}
+    length = length_text(job.lead_times[-1])
+    return {
+        "checkpoint": str(job.checkpoint),
+        "date": job.init_time,
+        "lead_time": length if length.endswith("m") else f"{length}h",
+    }
 
 
 def listed(lead_times: list[int | float]) -> str:
