@@ -246,7 +246,7 @@ def _note(place: _Place, row: Row, spec: ReportSpec) -> str:
         parts.append(f"{100 * (1 - spec.level):g}{SPACE}% interval {band}; p {number(row['p_value'], 2)},")
         parts.append(f"q {number(row['q_value'], 2)}; {row['n_days']} days, {row['n_inits']} init times")
     if row["sample"] == "alone":
-        parts[-1] += "; few init times: of those that both have"
+        parts[-1] += "; compared alone, on what both have"
     return " ".join(parts)
 
 
@@ -254,10 +254,9 @@ def _days(cells: list[Cell]) -> str:
     days = sorted({cell.numbers["n_days"] for cell in cells})
     if not days:
         return "no data"
-    alone = (
-        ", few init times: of those that both have" if any(cell.numbers["sample"] == "alone" for cell in cells) else ""
-    )
-    return (f"{days[0]} days" if len(days) == 1 else f"{days[0]} to {days[-1]} days") + alone
+    text = f"{days[0]} days" if len(days) == 1 else f"{days[0]} to {days[-1]} days"
+    alone = any(cell.numbers["sample"] == "alone" for cell in cells)
+    return f"{text}; compared alone, on what both have" if alone else text
 
 
 def make_scorecard(spec: ReportSpec, section: SectionSpec, tables: ScoreTables) -> Scorecard:

@@ -54,10 +54,9 @@ def test_a_source_with_few_init_times_is_marked(spec):
     rows = [{**row, "sample": "alone"} if row["source"] == "run-1" else row for row in difference_rows(scores)]
     write_tables(spec.results, scores, rows)
     card = make(spec)
-    assert [grid.days for grid in card.grids] == ["20 days, few init times: of those that both have", "20 days"]
     cell = cells_of(card, "candidate", "T_2M", "RMSE")[0]
-    assert cell.note.endswith("40 init times; few init times: of those that both have")
-    assert "those that both have" not in cells_of(card, "other", "T_2M", "RMSE")[0].note
+    assert cell.note.endswith("40 init times; compared alone, on what both have")
+    assert "compared alone" not in cells_of(card, "other", "T_2M", "RMSE")[0].note
     assert next(csv.DictReader(io.StringIO(scorecard_csv(card))))["sample"] == "alone"
 
 
@@ -145,3 +144,10 @@ def test_a_source_without_scores_is_named(spec):
     write_tables(spec.results, scores, difference_rows(scores))
     card = make(spec)
     assert [grid.label for grid in card.grids] == ["candidate"] and "other: nothing to compare" in card.lacking
+
+
+def test_a_source_compared_alone_is_marked_on_its_scorecard(spec):
+    scores = [{**row, "sample": "alone" if row["source"] == "run-2" else "common"} for row in score_rows()]
+    write_tables(spec.results, scores, difference_rows(scores))
+    days = {grid.label: grid.days for grid in make(spec).grids}
+    assert days == {"candidate": "20 days", "other": "20 days; compared alone, on what both have"}
