@@ -48,9 +48,13 @@ workflow VERIFICATION {
         domains.join(of_climates.filter { _number, wanted -> wanted })
             .map { number, file, domain, _packs, _wanted -> tuple(number, file, domain) }
     )
-    climates = MAKE_CLIMATOLOGY.out.climatology // truth (number) whose climatology is made, or not wanted
+    // Truth (number) whose climatology is made, or not wanted; or could not be made, which is known
+    // when all have ended: scores that do not need it can be made all the same.
+    climates = MAKE_CLIMATOLOGY.out.climatology
         .map { number, _file -> number }
         .mix(of_climates.filter { _number, wanted -> !wanted }.map { number, _wanted -> number })
+        .mix(of_climates.combine(MAKE_CLIMATOLOGY.out.climatology.count()).map { item -> item.first() })
+        .unique()
 
     VERIFY_PACKS(domains, climates, made, ended)
 

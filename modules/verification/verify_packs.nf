@@ -9,7 +9,7 @@ include { VERIFY     } from './verify'
 workflow VERIFY_PACKS {
     take:
     lists    // packs of a truth: [ number, spec, domain.json, list of packs ]
-    climates // truth (number) whose climatology is made, or not wanted
+    climates // truth (number) whose climatology need not be waited for
     made     // forecast that this launch has made: [ run_id, init_time ]
     ended    // one item, when INFERENCE has ended
 
