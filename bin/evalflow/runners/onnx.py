@@ -27,7 +27,7 @@ def command(job: ForecastRequest) -> list[str]:
 RUNNER = Runner(
     "onnx",
     version=1,
-    requirements=lambda _metadata, _local: ["onnxruntime", "eccodes", "numpy", "pyyaml"],
+    requirements=lambda _metadata, _local, _chosen: ["onnxruntime", "eccodes", "numpy", "pyyaml"],
     imports=("onnxruntime", "eccodes", "yaml"),
     settings=settings,
     overrides=frozenset({"date", "lead_time", "steps"}),
