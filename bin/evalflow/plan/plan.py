@@ -11,11 +11,8 @@ from evalflow import __version__
 from evalflow.digests import digest
 from evalflow.identity import Run
 from evalflow.lookup import PROJECT
-from evalflow.plan.entries import (
-    environment_spec,
-    find_external,
-    run_spec,
-)
+from evalflow.plan.elsewhere import count_files, describe_external
+from evalflow.plan.entries import environment_spec, run_spec
 from evalflow.plan.experiment import Experiment, read_experiment
 from evalflow.plan.inputs import describe_uncounted
 from evalflow.plan.model import EnvironmentEntry, ForecastEntry, InputEntry, Plan, RunEntry, Task
@@ -29,7 +26,7 @@ from evalflow.plan.verification import verification_spec
 from evalflow.runners.base import Asked
 from evalflow.store.files import write_over
 from evalflow.store.layout import forecast_folder
-from evalflow.verification.spec import SourceEntry, VerificationSpec
+from evalflow.verification.spec import VerificationSpec
 
 
 def code_digest() -> str:
@@ -57,7 +54,8 @@ class _Found:
     warnings: list[str]
 
 
-def _look(experiment: Experiment, external: list[SourceEntry], options: Options) -> _Found:
+def _look(experiment: Experiment, verification: VerificationSpec, options: Options) -> _Found:
+    external = [source for source in verification.sources if source.kind == "forecasts"]
     stored, init_times = Stored(experiment.data, options), experiment.init_times
     forecasts = {
         run_id: dict(zip(init_times, stored.check_forecasts(run, init_times), strict=True))
@@ -67,14 +65,11 @@ def _look(experiment: Experiment, external: list[SourceEntry], options: Options)
         env_id: stored.check_environment(env_id, sharing[0], all(run.config.squash_venv for run in sharing))
         for env_id, sharing in experiment.envs.items()
     }
-    elsewhere = {source.source_id: find_external(source, init_times) for source in external}
+    elsewhere = {}
     for source in external:
-        lacking = [init_time for init_time, there in elsewhere[source.source_id].items() if not there]
-        if lacking:
-            where = f"{source.root}/{source.pattern}" if source.pattern else source.root
-            stored.warnings.append(
-                f"{source.source_id} ({source.label}): no file {where} for {len(lacking)} init times, the first {lacking[0]}"
-            )
+        files = count_files(source, init_times)
+        elsewhere[source.source_id] = {init_time: number > 0 for init_time, number in files.items()}
+        stored.warnings += describe_external(verification, source, files)
     return _Found(envs, forecasts, elsewhere, stored.warnings)
 
 
@@ -169,8 +164,7 @@ def make_plan(config_path: Path, options: Options) -> Plan:
     """
     experiment = read_experiment(config_path, options)
     verification = verification_spec(experiment, options)
-    external = [source for source in verification.sources if source.kind == "forecasts"]
-    found = _look(experiment, external, options)
+    found = _look(experiment, verification, options)
     tasks = _decide_tasks(experiment, found, options)
     if options.target == "sandbox":
         busy = {run_id for run_id, run in experiment.runs.items() if run.candidate}
