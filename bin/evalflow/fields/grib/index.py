@@ -112,7 +112,9 @@ class Message:
         return f"{self.path}: message {self.number}"
 
 
-def read_index(files: Iterable[Path], wanted: Callable[[bytes], bool] | None = None) -> list[Message]:
+def read_index(
+    files: Iterable[Path], wanted: Callable[[bytes], bool] | None = None, damage: list[str] | None = None
+) -> list[Message]:
     """Return what is in GRIB files, in the order of files and messages.
 
     Files that are no GRIB are passed over.
@@ -121,19 +123,27 @@ def read_index(files: Iterable[Path], wanted: Callable[[bytes], bool] | None = N
     ----------
     files : GRIB 1 or 2, or anything else
     wanted : decides by a header, before it is decoded, whether the field is of interest
+    damage : gets a line for each file that is cut off or damaged, of which what lies before that is
+        returned; None: such a file is an error
 
     Raises
     ------
     UserError
         Where a message is cut off, damaged, or has a time that does not exist.
     """
-    return [
-        _describe(path, part)
-        for path in files
-        if is_grib(path)
-        for part in scan(path)
-        if wanted is None or wanted(part.header)
-    ]
+    found = []
+    for path in files:
+        if not is_grib(path):
+            continue
+        try:
+            for part in scan(path):
+                if wanted is None or wanted(part.header):
+                    found.append(_describe(path, part))
+        except UserError as error:
+            if damage is None:
+                raise
+            damage.append(f"{error}; what begins there is left out")
+    return found
 
 
 def _describe(path: Path, part: Part) -> Message:
