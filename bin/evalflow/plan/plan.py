@@ -9,6 +9,7 @@ from pathlib import Path
 
 from evalflow import __version__
 from evalflow.digests import digest
+from evalflow.environment.uv import shut_out
 from evalflow.identity import Run
 from evalflow.lookup import PROJECT
 from evalflow.plan.elsewhere import count_files, describe_external
@@ -153,6 +154,17 @@ def _warnings(experiment: Experiment, found: _Found, options: Options) -> list[s
     return warnings + experiment.config.warnings() + describe_unused(experiment.config)
 
 
+def _unused_variables(envs: list[EnvironmentEntry]) -> list[str]:
+    """Say which variables of the shell uv does not get, where an environment is to be built."""
+    names = shut_out() if any(env.needed and not env.complete for env in envs) else []
+    cure = "say it in the run's extra_requirements, python or torch_backend, which are part of env_id"
+    return (
+        [f"{', '.join(names)} of the shell would change which packages are installed, and is not used; {cure}"]
+        if names
+        else []
+    )
+
+
 def make_plan(config_path: Path, options: Options) -> Plan:
     """Return the plan of the experiment in `config_path`.
 
@@ -172,6 +184,7 @@ def make_plan(config_path: Path, options: Options) -> Plan:
         busy = {task.run_id for task in tasks}
     making = [run for run in experiment.runs.values() if run.run_id in busy or options.target == "environments"]
     doubts = refuse_impossible(making, experiment.data, experiment.lookup)
+    envs = _environment_entries(experiment, found, busy, options)
     return Plan(
         evalflow=__version__,
         experiment_id=experiment.experiment_id,
@@ -182,7 +195,7 @@ def make_plan(config_path: Path, options: Options) -> Plan:
         outdir=experiment.outdir,
         store=experiment.data,
         project=PROJECT,
-        envs=_environment_entries(experiment, found, busy, options),
+        envs=envs,
         runs=_run_entries(experiment, busy, options),
         init_times=experiment.init_times,
         inits_at_once=options.inits_at_once,
@@ -195,7 +208,7 @@ def make_plan(config_path: Path, options: Options) -> Plan:
         inputs=_input_entries(experiment, found, tasks),
         verification=_awaiting(verification, found, tasks),
         report=report_spec(experiment, verification, options),
-        warnings=_warnings(experiment, found, options) + doubts,
+        warnings=_warnings(experiment, found, options) + doubts + _unused_variables(envs),
     )
 
 
