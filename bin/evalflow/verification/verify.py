@@ -155,7 +155,6 @@ class Verifier:
     def _verify_param(
         self, forecast: AtPoints, param: str, asked: ParamHolding, init_time: datetime, masks: Masks
     ) -> ParamSums | None:
-        categories = Categories(tuple(asked.thresholds)) if asked.thresholds else None
         fields: dict[timedelta, FieldSums] = {}
         for minutes in asked.made_from:
             lead_time = timedelta(minutes=minutes)
@@ -167,6 +166,10 @@ class Verifier:
             mask = masks.get((param, minutes))
             if mask is not None:
                 values = np.where(mask, values, np.float32(np.nan))
+            categories = None
+            if asked.thresholds:
+                packings = forecast.packing(param, lead_time), self.truth.packing_at(param, init_time, lead_time)
+                categories = Categories(tuple(asked.thresholds), packings)
             order = self._target.atoms.order
             truth = self.truth.read_at(param, init_time, lead_time)
             normal = (
