@@ -22,6 +22,7 @@ from evalflow.store.layout import (
     results_folder,
     run_folder,
 )
+from evalflow.verification.aggregated import Aggregated
 from evalflow.verification.done import PackDone
 
 MOST_NOTES = 5
@@ -97,11 +98,13 @@ def _count_forecasts(plan: Plan, run_id: str) -> _Counts:
     return counts
 
 
-def count_statistics(plan: Plan, done: Iterable[PackDone]) -> list[dict]:
+def count_statistics(plan: Plan, done: Iterable[PackDone], scores: Aggregated | None) -> list[dict]:
     """Return what this launch has verified.
 
-    For each source: the number of statistics computed; init times that lack some, with the reason;
-    those of them that lack it by a fault; and what readers left out or repaired.
+    For each source: the number of statistics computed; init times of which this launch could not
+    compute all, with the reason; those of them that are so by a fault; init times of which there is
+    no forecast or not all, whether this launch looked for it or an earlier one; and what readers
+    left out or repaired.
 
     A statistic is that of one source, init time and param against one truth.
     """
@@ -117,6 +120,7 @@ def count_statistics(plan: Plan, done: Iterable[PackDone]) -> list[dict]:
                 init.init_time: init.reason for pack in of[source.source_id] for init in pack.inits if init.reason
             },
             "failed": sorted({init.init_time for pack in of[source.source_id] for init in pack.inits if init.failed}),
+            "without": scores.without.get(source.source_id, {}) if scores else {},
             "notes": list(dict.fromkeys(note for pack in of[source.source_id] for note in pack.notes)),
         }
         for source in plan.verification.sources
@@ -124,7 +128,11 @@ def count_statistics(plan: Plan, done: Iterable[PackDone]) -> list[dict]:
 
 
 def make_summary(
-    plan: Plan, cost: dict | None = None, made_twice: dict | None = None, done: Iterable[PackDone] = ()
+    plan: Plan,
+    cost: dict | None = None,
+    made_twice: dict | None = None,
+    done: Iterable[PackDone] = (),
+    scores: Aggregated | None = None,
 ) -> dict:
     """Return what was built, made and reused, and what is missing.
 
@@ -136,6 +144,7 @@ def make_summary(
     cost : what the launch has cost (`cost.read_cost`), where that is known
     made_twice : what another launch made as well (`cost.read_made_twice`)
     done : what came of the packs that were verified
+    scores : what came of the whole verification, where it came to an end
     """
     environments = []
     for env in plan.envs:
@@ -152,7 +161,7 @@ def make_summary(
         "experiment_id": plan.experiment_id,
         "environments": environments,
         "runs": runs,
-        "statistics": count_statistics(plan, done),
+        "statistics": count_statistics(plan, done, scores),
         "cost": cost,
         "made_twice": made_twice,
         "warnings": plan.warnings,
@@ -168,13 +177,13 @@ def is_lacking(plan: Plan, summary: dict) -> bool:
 def _describe_statistics(summary: dict) -> list[str]:
     lines = []
     for source in summary["statistics"]:
-        lacking = source["lacking"]
+        lacking = {**source["without"], **source["lacking"]}
         lack = f", {len(lacking)} init times lack some" if lacking else ""
         lines.append(
             f"  statistics   {source['source_id']:<36} {source['computed']} computed{lack}  ({source['label']})"
         )
         if lacking:
-            init_time, reason = next(iter(lacking.items()))
+            init_time, reason = next(iter({**source["lacking"], **lacking}.items()))
             lines.append(f"               {init_time}: {reason}")
     notes = list(dict.fromkeys(note for source in summary["statistics"] for note in source["notes"]))
     lines += [f"               note: {note}" for note in notes[:MOST_NOTES]]

@@ -1,9 +1,10 @@
 """The runner `onnx`: our program onnx_program.py runs ONNX Runtime inside the environment."""
 
+import re
 from pathlib import Path
 
 from evalflow.config.times import length_text
-from evalflow.runners.base import ForecastRequest, Runner
+from evalflow.runners.base import ForecastRequest, Mistakes, Runner, listed, outside
 
 _PROGRAM = Path(__file__).resolve().with_name("onnx_program.py")
 
@@ -27,6 +28,19 @@ def command(job: ForecastRequest) -> list[str]:
     ]  # fmt: skip
 
 
+def mistakes(config: dict, lead_times: list[int | float]) -> Mistakes:
+    """Return what of an inference config keeps a forecast from being whole: key, and what it is."""
+    output = config.get("output")
+    what = outside(output.get("path")) if isinstance(output, dict) else None
+    wrong: Mistakes = [("output.path", what)] if what else []
+    match = re.fullmatch(r"([1-9]\d*)\s*h?", str(config.get("timestep")))
+    lacking = [lead for lead in lead_times if match and lead % int(match[1])]
+    if match and lacking:
+        what = f"is {match[0]}, and steps ask for {listed(lacking)}; allowed: steps that are multiples of it"
+        wrong.append(("timestep", what))
+    return wrong
+
+
 RUNNER = Runner(
     "onnx",
     version=1,
@@ -35,4 +49,5 @@ RUNNER = Runner(
     settings=settings,
     overrides=frozenset({"date", "lead_time", "steps"}),
     command=command,
+    mistakes=mistakes,
 )

@@ -9,6 +9,7 @@ import pytest
 from evalflow.launch.summary import describe_summary, is_lacking, make_summary, write_summary
 from evalflow.plan.model import Plan
 from evalflow.plan.plan import write_plan
+from evalflow.verification.aggregated import Aggregated
 from evalflow.verification.done import PackDone
 from support.environments import run as run_script
 from support.stored import give_name, store_made, write_forecast
@@ -171,6 +172,23 @@ def test_a_forecast_that_is_not_there_is_no_fault(planned):
     plan = Plan(**planned)
     summary = make_summary(plan, done=[pack(planned, reason="no such file")])
     assert summary["statistics"][0]["lacking"] and not is_lacking(plan, {**summary, "runs": []})
+
+
+def test_what_an_archive_lacks_is_said_though_nothing_was_computed(planned):
+    planned["target"], planned["verification"]["truths"] = "verification", [TRUTH]
+    plan, source_id = Plan(**planned), planned["verification"]["sources"][0]["source_id"]
+    without = {source_id: {"202401011200": "/archive/2024010112.grib: no such forecast"}}
+    scores = Aggregated(
+        evalflow="0.2", made_from="", tables=[], rows={}, headline=[], domains=[], notes=[], problems=[], days=0,
+        without=without,
+    )  # fmt: skip
+    summary = make_summary(plan, scores=scores)
+    assert summary["statistics"][0]["without"] == without[source_id]
+    text = describe_summary(plan, summary)
+    assert "0 computed, 1 init times lack some" in text
+    assert "202401011200: /archive/2024010112.grib: no such forecast" in text
+    assert not is_lacking(plan, {**summary, "runs": []})
+    assert make_summary(plan)["statistics"][0]["without"] == {}
 
 
 def test_many_notes_are_not_all_shown(planned):

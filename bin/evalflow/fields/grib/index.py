@@ -115,7 +115,10 @@ class Message:
 
 
 def read_index(
-    files: Iterable[Path], wanted: Callable[[bytes], bool] | None = None, unknown: list[str] | None = None
+    files: Iterable[Path],
+    wanted: Callable[[bytes], bool] | None = None,
+    damage: list[str] | None = None,
+    unknown: list[str] | None = None,
 ) -> list[Message]:
     """Return what is in GRIB files, in the order of files and messages.
 
@@ -125,6 +128,8 @@ def read_index(
     ----------
     files : GRIB 1 or 2, or anything else
     wanted : decides by a header, before it is decoded, whether the field is of interest
+    damage : gets a line for each file that is cut off or damaged, of which what lies before that is
+        returned; None: such a file is an error
     unknown : gets a line for each message that is whole and cannot be described, which is then
         passed over; without it, such a message is an error
 
@@ -133,18 +138,30 @@ def read_index(
     UserError
         Where a message is cut off, damaged, or has a time that does not exist.
     """
-    messages = []
+    found = []
     for path in files:
-        for part in scan(path) if is_grib(path) else ():
-            if wanted is not None and not wanted(part.header):
-                continue
-            try:
-                messages.append(_describe(path, part))
-            except UserError as error:
-                if unknown is None:
-                    raise
-                unknown.append(str(error))
-    return messages
+        if not is_grib(path):
+            continue
+        try:
+            for part in scan(path):
+                if wanted is None or wanted(part.header):
+                    found += _described(path, part, unknown)
+        except UserError as error:
+            if damage is None:
+                raise
+            damage.append(f"{error}; what begins there is left out")
+    return found
+
+
+def _described(path: Path, part: Part, unknown: list[str] | None) -> list[Message]:
+    """Return a message as a list of one, or none where it cannot be described and `unknown` takes a line on it."""
+    try:
+        return [_describe(path, part)]
+    except UserError as error:
+        if unknown is None:
+            raise
+        unknown.append(str(error))
+        return []
 
 
 def _describe(path: Path, part: Part) -> Message:
