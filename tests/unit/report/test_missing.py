@@ -52,6 +52,13 @@ def test_a_forecast_that_is_not_there_is_no_second_reason(spec):
     assert missing.reasons == [("T_2M: cannot be read", ["2024-01-01 12:00"])]
 
 
+def test_a_forecast_made_elsewhere_may_be_absent(spec):
+    whole(spec, "run-1", "run-2")
+    absent = spec.sources[2].model_copy(update={"kind": "forecasts", "absent": TIMES[1:]})
+    (missing,) = find_missing(spec.model_copy(update={"sources": [*spec.sources[:2], absent]}), [])
+    assert (missing.label, missing.unmade) == ("persistence", ["2024-01-01 12:00", "2024-01-02 00:00"])
+
+
 def test_many_reasons_are_counted(spec):
     whole(spec, "run-1", "run-2")
     (missing,) = find_missing(spec, [lacks(TIMES[0], f"reason {letter}") for letter in "abcdefgh"])
