@@ -19,7 +19,7 @@ from evalflow.plan.inputs import describe_uncounted
 from evalflow.plan.model import EnvironmentEntry, ForecastEntry, InputEntry, Plan, RunEntry, Task
 from evalflow.plan.options import MAKES_FORECASTS, Options
 from evalflow.plan.refusals import asked_of, refuse_impossible
-from evalflow.plan.report import report_spec
+from evalflow.plan.report import report_spec, with_absent
 from evalflow.plan.resources import build_resources, describe_unused, run_resources
 from evalflow.plan.stored import FoundEnvironment, Stored
 from evalflow.plan.tasks import plan_tasks, with_resources
@@ -207,7 +207,7 @@ def make_plan(config_path: Path, options: Options) -> Plan:
         tasks=tasks,
         inputs=_input_entries(experiment, found, tasks),
         verification=_awaiting(verification, found, tasks),
-        report=report_spec(experiment, verification, options),
+        report=with_absent(report_spec(experiment, verification, options), found.external),
         warnings=_warnings(experiment, found, options) + doubts + _unused_variables(envs),
     )
 

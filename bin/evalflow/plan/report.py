@@ -59,6 +59,17 @@ def _sections(experiment: Experiment, verification: VerificationSpec) -> list[Se
     ]
 
 
+def with_absent(spec: ReportSpec, external: dict[str, dict[str, bool]]) -> ReportSpec:
+    """Say which forecasts made elsewhere are not there: source_id → init time → whether there are files."""
+    sources = [
+        source.model_copy(
+            update={"absent": [time for time, there in external.get(source.source_id, {}).items() if not there]}
+        )
+        for source in spec.sources
+    ]
+    return spec.model_copy(update={"sources": sources})
+
+
 def report_spec(experiment: Experiment, verification: VerificationSpec, options: Options) -> ReportSpec:
     """Return what the pages of an experiment are drawn from, besides its tables of scores."""
     significance = verification.significance

@@ -21,6 +21,9 @@ class ReportSource(Document):
     runner: str | None = Field(None, description="Runner of a run.")
     checkpoint: str | None = Field(None, description="SHA-256 of a run's checkpoint.")
     lead_times: list[float] = Field(description="Hours.")
+    absent: list[str] = Field(
+        [], description="Of forecasts made elsewhere, the init times without files when the launch was planned."
+    )
 
 
 class ReportTruth(Document):
