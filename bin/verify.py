@@ -42,7 +42,7 @@ def main(spec, domain, packs, pack, truth, output):
         click.echo(f"evalflow: {source.label}: {error}", err=True)
         done = failed_pack(source, chosen, str(error))
     else:
-        done = verify_pack(verifier, chosen, masks_at)
+        done = verify_pack(verifier, chosen, masks_at, samples)
     write_over(output, done.to_json(indent=1) + "\n")
 
 

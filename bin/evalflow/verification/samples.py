@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,8 @@ from evalflow.errors import UserError
 from evalflow.scores.sums import mask_digest
 from evalflow.store.layout import init_time_name, init_time_of
 from evalflow.verification.found import DomainFound
+from evalflow.verification.map_files import Cell
+from evalflow.verification.maps import blocks_lacking, common_cells
 from evalflow.verification.opening import lead_times_of
 from evalflow.verification.packs import Pack, Packs, make_packs
 from evalflow.verification.reading import SourceStatistics
@@ -62,6 +64,9 @@ class Samples(Document):
     differing: dict[str, dict[str, dict[int, Differing]]] = Field(
         description="Init time → param → lead time in minutes → where points are left out."
     )
+    maps: dict[str, dict[int, list[str]]] = Field(
+        {}, description="Param → lead time in minutes → init times that score maps are of."
+    )
     packs: list[Pack] = Field(description="What is to be computed again over the common points.")
     notes: list[str] = Field([], description="What was left out, a line each.")
 
@@ -73,6 +78,14 @@ class Samples(Document):
             for minutes, one in leads.items()
             if source in one.more
         }
+
+    def mapped(self, source: int, cell: Cell) -> set[str] | None:
+        """Return the init times that a score map is of, or None where this source is in none."""
+        param, minutes = cell
+        for one in self.compared:
+            if one.param == param and minutes in one.lead_times and source in one.together:
+                return set(self.maps[param][minutes])
+        return None
 
 
 @dataclass(frozen=True)
@@ -161,6 +174,28 @@ class _Comparer:
                 of_init.setdefault(name, {})[lead] = differing
         return found
 
+    def maps(self, compared: list[Compared]) -> dict[str, dict[int, list[str]]]:
+        """Return param → minutes → the init times that all sources have which are compared together."""
+        maps = self.spec.maps
+        wanted = {round(hours * 60) for hours in maps.lead_times} if maps else set()
+        found: dict[str, dict[int, list[str]]] = {}
+        for group in compared:
+            for minutes in wanted & set(group.lead_times) if maps and group.param in maps.params else []:
+                there = np.all(
+                    self.params[group.param].there[group.together, :, self.leads.index(minutes)], axis=0
+                ).tolist()
+                names = [name for name, one in zip(self.spec.init_times, there, strict=True) if one]
+                found.setdefault(group.param, {})[minutes] = names
+        return found
+
+    def blocks_lacking(self, samples: Samples) -> dict[int, list[str]]:
+        """Return number of a source → blocks of which score maps lack sums over the common points."""
+        found = {
+            number: blocks_lacking(one, partial(common_cells, one, number=number, samples=samples))
+            for number, one in enumerate(self.statistics)
+        }
+        return {number: blocks for number, blocks in found.items() if blocks}
+
     def lacking(self, samples: Samples) -> dict[int, list[str]]:
         """Return number of a source → init times that lack sums over the common points."""
         found: dict[int, list[str]] = {}
@@ -202,7 +237,7 @@ def common_masks(
 
     def masks_at(name: str) -> dict[tuple[str, int], NDArray[np.bool_]]:
         wanted, masks = samples.common(source, name), {}
-        there = masks_of(statistics, init_time_of(name))
+        there = masks_of(statistics, init_time_of(name)) if wanted else {}
         for cell, digest in wanted.items():
             masks[cell] = np.logical_and.reduce(list(there.get(cell, {}).values()) or [np.zeros(found.points, bool)])
             if f"{mask_digest(masks[cell]):016x}" != digest:
@@ -254,7 +289,13 @@ def compare_samples(spec: VerificationSpec, found: DomainFound) -> Samples:
         return Samples(truth=found.truth, compared=[], differing={}, packs=[])
     comparer = _Comparer(spec, found)
     compared = comparer.divide()
-    samples = Samples(truth=found.truth, compared=compared, differing=comparer.differing(), packs=[])
+    samples = Samples(
+        truth=found.truth,
+        compared=compared,
+        differing=comparer.differing(),
+        maps=comparer.maps(compared),
+        packs=[],
+    )
     notes = list(_missing_times(comparer, compared))
     if spec.comparing.common_sample == "strict":
         lines = [*notes, *_other_points(comparer, samples)]
@@ -267,7 +308,7 @@ def compare_samples(spec: VerificationSpec, found: DomainFound) -> Samples:
         notes.append(
             f"at {cells:,} init and lead times of a param, some source lacks points: these points are left out for all"
         )
-    packs = make_packs(spec, found.truth, comparer.lacking(samples))
+    packs = make_packs(spec, found.truth, comparer.lacking(samples), comparer.blocks_lacking(samples))
     notes += [
         f"{one.source.label}: {path} was damaged and is set aside; launch again to make it"
         for one in comparer.statistics

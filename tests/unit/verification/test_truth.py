@@ -6,6 +6,7 @@ import netCDF4
 import numpy as np
 import pytest
 from evalflow.errors import UserError
+from evalflow.verification.lacking import packs_of
 from evalflow.verification.spec import SourceEntry
 from evalflow.verification.truth import (
     TruthCopy,
@@ -16,7 +17,6 @@ from evalflow.verification.truth import (
     times_of_packs,
     write_problem,
 )
-from evalflow.verification.wanted import packs_of
 from support.grib_files import write
 from support.verified import START, H, make_world, message, some_fields, source
 
