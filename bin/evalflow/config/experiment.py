@@ -19,8 +19,8 @@ from evalflow.config.fields import (
     tag_of,
     unique,
 )
-from evalflow.config.showcase import DomainName
 from evalflow.config.times import LeadHours, Steps
+from evalflow.drawing.names import DomainName
 from evalflow.scores.names import Threshold, parse_score
 
 Dimension = Literal["season", "region", "init_hour", "valid_hour"]

@@ -6,9 +6,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from evalflow.config.fields import Box, Model, Name, Names, Number, Problems, refuse, tag_of, unique
 from evalflow.config.times import Times
-
-DomainName = Literal["globe", "europe", "centraleurope", "icon-ch", "alps", "radar", "switzerland"]
-Projection = Literal["platecarree", "orthographic", "rotatedlatlon", "azimuthalequidist"]
+from evalflow.drawing.names import DomainName, ProjectionName
 
 
 class StationConfig(Model):
@@ -54,7 +52,7 @@ class DomainConfig(Model):
     extent: Box | None = Field(
         None, description="[lon_min, lon_max, lat_min, lat_max] in degrees. Left out: the whole globe."
     )
-    projection: Projection = Field("orthographic", description="Map projection.")
+    projection: ProjectionName = Field("orthographic", description="Map projection.")
 
 
 Domain = Annotated[
