@@ -29,7 +29,10 @@ workflow {
 
     VERIFICATION(PLAN.out.verification, INFERENCE.out.forecasts)
 
-    REPORT(PLAN.out.report, INFERENCE.out.forecasts, VERIFICATION.out.aggregated)
+    REPORT(
+        PLAN.out.report, INFERENCE.out.forecasts,
+        VERIFICATION.out.verified, VERIFICATION.out.aggregated
+    )
 
     SANDBOX(PLAN.out.sandboxes, ENVIRONMENT.out.locks, options.sandbox_checkpoint)
 

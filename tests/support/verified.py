@@ -19,13 +19,14 @@ from evalflow.store.layout import init_time_name
 from evalflow.verification.aggregate import aggregate_experiment
 from evalflow.verification.aggregated import Aggregated
 from evalflow.verification.climatology import make_climatology, references
+from evalflow.verification.common_masks import CommonMasks
 from evalflow.verification.domain import define_domain
 from evalflow.verification.done import PackDone
 from evalflow.verification.found import DomainFound
 from evalflow.verification.lacking import packs_of
 from evalflow.verification.map_tables import map_experiment
 from evalflow.verification.packs import Pack
-from evalflow.verification.samples import Samples, common_masks, compare_samples
+from evalflow.verification.samples import Samples, compare_samples
 from evalflow.verification.spec import VerificationSpec
 from evalflow.verification.truth import copy_truth, write_problem
 from evalflow.verification.verify import Verifier, failed_pack, verify_pack
@@ -226,8 +227,8 @@ class Trial:
                 except UserError as error:
                     done.append(failed_pack(entry, pack, str(error)))
                 else:
-                    masks = common_masks(spec, found, samples, pack.source) if samples else None
-                    done.append(verify_pack(verifier, pack, masks, samples))
+                    masks = CommonMasks(spec, found, samples, pack.source) if samples else None
+                    done.append(verify_pack(verifier, pack, masks))
         return done
 
 

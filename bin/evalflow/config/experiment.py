@@ -59,6 +59,14 @@ class Dashboard(Model):
     )
 
 
+class PlotsConfig(Model):
+    """Pictures of the scores over lead time, one per param and score."""
+
+    formats: Annotated[list[Literal["png", "svg"]], AfterValidator(unique)] = Field(
+        ["png"], description="Formats of the files: any of png and svg. Empty: none are drawn."
+    )
+
+
 class ScorecardConfig(Model):
     """One scorecard: every run against one baseline."""
 
@@ -170,8 +178,8 @@ class ExperimentConfig(Model):
         0.9,
         ge=0,
         le=1,
-        description="Part of the init times that a source must have. A source with fewer does not reduce the "
-        "sample of the others: it is compared with the reference alone, and marked.",
+        description="Part of the init times that a source must have, per param and lead time. A source with fewer "
+        "does not reduce the sample of the others: it is compared with each reference alone, and marked.",
     )
     scales: Annotated[list[Positive], AfterValidator(unique)] = Field(
         [50, 200], description="Sizes of boxes in km. Errors of means over boxes are scored, too. Empty: none."
@@ -185,6 +193,7 @@ class ExperimentConfig(Model):
         default_factory=SignificanceConfig, description="When a difference counts for more than chance."
     )
     dashboard: Dashboard = Field(default_factory=Dashboard, description="The interactive page of all scores.")
+    plots: PlotsConfig = Field(default_factory=PlotsConfig, description="Pictures of the scores over lead time.")
     scorecards: ExperimentScorecardConfig | None = Field(
         None, description="Relative differences to a baseline. Left out: none."
     )

@@ -188,7 +188,7 @@ def make_plan(config_path: Path, options: Options) -> Plan:
         tasks=tasks,
         inputs=_input_entries(experiment, found, tasks),
         verification=_awaiting(verification, found, tasks),
-        report=report_spec(experiment, verification),
+        report=report_spec(experiment, verification, options),
         warnings=_warnings(experiment, found, options),
     )
 

@@ -65,6 +65,7 @@ class MapMaker:
     Attributes
     ----------
     init_times : of these blocks, as names: those whose fields are wanted
+    over_common : whether the sums are over the init times and points that all sources have
 
     Parameters
     ----------
@@ -74,6 +75,7 @@ class MapMaker:
 
     def __init__(self, wanted: Wanted, pack: Pack, samples: CommonSample | None) -> None:
         spec, self._source = wanted.spec, wanted.spec.sources[pack.source]
+        self.over_common = samples is not None
         self._verif_id = wanted.found.verif_id
         self._folder = maps_folder(spec.store, self._verif_id, self._source.source_id)
         statistics = SourceStatistics(wanted, self._source)

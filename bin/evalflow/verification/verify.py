@@ -1,6 +1,6 @@
 """Verify the forecasts of one source against a truth: sums per init time, which go to the store."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -22,6 +22,7 @@ from evalflow.store.files import new_in_store
 from evalflow.store.layout import init_time_name, init_time_of, statistics_folder
 from evalflow.verification.builtin import AtPoints, FromClimatology, Persistence
 from evalflow.verification.climatology import Climatology, climatology_folder
+from evalflow.verification.common_masks import CommonMasks
 from evalflow.verification.done import InitDone, PackDone
 from evalflow.verification.forecasts import FromFiles
 from evalflow.verification.found import DomainFound
@@ -214,7 +215,7 @@ class Verifier:
     ) -> FieldSums:
         order = self._target.atoms.order
         truth = self.truth.read_at(param, init_time, lead_time)
-        if self.maps:
+        if self.maps and not self.maps.over_common:  # else masks may be those of two sources that are compared alone
             self.maps.add(param, init_time, lead_time, values, truth)
         normal = None
         if self._normal is not None:
@@ -236,20 +237,14 @@ class Verifier:
             write_sums(temporary, sums)
 
 
-MasksAt = Callable[[str], Masks]
-"""Returns for an init time the points that count, where these are not all of the forecast's own."""
-
-
-def verify_pack(
-    verifier: Verifier, pack: Pack, masks_at: MasksAt | None = None, samples: CommonSample | None = None
-) -> PackDone:
+def verify_pack(verifier: Verifier, pack: Pack, masks: CommonMasks | None = None) -> PackDone:
     """Verify the forecasts of a pack, and sum them up at points for score maps.
 
     One that fails does not keep the others from it.
 
     Parameters
     ----------
-    samples : where all is over the init times and points that all sources have
+    masks : where some points are left out because other sources lack them
 
     Raises
     ------
@@ -257,26 +252,26 @@ def verify_pack(
         Where nothing more can be stored.
     """
     source, inits = verifier.source, []
-    maps = verifier.open_maps(pack, samples)
+    maps = verifier.open_maps(pack, masks.samples if masks else None)
     for name in sorted({*pack.init_times, *maps.init_times}):
         if name in pack.init_times:
-            done = _verify_one(verifier, name, masks_at)
+            done = _verify_one(verifier, name, masks)
             if done.failed:
                 click.echo(f"evalflow: {source.label} {name}: {done.reason}", err=True)
             inits.append(done)
             many = f"{len(inits)} of {len(pack.init_times)}"
             click.echo(f"{source.label} {name}: {len(done.computed)} params computed ({many})")
-        _add_to_maps(verifier, name, masks_at)
+        _add_to_maps(verifier, name, masks)
     verifier.truth.close()
     return PackDone(source=source.source_id, truth=verifier.found.truth, inits=inits, notes=list(verifier.notes))
 
 
-def _add_to_maps(verifier: Verifier, name: str, masks_at: MasksAt | None) -> None:
+def _add_to_maps(verifier: Verifier, name: str, masks: CommonMasks | None) -> None:
     maps, init_time = verifier.maps, init_time_of(name)
     assert maps is not None
     try:
         if maps.left(init_time):
-            verifier.add_to_maps(init_time, masks_at(name) if masks_at else None)
+            verifier.add_to_maps(init_time, masks.of_maps(name) if masks else None)
     except UserError as error:
         maps.spoil(init_time)
         verifier.notes[f"score maps: {name}: {error}"] = None
@@ -286,18 +281,19 @@ def _add_to_maps(verifier: Verifier, name: str, masks_at: MasksAt | None) -> Non
         raise UserError(f"{verifier.source.label} {name}: {describe_os_error(error)}") from None
 
 
-def _verify_one(verifier: Verifier, name: str, masks_at: MasksAt | None) -> InitDone:
-    masks = masks_at(name) if masks_at else None
+def _verify_one(verifier: Verifier, name: str, masks: CommonMasks | None) -> InitDone:
     try:
-        outcome = verifier.verify(init_time_of(name), masks)
+        samples: Sequence[Masks | None] = masks(name) if masks else [None]
+        outcomes = [verifier.verify(init_time_of(name), one) for one in samples]
     except NotThere as error:
         return InitDone(init_time=name, reason=str(error))
     except UserError as error:
         return InitDone(init_time=name, reason=str(error), failed=True)
     except OSError as error:
         raise UserError(f"{verifier.source.label} {name}: {describe_os_error(error)}") from None
-    reason = "; ".join(outcome.faults) or None
-    return InitDone(init_time=name, computed=outcome.computed, reason=reason, failed=bool(outcome.faults))
+    computed = [param for one in outcomes for param in one.computed]
+    faults = list(dict.fromkeys(fault for one in outcomes for fault in one.faults))
+    return InitDone(init_time=name, computed=computed, reason="; ".join(faults) or None, failed=bool(faults))
 
 
 def failed_pack(source: SourceEntry, pack: Pack, reason: str) -> PackDone:
