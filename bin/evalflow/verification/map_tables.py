@@ -5,6 +5,7 @@ scores, seasons and init hours, of all sources that are compared together, and f
 sure its difference to the reference is.
 """
 
+import uuid
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -301,8 +302,9 @@ def _write_truths(path: Path, truths: list[MappedTruth], made_from: str) -> None
         for number, truth in enumerate(truths):
             _write_truth(file if number == 0 else file.createGroup(f"truth_{number + 1}"), truth)
         notes = list(dict.fromkeys(line for truth in truths for line in truth.notes))
-        damaged = any(truth.damaged for truth in truths)  # then the next launch makes this file again
-        about = {"evalflow": __version__, "made_from": "" if damaged else made_from, "notes": "\n".join(notes)}
+        if any(truth.damaged for truth in truths):  # then the next launch makes this file again
+            made_from = f"damaged {uuid.uuid4().hex}"
+        about = {"evalflow": __version__, "made_from": made_from, "notes": "\n".join(notes)}
         file.setncatts(
             about | {"reference": truths[0].spec.references[0] if truths and truths[0].spec.references else ""}
         )
