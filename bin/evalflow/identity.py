@@ -10,6 +10,7 @@ from typing import Any
 
 from evalflow.checkpoints.base import Checkpoint
 from evalflow.config.archives import BaselineConfig, ForecastsConfig, TruthConfig
+from evalflow.config.command import NamedCommand
 from evalflow.config.experiment import ExperimentConfig
 from evalflow.config.fields import Model
 from evalflow.config.grids import GridConfig
@@ -36,7 +37,7 @@ class Run:
     ----------
     model_type : "forecaster" or "temporal_downscaler"
     config : the validated run entry
-    checkpoint, inference : what the entry points at, resolved
+    checkpoint, inference, command : what the entry points at, resolved
     requirements : field → texts to install
     env_identity, run_identity : what is hashed
     forecaster : the run that a temporal downscaler reads, if any
@@ -48,6 +49,7 @@ class Run:
     config: RunConfig
     checkpoint: Checkpoint
     inference: InferenceConfig
+    command: NamedCommand
     requirements: dict[str, list[str]]
     env_identity: dict
     run_identity: dict

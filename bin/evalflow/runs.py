@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from evalflow.checkpoints.providers import provider_of
-from evalflow.config.inference import read_inference_config
+from evalflow.config.command import read_command
+from evalflow.config.inference import Reading, read_inference_config
 from evalflow.config.model import ConfigModel
 from evalflow.config.runs import RunConfig
 from evalflow.identity import (
@@ -17,6 +18,7 @@ from evalflow.identity import (
 )
 from evalflow.lookup import Lookup
 from evalflow.runners.registry import runner_named
+from evalflow.store.layout import FORECASTER
 
 
 def register_run(
@@ -41,18 +43,22 @@ def register_run(
     at = f"{key}.checkpoint"
     checkpoint = provider_of(config.checkpoint, at).resolve(config.checkpoint, lookup, at)
     runner = runner_named(config.runner)
-    inference = read_inference_config(config.config, lookup, f"{key}.config", runner.overrides, runner.rewrites)
+    working = frozenset({FORECASTER}) if refined else frozenset()
+    reading = Reading(runner.overrides, runner.rewrites, working)
+    inference = read_inference_config(config.config, lookup, f"{key}.config", reading)
+    command = read_command(config.command or [], lookup, f"{key}.command")
     requirements = identify_requirements(config, lookup, key)
     env_identity = environment_identity(model_type, config, checkpoint, requirements)
     if model_type == "temporal_downscaler":
         env_identity["on"] = forecaster.env_digest if forecaster else "analysis"
     env_id = env_id_of(checkpoint, env_identity, forecaster)
     named = run_identity(env_identity, config, inference.identity, runner.version)
+    named |= {"command": command.identity} if config.command else {}
     named |= {"forecaster": forecaster.run_digest} if forecaster else {}
     run_id = f"{env_id}/{run_specific_hash(named)}"
     texts = {name: sorted(set(pairs.values())) for name, pairs in requirements.items()}
     run = Run(
-        model_type, config, checkpoint, inference, texts, env_identity, named, env_id, run_id, as_candidate,
+        model_type, config, checkpoint, inference, command, texts, env_identity, named, env_id, run_id, as_candidate,
         forecaster, (key,),
     )  # fmt: skip
     return merge_runs(registered, {run_id: run})

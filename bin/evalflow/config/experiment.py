@@ -54,8 +54,8 @@ class Dashboard(Model):
 
     stratification: Annotated[list[Dimension], AfterValidator(unique)] = Field(
         ["season"],
-        description="The filters that the dashboard offers: any of season, region, init_hour and valid_hour. Scores are "
-        "computed for each combination of them.",
+        description="Filters of the dashboard that can be combined, of season, region, init_hour and valid_hour: scores "
+        "are computed for each combination of them. Each filter alone, and with a region, is there in any case.",
     )
 
 

@@ -12,12 +12,13 @@ from evalflow.identity import (
     Run,
 )
 from evalflow.inference.spec import Resources, RunSpec
+from evalflow.runners.base import Asked
 from evalflow.store.layout import environment_folder, images_folder, init_time_of, run_folder
 from evalflow.verification.spec import SourceEntry
 from evalflow.yamlio import dump_yaml
 
 
-def environment_spec(runs: list[Run], data: Path) -> EnvironmentSpec:
+def environment_spec(runs: list[Run], data: Path, asked: list[Asked]) -> EnvironmentSpec:
     """Return what the steps of an environment work from; `runs` are those that use it."""
     run = runs[0]
     return EnvironmentSpec(
@@ -35,6 +36,7 @@ def environment_spec(runs: list[Run], data: Path) -> EnvironmentSpec:
         disable_local_eccodes_definitions=run.config.disable_local_eccodes_definitions,
         platform=target_platform(),
         recipe=RECIPE_VERSION,
+        asked=asked,
         squash_venv=all(run.config.squash_venv for run in runs),
     )
 
@@ -58,11 +60,11 @@ def run_spec(run: Run, data: Path, code: str) -> RunSpec:
         identity=run.run_identity,
         lead_times=run.config.lead_times(),
         step=run.run_identity["steps"][2],
-        command=run.config.command or [],
+        command=run.command.located,
         config=dump_yaml(inference.located),
         checkpoint=run.checkpoint.sha256,
         files=inference.files,
-        digests=_file_digests([*inference.files.values(), *inference.linked.values()]),
+        digests=_file_digests([*inference.counted, *run.command.counted, *inference.linked.values()]),
         resources=Resources(linked=inference.linked, rewritten=inference.rewritten),
         disable_local_eccodes_definitions=run.config.disable_local_eccodes_definitions,
         torch_backend=run.config.torch_backend,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from evalflow import __version__
 from evalflow.digests import digest
+from evalflow.identity import Run
 from evalflow.lookup import PROJECT
 from evalflow.plan.entries import (
     environment_spec,
@@ -16,13 +17,16 @@ from evalflow.plan.entries import (
     run_spec,
 )
 from evalflow.plan.experiment import Experiment, read_experiment
+from evalflow.plan.inputs import describe_uncounted
 from evalflow.plan.model import EnvironmentEntry, ForecastEntry, InputEntry, Plan, RunEntry, Task
 from evalflow.plan.options import MAKES_FORECASTS, Options
+from evalflow.plan.refusals import asked_of, refuse_impossible
 from evalflow.plan.report import report_spec
 from evalflow.plan.resources import build_resources, describe_unused, run_resources
 from evalflow.plan.stored import FoundEnvironment, Stored
 from evalflow.plan.tasks import plan_tasks, with_resources
 from evalflow.plan.verification import verification_spec
+from evalflow.runners.base import Asked
 from evalflow.store.files import write_over
 from evalflow.store.layout import forecast_folder
 from evalflow.verification.spec import SourceEntry, VerificationSpec
@@ -84,6 +88,11 @@ def _decide_tasks(experiment: Experiment, found: _Found, options: Options) -> li
     return with_resources(tasks, resources, max_gpus, options.inits_at_once)
 
 
+def _asked(sharing: list[Run], busy: set[str]) -> list[Asked]:
+    """Return what the runs of an environment ask of its checkpoint: those that are to be made."""
+    return [asked_of(run) for run in sharing if run.run_id in busy] or [asked_of(run) for run in sharing]
+
+
 def _environment_entries(
     experiment: Experiment, found: _Found, busy: set[str], options: Options
 ) -> list[EnvironmentEntry]:
@@ -96,7 +105,7 @@ def _environment_entries(
             complete=found.envs[env_id].complete,
             image_id=found.envs[env_id].image_id,
             resources=build_resources(experiment.config.profile),
-            spec=environment_spec(sharing, experiment.data),
+            spec=environment_spec(sharing, experiment.data, _asked(sharing, busy)),
         )
         for env_id, sharing in experiment.envs.items()
     ]
@@ -145,6 +154,7 @@ def _warnings(experiment: Experiment, found: _Found, options: Options) -> list[s
         warnings.append(
             f"--inits_at_once {options.inits_at_once}: no task has more than --inits_per_task {options.inits_per_task}"
         )
+    warnings += describe_uncounted(experiment.runs.values())
     return warnings + experiment.config.warnings() + describe_unused(experiment.config)
 
 
@@ -166,6 +176,8 @@ def make_plan(config_path: Path, options: Options) -> Plan:
         busy = {run_id for run_id, run in experiment.runs.items() if run.candidate}
     else:
         busy = {task.run_id for task in tasks}
+    making = [run for run in experiment.runs.values() if run.run_id in busy or options.target == "environments"]
+    doubts = refuse_impossible(making, experiment.data, experiment.lookup)
     return Plan(
         evalflow=__version__,
         experiment_id=experiment.experiment_id,
@@ -189,7 +201,7 @@ def make_plan(config_path: Path, options: Options) -> Plan:
         inputs=_input_entries(experiment, found, tasks),
         verification=_awaiting(verification, found, tasks),
         report=report_spec(experiment, verification, options),
-        warnings=_warnings(experiment, found, options),
+        warnings=_warnings(experiment, found, options) + doubts,
     )
 
 

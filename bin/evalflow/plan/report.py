@@ -93,7 +93,6 @@ def report_spec(experiment: Experiment, verification: VerificationSpec, options:
         params=verification.params,
         references=verification.references,
         sections=_sections(experiment, verification),
-        filters=list(experiment.config.experiment.dashboard.stratification),
         cases=[_case(entry, verification) for entry in verification.cases],
         plots=list(experiment.config.experiment.plots.formats),
         map_domains=_domains(experiment),

@@ -80,7 +80,6 @@ class ReportSpec(Document):
     sections: list[SectionSpec] = Field(
         description="Scorecards that the config asks for, or one where it asks for none."
     )
-    filters: list[str] = Field([], description="Dimensions that the dashboard offers to filter by.")
     cases: list[ReportCase] = Field([], description="Events that are scored on their own.")
     plots: list[Literal["png", "svg"]] = Field([], description="Formats of the plots; none: there are none.")
     map_domains: list[MapDomain] = Field([], description="Domains of the score maps; none: there are no maps.")

@@ -31,11 +31,12 @@ from evalflow.verification.reading import SourceStatistics
 from evalflow.verification.samples import Compared, Samples, reference_numbers
 from evalflow.verification.spec import VerificationSpec
 from evalflow.verification.tables import About, Tables, write_table
+from evalflow.verification.without import merge_without
 
 TABLES = ("scores.parquet", "differences.parquet", "scores.nc")
 MADE_FROM = "verification.json"
 """In the folder of results: what the tables there were made from."""
-VERSION = 1
+VERSION = 2
 """Raise it when the same statistics would give other tables."""
 _BYTES = 128_000_000
 """Memory for the sums of all sources; with more of them, params are read one after the other."""
@@ -277,6 +278,7 @@ def aggregate_experiment(spec: VerificationSpec, found: list[tuple[DomainFound, 
             line for domain, samples in found for line in (*domain.notes, domain.lapse_rate, *samples.notes) if line
         ],
         problems=[line for domain, _ in found for line in domain.problems],
+        without=merge_without(samples.without for _, samples in found),
         days=days,
     )
     # First, what the tables were made from: of a launch that ends amid this, nobody takes them for
