@@ -24,8 +24,9 @@ from evalflow.fields.quality import problem_with_field
 from evalflow.store.layout import init_time_of
 from evalflow.verification.files import new_netcdf
 from evalflow.verification.found import DomainFound
+from evalflow.verification.map_files import cells_of
 from evalflow.verification.opening import lead_times_of, truth_spec
-from evalflow.verification.packs import Pack
+from evalflow.verification.packs import Pack, ten_days
 from evalflow.verification.points import find_points
 from evalflow.verification.spec import SourceEntry, VerificationSpec
 
@@ -62,12 +63,20 @@ def times_needed(source: SourceEntry, init_time: datetime, lead_time: timedelta,
 def times_of_packs(spec: VerificationSpec, found: DomainFound, packs: list[Pack]) -> dict[str, list[datetime]]:
     """Return param → the times of the truth that the packs of a block need, rising."""
     needed: dict[str, set[datetime]] = {}
+    block_of = ten_days(spec.init_times)
     for pack in packs:
         source = spec.sources[pack.source]
-        for param in found.sources[source.source_id].params:
-            for init_time in map(init_time_of, pack.init_times):
-                for lead_time in lead_times_of(source):
-                    needed.setdefault(param, set()).update(times_needed(source, init_time, lead_time, param))
+        params, leads = found.sources[source.source_id].params, lead_times_of(source)
+        fields = [(param, lead, pack.init_times) for param in params for lead in leads]
+        fields += [
+            (param, timedelta(minutes=minutes), block_of[block])
+            for param, minutes in cells_of(spec.maps, source)
+            for block in pack.maps
+            if param in params
+        ]
+        for param, lead_time, names in fields:
+            for init_time in map(init_time_of, names):
+                needed.setdefault(param, set()).update(times_needed(source, init_time, lead_time, param))
     return {param: sorted(times) for param, times in sorted(needed.items())}
 
 

@@ -6,6 +6,7 @@ import netCDF4
 import numpy as np
 import pytest
 from evalflow.errors import UserError
+from evalflow.verification.lacking import packs_of
 from evalflow.verification.spec import SourceEntry
 from evalflow.verification.truth import (
     TruthCopy,
