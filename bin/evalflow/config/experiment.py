@@ -54,8 +54,8 @@ class Dashboard(Model):
 
     stratification: Annotated[list[Dimension], AfterValidator(unique)] = Field(
         ["season"],
-        description="The filters that the dashboard offers: any of season, region, init_hour and valid_hour. Scores are "
-        "computed for each combination of them.",
+        description="Filters of the dashboard that can be combined, of season, region, init_hour and valid_hour: scores "
+        "are computed for each combination of them. Each filter alone, and with a region, is there in any case.",
     )
 
 
@@ -170,8 +170,8 @@ class ExperimentConfig(Model):
         0.9,
         ge=0,
         le=1,
-        description="Part of the init times that a source must have. A source with fewer does not reduce the "
-        "sample of the others: it is compared with the reference alone, and marked.",
+        description="Part of the init times that a source must have, per param and lead time. A source with fewer "
+        "does not reduce the sample of the others: it is compared with each reference alone, and marked.",
     )
     scales: Annotated[list[Positive], AfterValidator(unique)] = Field(
         [50, 200], description="Sizes of boxes in km. Errors of means over boxes are scored, too. Empty: none."

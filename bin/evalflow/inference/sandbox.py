@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 from urllib.parse import unquote
 
-from evalflow.config.inference import replace_values
+from evalflow.config.inputs import Keys, replace_texts
 from evalflow.environment.mount import DEFINITIONS
 from evalflow.errors import UserError
 from evalflow.identity import flat_id
@@ -118,7 +118,7 @@ def _gather(config: dict, archive: _Zip, places: dict[str, str]) -> dict:
     Those at `places` are there already.
     """
 
-    def change(text: str) -> str:
+    def change(text: str, _keys: Keys) -> str:
         if text in places:
             return places[text]
         path = Path(text)
@@ -126,7 +126,7 @@ def _gather(config: dict, archive: _Zip, places: dict[str, str]) -> dict:
             archive.copy("resources", path) if _is_small_file(text) and path.suffix not in {".yaml", ".yml"} else text
         )
 
-    return replace_values(config, change)
+    return replace_texts(config, change)
 
 
 def _gather_words(words: list[str], archive: _Zip) -> list[str]:

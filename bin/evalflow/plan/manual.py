@@ -16,6 +16,7 @@ from evalflow.plan.model import (
     Task,
 )
 from evalflow.report.spec import ReportSource, ReportSpec, ReportTruth, SectionSpec
+from evalflow.showcase.spec import DomainEntry, ShowcaseSpec, ShownTime, StationEntry
 from evalflow.verification.spec import (
     CaseEntry,
     ComparingSpec,
@@ -32,6 +33,7 @@ _MODELS = (
     Plan, EnvironmentEntry, EnvironmentSpec, RunEntry, RunSpec, Resources, ForecastEntry, Task,
     JobResources, InputEntry, VerificationSpec, SourceEntry, ReferenceSpec, TruthEntry, GridFileEntry, RegionEntry, CaseEntry,
     ComparingSpec, SignificanceSpec, ReportSpec, ReportSource, ReportTruth, SectionSpec,
+    ShowcaseSpec, ShownTime, DomainEntry, StationEntry,
 )  # fmt: skip
 
 

@@ -7,8 +7,9 @@ from pydantic import Field
 from evalflow.documents import Document
 from evalflow.environment.spec import EnvironmentSpec
 from evalflow.inference.spec import RunSpec
-from evalflow.plan.options import MAKES_FORECASTS, REPORTS, VERIFIES
+from evalflow.plan.options import MAKES_FORECASTS, REPORTS, SHOWS, VERIFIES
 from evalflow.report.spec import ReportSpec
+from evalflow.showcase.spec import ShowcaseSpec
 from evalflow.verification.spec import SourceEntry, VerificationSpec
 
 
@@ -102,6 +103,7 @@ class Plan(Document):
     inputs: list[InputEntry] = Field(description="Stored forecasts that downscalers read.")
     verification: VerificationSpec = Field(description="What is verified, against what, and how.")
     report: ReportSpec = Field(description="What the pages are drawn from, besides the tables of scores.")
+    showcase: ShowcaseSpec = Field(description="What is drawn of single forecasts.")
     warnings: list[str] = Field(description="What was found damaged, missing or without meaning.")
 
     @property
@@ -129,3 +131,9 @@ class Plan(Document):
     def reports(self) -> bool:
         """Whether the launch is to draw the pages."""
         return self.target in REPORTS
+
+    @property
+    def shows(self) -> bool:
+        """Whether the launch is to draw single forecasts."""
+        spec = self.showcase
+        return self.target in SHOWS and bool(spec.times) and bool(spec.domains or spec.draws_series)

@@ -16,10 +16,12 @@ from evalflow.plan.entries import (
     run_spec,
 )
 from evalflow.plan.experiment import Experiment, read_experiment
+from evalflow.plan.inputs import describe_uncounted
 from evalflow.plan.model import EnvironmentEntry, ForecastEntry, InputEntry, Plan, RunEntry, Task
 from evalflow.plan.options import MAKES_FORECASTS, Options
 from evalflow.plan.report import report_spec
 from evalflow.plan.resources import build_resources, describe_unused, run_resources
+from evalflow.plan.showcase import showcase_spec
 from evalflow.plan.stored import FoundEnvironment, Stored
 from evalflow.plan.tasks import plan_tasks, with_resources
 from evalflow.plan.verification import verification_spec
@@ -145,6 +147,7 @@ def _warnings(experiment: Experiment, found: _Found, options: Options) -> list[s
         warnings.append(
             f"--inits_at_once {options.inits_at_once}: no task has more than --inits_per_task {options.inits_per_task}"
         )
+    warnings += describe_uncounted(experiment.runs.values())
     return warnings + experiment.config.warnings() + describe_unused(experiment.config)
 
 
@@ -162,6 +165,7 @@ def make_plan(config_path: Path, options: Options) -> Plan:
     external = [source for source in verification.sources if source.kind == "forecasts"]
     found = _look(experiment, external, options)
     tasks = _decide_tasks(experiment, found, options)
+    verification = _awaiting(verification, found, tasks)
     if options.target == "sandbox":
         busy = {run_id for run_id, run in experiment.runs.items() if run.candidate}
     else:
@@ -187,8 +191,9 @@ def make_plan(config_path: Path, options: Options) -> Plan:
         ],
         tasks=tasks,
         inputs=_input_entries(experiment, found, tasks),
-        verification=_awaiting(verification, found, tasks),
+        verification=verification,
         report=report_spec(experiment, verification),
+        showcase=showcase_spec(experiment, verification, options.target),
         warnings=_warnings(experiment, found, options),
     )
 
@@ -197,10 +202,12 @@ def write_plan(plan: Plan, path: Path) -> None:
     """Write the plan, whole or not at all.
 
     Beside it, what is to be verified goes to `verification.json`, and what is to be drawn to
-    `report.json`.
+    `report.json` (pages) and `showcase.json` (single forecasts).
     """
     write_over(path, plan.to_json(indent=1) + "\n")
     if plan.verifies:
         write_over(path.with_name("verification.json"), plan.verification.to_json(indent=1) + "\n")
     if plan.reports:
         write_over(path.with_name("report.json"), plan.report.to_json(indent=1) + "\n")
+    if plan.shows:
+        write_over(path.with_name("showcase.json"), plan.showcase.to_json(indent=1) + "\n")

@@ -65,7 +65,6 @@ def report_spec(experiment: Experiment, verification: VerificationSpec) -> Repor
         params=verification.params,
         references=verification.references,
         sections=_sections(experiment, verification),
-        filters=list(experiment.config.experiment.dashboard.stratification),
         level=significance.level,
         false_discovery_rate=significance.false_discovery_rate,
         min_days=significance.min_days,

@@ -59,7 +59,6 @@ class ReportSpec(Document):
     sections: list[SectionSpec] = Field(
         description="Scorecards that the config asks for, or one where it asks for none."
     )
-    filters: list[str] = Field([], description="Dimensions that the dashboard offers to filter by.")
     level: float = Field(description="Chance of a false alarm of one comparison.")
     false_discovery_rate: float = Field(description="Part of the marked differences that may be chance.")
     min_days: int = Field(description="Days from which there are intervals.")

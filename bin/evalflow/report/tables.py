@@ -73,8 +73,8 @@ class ScoreTables:
         return self._table(name).filter(reduce(and_, conditions))
 
     def table(self, name: str, columns: list[str]) -> pa.Table:
-        """Return columns of a table in all strata, but without cases."""
-        return self._read(name, columns=columns, filters=NO_CASE)
+        """Return columns of a table in all strata and cases."""
+        return self._read(name, columns=columns)
 
     def _read(self, name: str, **wanted: Any) -> pa.Table:
         try:

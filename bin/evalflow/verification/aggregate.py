@@ -29,19 +29,24 @@ from evalflow.verification.found import DomainFound
 from evalflow.verification.headline import find_headline
 from evalflow.verification.holdings import list_statistics
 from evalflow.verification.reading import SourceStatistics
-from evalflow.verification.samples import Compared, Samples
+from evalflow.verification.samples import Compared, Samples, reference_numbers
 from evalflow.verification.spec import VerificationSpec
 from evalflow.verification.tables import About, Tables, write_table
 
 TABLES = ("scores.parquet", "differences.parquet", "scores.nc")
 MADE_FROM = "verification.json"
 """In the folder of results: what the tables there were made from."""
-VERSION = 1
+VERSION = 2
 """Raise it when the same statistics would give other tables."""
 _BYTES = 128_000_000
 """Memory for the sums of all sources; with more of them, params are read one after the other."""
 _NOT_SHOWN = {"awaited", "unseen", "verify_store", "results", "store"}
 """Fields of the spec that no table depends on."""
+
+
+def partner_of(number: int, numbers: Sequence[int]) -> int:
+    """Return which of at most two sources the other one is; where there is none, it is itself."""
+    return next((other for other in numbers if other != number), number)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,21 +111,33 @@ class Verified:
                 strata.append(Stratum(case=Case(case.name, start, end, case.region)))
         return strata
 
-    def series(self, number: int, param: str, wanted: Wanted) -> Series | None:
-        """Return the sums of a source, or None where it has none."""
+    def series(self, compared: Compared, numbers: Sequence[int], *, alone: bool = False) -> dict[int, Series]:
+        """Return number of a source → its sums, of those that have any.
+
+        Parameters
+        ----------
+        alone : over the points that two sources share, or all of one; else over those that all share
+        """
+        leads, found = self.wanted(compared).lead_times, {}
+        for number in numbers:
+            one = self._series(number, compared.param, partner_of(number, numbers) if alone else None)
+            if one is not None:
+                found[number] = one.at_leads(leads)
+        return found
+
+    def _series(self, number: int, param: str, partner: int | None) -> Series | None:
         params = self._together(param)
-        key = number, params[0]
+        key = number, params[0], partner
         if key not in self._kept:
             for other in [one for one in self._kept if one[1] != params[0]]:
                 del self._kept[other]
             leads = [one for compared in self.samples.compared for one in compared.lead_times]
-            self._kept[key] = gather(self._sums(number, params), params, self._axes(params, leads))
-        found = self._kept[key].get(param)
-        return None if found is None else found.at_leads(wanted.lead_times)
+            self._kept[key] = gather(self._sums(number, params, partner), params, self._axes(params, leads))
+        return self._kept[key].get(param)
 
     @cached_property
-    def _kept(self) -> dict[tuple[int, str], dict[str, Series]]:
-        """Number of a source and the first of some params → their series: files are opened once for all of them."""
+    def _kept(self) -> dict[tuple[int, str, int | None], dict[str, Series]]:
+        """Numbers of a source and its partner, the first of some params → series: files are opened once for them."""
         return {}
 
     def _together(self, param: str) -> list[str]:
@@ -133,15 +150,15 @@ class Verified:
         first = params.index(param) // many * many
         return params[first : first + many]
 
-    def _sums(self, number: int, params: list[str]) -> Iterator[Sums]:
+    def _sums(self, number: int, params: list[str], partner: int | None) -> Iterator[Sums]:
         for name in self.spec.init_times:
-            yield from self.statistics[number].sums(init_time_of(name), self.samples.common(number, name), params)
+            common = self.samples.common(number, name, partner)
+            yield from self.statistics[number].sums(init_time_of(name), common, params)
 
     @cached_property
     def references(self) -> list[int]:
         """Numbers of the sources that differences are taken to."""
-        places = {source.source_id: number for number, source in enumerate(self.spec.sources)}
-        return [places[one] for one in self.spec.references]
+        return reference_numbers(self.spec)
 
 
 class Aggregator:
@@ -160,34 +177,18 @@ class Aggregator:
 
     def add(self, compared: Compared) -> None:
         """Add the scores of one param at lead times at which the same sources are compared."""
-        wanted = self.truth.wanted(compared)
-        found = {
-            number: self.truth.series(number, compared.param, wanted)
-            for number in (*compared.together, *compared.alone)
-        }
-        series = {number: one for number, one in found.items() if one is not None}
-        together = [number for number in compared.together if number in series]
-        self._compare({number: series[number] for number in together}, scored=together, of=self.truth.references)
-        self._add_alone([number for number in compared.alone if number in series], series)
-
-    def _add_alone(self, alone: list[int], series: dict[int, Series]) -> None:
-        """Add sources with few init times.
-
-        Their scores are of what each shares with the first reference. Their differences to each
-        reference, or, where one is a reference, those of each source to it, are of what the two
-        share.
-        """
-        references = [one for one in self.truth.references if one in series]
-        pairs: set[tuple[int, ...]] = set()
-        for number in alone:
-            first = next((one for one in references if one != number), number)
-            shared = {one: series[one] for one in sorted({number, first})}
-            self._compare(shared, scored=[number], of=[], alone=True)
-            others = series if number in references else references
-            pairs.update(tuple(sorted((number, other))) for other in others if other != number)
-        for pair in sorted(pairs):
-            of = [one for one in pair if one in references]
-            self._compare({one: series[one] for one in pair}, scored=[], of=of, alone=True)
+        truth = self.truth
+        together = truth.series(compared, compared.together)
+        self._compare(together, scored=list(together), of=truth.references)
+        there = {*compared.together, *compared.alone}
+        for number in compared.alone:
+            # Its scores are of what it shares with the first reference; where that is itself, of all it has.
+            first = next((one for one in truth.references if one != number and one in there), number)
+            of_two = truth.series(compared, sorted({number, first}), alone=True)
+            self._compare(of_two, scored=[number], of=[], alone=True)
+        for pair in compared.pairs(truth.references):
+            of_two = truth.series(compared, pair, alone=True)
+            self._compare(of_two, scored=[], of=[one for one in pair if one in truth.references], alone=True)
 
     def _compare(self, series: dict[int, Series], *, scored: list[int], of: list[int], alone: bool = False) -> None:
         """Add the scores of the sources `scored`, and the differences of all to those `of`."""
@@ -201,7 +202,7 @@ class Aggregator:
             param=first.param,
             units=param_named(first.param).units,
             lead_times=np.array([lead.total_seconds() / 3600 for lead in first.wanted.lead_times]),
-            scored=[numbers.index(one) for one in scored],
+            scored=[numbers.index(one) for one in scored if one in numbers],
             sample="alone" if alone else "common",
         )
         blocks = aggregate(

@@ -2,8 +2,8 @@
 
 A point that one source lacks at an init time and lead time is left out for all of them there. An
 init time that one lacks at a lead time is left out there too, unless the source has so few of them
-(`min_coverage`) that it would cut the others: then it is compared with the references alone, on
-what it shares with each, and marked.
+(`min_coverage`) that it would cut the others. Such a source takes neither init times nor points
+from them: it is compared with each reference alone, on what the two share, and marked.
 """
 
 from collections import Counter
@@ -45,6 +45,10 @@ class Differing(NamedTuple):
     more: list[int]
 
 
+DifferingAt = dict[str, dict[str, dict[int, Differing]]]
+"""Init time → param → lead time in minutes → where the points of some sources differ."""
+
+
 class Compared(Document):
     """Who is compared on what: a param at some lead times."""
 
@@ -53,26 +57,81 @@ class Compared(Document):
     together: list[int] = Field(description="Numbers of the sources that are compared on the same init times.")
     alone: list[int] = Field([], description="Those with too few init times: each is compared with the references.")
 
+    def pairs(self, references: list[int]) -> list[tuple[int, int]]:
+        """Return which two sources are compared beside the common sample, numbers rising.
+
+        Each that is alone is compared with each reference; where it is one itself, all others are
+        compared with it.
+        """
+        there = {*self.together, *self.alone}
+        known = there & set(references)
+        found: set[tuple[int, int]] = set()
+        for number in self.alone:
+            others = there if number in known else known
+            found.update((min(number, other), max(number, other)) for other in others - {number})
+        return sorted(found)
+
 
 class Samples(Document):
     """The common sample of one truth."""
 
     truth: int = Field(description="Number of the truth.")
     compared: list[Compared] = Field(description="Who is compared on which init times.")
-    differing: dict[str, dict[str, dict[int, Differing]]] = Field(
-        description="Init time → param → lead time in minutes → where points are left out."
+    differing: DifferingAt = Field(
+        description="Init time → param → lead time in minutes → where points are left out for all."
+    )
+    pairs: dict[str, DifferingAt] = Field(
+        {}, description="Numbers of two sources that are compared with each other alone, `0 2` → the same of these."
     )
     packs: list[Pack] = Field(description="What is to be computed again over the common points.")
     notes: list[str] = Field([], description="What was left out, a line each.")
 
-    def common(self, source: int, name: str) -> MaskDigests:
-        """Return (param, minutes) → digest of the common points, where a source has more."""
-        return {
-            (param, minutes): one.digest
-            for param, leads in self.differing.get(name, {}).items()
-            for minutes, one in leads.items()
-            if source in one.more
-        }
+    def common(self, source: int, name: str, partner: int | None = None) -> MaskDigests:
+        """Return (param, minutes) → digest of the common points, where a source has more.
+
+        Parameters
+        ----------
+        name : of an init time
+        partner : number of the source that it is compared with alone; None: all others
+        """
+        differing = self.differing if partner is None else self.pairs.get(_pair_name((source, partner)), {})
+        return _digests_of(differing, source, name)
+
+    def wanted(self, source: int, name: str) -> list[tuple[str, MaskDigests]]:
+        """Return over which points a source is summed up again at an init time, each once.
+
+        With each is the pair that they are for; for the sample of all, that is an empty text.
+        """
+        found: list[tuple[str, MaskDigests]] = []
+        for key, differing in {"": self.differing, **self.pairs}.items():
+            digests = _digests_of(differing, source, name)
+            if digests and digests not in [known for _, known in found]:
+                found.append((key, digests))
+        return found
+
+    def members(self, pair: str) -> Callable[[tuple[str, int]], list[int]]:
+        """Return a function: (param, minutes) → numbers of the sources of a pair, or of the sample of all."""
+        together = {(one.param, lead): one.together for one in self.compared for lead in one.lead_times}
+        return (lambda _: [int(number) for number in pair.split()]) if pair else together.__getitem__
+
+
+def _pair_name(pair: tuple[int, int]) -> str:
+    return f"{min(pair)} {max(pair)}"
+
+
+def _digests_of(differing: DifferingAt, source: int, name: str) -> dict[tuple[str, int], str]:
+    return {
+        (param, minutes): one.digest
+        for param, leads in differing.get(name, {}).items()
+        for minutes, one in leads.items()
+        if source in one.more
+    }
+
+
+def reference_numbers(spec: VerificationSpec) -> list[int]:
+    """Return the numbers of the sources that differences are taken to."""
+    places = {source.source_id: number for number, source in enumerate(spec.sources)}
+    return [places[one] for one in spec.references]
 
 
 @dataclass(frozen=True)
@@ -93,10 +152,15 @@ class _Param:
         """Number of init times, [sources, leads]."""
         return self.there.sum(axis=1)
 
-    def differing(self) -> NDArray[np.bool_]:
-        """Return where the sources that have a field have other points, [inits, leads]."""
-        most = np.iinfo(np.uint64).max
-        return np.where(self.there, self.digests, most).min(axis=0) < np.where(self.there, self.digests, 0).max(axis=0)
+    @cached_property
+    def verified(self) -> NDArray[np.int64]:
+        """Number of init times that any source has, [leads]."""
+        return self.there.any(axis=0).sum(axis=0)
+
+    def differing(self, members: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return where those of some sources [sources, leads] that have a field have other points, [inits, leads]."""
+        there, most = self.there & members[:, None], np.iinfo(np.uint64).max
+        return np.where(there, self.digests, most).min(axis=0) < np.where(there, self.digests, 0).max(axis=0)
 
 
 class _Comparer:
@@ -131,43 +195,55 @@ class _Comparer:
         for name, param in self.params.items():
             for place, lead in enumerate(self.leads):
                 counts = param.coverage[:, place]
-                enough = counts >= max(1, self.spec.comparing.min_coverage * counts.max(initial=0) - 1e-9)
-                some = tuple(np.flatnonzero(enough).tolist()), tuple(np.flatnonzero((counts > 0) & ~enough).tolist())
-                if some[0]:
-                    groups.setdefault((name, *some), []).append(lead)
+                enough = counts >= self.spec.comparing.min_coverage * param.verified[place] - 1e-9
+                together, alone = np.flatnonzero((counts > 0) & enough), np.flatnonzero((counts > 0) & ~enough)
+                if counts.any():
+                    groups.setdefault((name, tuple(together.tolist()), tuple(alone.tolist())), []).append(lead)
         return [
             Compared(param=name, lead_times=leads, together=list(together), alone=list(alone))
             for (name, together, alone), leads in groups.items()
         ]
 
-    def differing(self) -> dict[str, dict[str, dict[int, Differing]]]:
-        """Return where sources have other points than all have in common."""
-        cells = {name: param.differing() for name, param in self.params.items()}
-        found: dict[str, dict[str, dict[int, Differing]]] = {}
+    def members(self, compared: list[Compared]) -> dict[str, dict[str, NDArray[np.bool_]]]:
+        """Return pair (empty: all that are compared together) → param → its sources, [sources, leads]."""
+        found: dict[str, dict[str, NDArray[np.bool_]]] = {"": {}}
+        references, shape = reference_numbers(self.spec), (len(self.spec.sources), len(self.leads))
+        for one in compared:
+            places = [self.leads.index(lead) for lead in one.lead_times]
+            for pair, numbers in [("", one.together), *((_pair_name(pair), pair) for pair in one.pairs(references))]:
+                members = found.setdefault(pair, {}).setdefault(one.param, np.zeros(shape, bool))
+                members[np.ix_(list(numbers), places)] = True
+        return found
+
+    def differing(self, compared: list[Compared]) -> dict[str, DifferingAt]:
+        """Return pair (empty: all that are compared together) → where its sources have other points than those in common."""
+        members = self.members(compared)
+        cells = {
+            (pair, name): self.params[name].differing(some)
+            for pair, params in members.items()
+            for name, some in params.items()
+        }
+        found: dict[str, DifferingAt] = {pair: {} for pair in members}
         for init, init_time in enumerate(self.inits):
-            where = {
-                (name, self.leads[place])
-                for name, here in cells.items()
-                for place in np.flatnonzero(here[init]).tolist()
-            }
-            if not where:
-                continue
-            masks = masks_of(self.statistics, init_time)
-            of_init = found.setdefault(init_time_name(init_time), {})
-            for name, lead in sorted(where):
-                common = np.logical_and.reduce(list(masks[name, lead].values()))
-                more = [number for number, mask in masks[name, lead].items() if (mask & ~common).any()]
-                differing = Differing(f"{mask_digest(common):016x}", int(common.sum()), more)
-                of_init.setdefault(name, {})[lead] = differing
+            where = [(*key, place) for key, here in cells.items() for place in np.flatnonzero(here[init]).tolist()]
+            masks = masks_of(self.statistics, init_time) if where else {}
+            for pair, name, place in where:
+                lead = self.leads[place]
+                numbers = np.flatnonzero(members[pair][name][:, place]).tolist()
+                some = {number: mask for number, mask in masks[name, lead].items() if number in numbers}
+                common = np.logical_and.reduce(list(some.values()))
+                more = [number for number, mask in some.items() if (mask & ~common).any()]
+                of_param = found[pair].setdefault(init_time_name(init_time), {}).setdefault(name, {})
+                of_param[lead] = Differing(f"{mask_digest(common):016x}", int(common.sum()), more)
         return found
 
     def lacking(self, samples: Samples) -> dict[int, list[str]]:
         """Return number of a source → init times that lack sums over the common points."""
         found: dict[int, list[str]] = {}
         for number, statistics in enumerate(self.statistics):
-            for name in samples.differing:
-                common = samples.common(number, name)
-                if common and statistics.lacks(init_time_of(name), common):
+            for name in self.spec.init_times:
+                wanted = [common for _, common in samples.wanted(number, name)]
+                if any(statistics.lacks(init_time_of(name), common) for common in wanted):
                     found.setdefault(number, []).append(name)
         return found
 
@@ -192,22 +268,26 @@ def masks_of(
 
 def common_masks(
     spec: VerificationSpec, found: DomainFound, samples: Samples, source: int
-) -> Callable[[str], dict[tuple[str, int], NDArray[np.bool_]]]:
+) -> Callable[[str], list[dict[tuple[str, int], NDArray[np.bool_]]]]:
     """Return a function: name of an init time → a source's points, where others lack some.
 
+    They are the points that all have and, with a source that is compared alone, those that two have.
     The function raises UserError where statistics were replaced since the samples were compared.
     """
     wanted = Wanted(spec, found)
     statistics = [SourceStatistics(wanted, one) for one in spec.sources]
 
-    def masks_at(name: str) -> dict[tuple[str, int], NDArray[np.bool_]]:
-        wanted, masks = samples.common(source, name), {}
-        there = masks_of(statistics, init_time_of(name))
-        for cell, digest in wanted.items():
-            masks[cell] = np.logical_and.reduce(list(there.get(cell, {}).values()) or [np.zeros(found.points, bool)])
-            if f"{mask_digest(masks[cell]):016x}" != digest:
-                raise UserError(f"{cell[0]}: statistics were replaced while samples were compared; launch again")
-        return masks
+    def masks_at(name: str) -> list[dict[tuple[str, int], NDArray[np.bool_]]]:
+        there, made = masks_of(statistics, init_time_of(name)), []
+        for pair, digests in samples.wanted(source, name):
+            members, masks = samples.members(pair), {}
+            for cell, digest in digests.items():
+                some = [mask for number, mask in there.get(cell, {}).items() if number in members(cell)]
+                masks[cell] = np.logical_and.reduce(some or [np.zeros(found.points, bool)])
+                if f"{mask_digest(masks[cell]):016x}" != digest:
+                    raise UserError(f"{cell[0]}: statistics were replaced while samples were compared; launch again")
+            made.append(masks)
+        return made
 
     return masks_at
 
@@ -218,27 +298,28 @@ def _missing_times(comparer: _Comparer, compared: list[Compared]) -> Iterator[st
         lacks: Counter[tuple[int, int, int, bool]] = Counter()
         for group in compared:
             for lead in group.lead_times if group.param == name else []:
-                counts = param.coverage[:, comparer.leads.index(lead)]
-                most = int(counts.max())
+                place = comparer.leads.index(lead)
+                counts, most = param.coverage[:, place], int(param.verified[place])
                 for number in [*group.together, *group.alone]:
                     if counts[number] < most:
                         lacks[number, int(counts[number]), most, number in group.alone] += 1
         for (number, has, most, alone), leads in sorted(lacks.items()):
-            then = "it is compared with the references alone" if alone else "those are left out for all"
+            then = "it is compared with each reference alone" if alone else "those are left out for all"
             few = f", fewer than min_coverage {comparer.spec.comparing.min_coverage:g}" if alone else ""
             yield f"{name}: {comparer.name(number)} has {has} of {most} init times at {leads} lead times{few}; {then}"
 
 
 def _other_points(comparer: _Comparer, samples: Samples) -> Iterator[str]:
-    """Yield lines of init times and lead times at which sources have other points."""
-    for init_time, params in samples.differing.items():
-        for name, leads in params.items():
-            for minutes, one in leads.items():
-                yield (
-                    f"{name} {init_time} {timedelta(minutes=minutes) / timedelta(hours=1):g} h: {one.points:,} of "
-                    f"{comparer.found.points:,} points are common; more have "
-                    + ", ".join(comparer.name(number) for number in one.more)
-                )
+    """Yield lines of init times and lead times at which sources that are compared have other points."""
+    for differing in [samples.differing, *samples.pairs.values()]:
+        for init_time, params in differing.items():
+            for name, leads in params.items():
+                for minutes, one in leads.items():
+                    yield (
+                        f"{name} {init_time} {timedelta(minutes=minutes) / timedelta(hours=1):g} h: {one.points:,} of "
+                        f"{comparer.found.points:,} points are common; more have "
+                        + ", ".join(comparer.name(number) for number in one.more)
+                    )
 
 
 def compare_samples(spec: VerificationSpec, found: DomainFound) -> Samples:
@@ -254,7 +335,9 @@ def compare_samples(spec: VerificationSpec, found: DomainFound) -> Samples:
         return Samples(truth=found.truth, compared=[], differing={}, packs=[])
     comparer = _Comparer(spec, found)
     compared = comparer.divide()
-    samples = Samples(truth=found.truth, compared=compared, differing=comparer.differing(), packs=[])
+    differing = comparer.differing(compared)
+    together = differing.pop("")
+    samples = Samples(truth=found.truth, compared=compared, differing=together, pairs=differing, packs=[])
     notes = list(_missing_times(comparer, compared))
     if spec.comparing.common_sample == "strict":
         lines = [*notes, *_other_points(comparer, samples)]

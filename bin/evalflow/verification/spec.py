@@ -41,7 +41,9 @@ class ComparingSpec(Document):
     scales: list[float] = Field(description="Sizes in km of boxes whose means are scored too.")
     lapse_rate: Literal["auto", "true", "false"] = Field(description="Whether T_2M is corrected for elevation.")
     common_sample: Literal["intersect", "strict"] = Field(description="What happens where a source lacks values.")
-    min_coverage: float = Field(description="Part of the init times below which a source takes none from the others.")
+    min_coverage: float = Field(
+        description="Part of the init times below which a source takes nothing from the others."
+    )
 
 
 class SignificanceSpec(Document):

@@ -1,6 +1,6 @@
 """Verify the forecasts of one source against a truth: sums per init time, which go to the store."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -202,8 +202,8 @@ class Verifier:
             write_sums(temporary, sums)
 
 
-MasksAt = Callable[[str], Masks]
-"""Returns for an init time the points that count, where these are not all of the forecast's own."""
+MasksAt = Callable[[str], Sequence[Masks]]
+"""Returns for an init time the points that count where these are not all of the forecast's own, for each sample."""
 
 
 def verify_pack(verifier: Verifier, pack: Pack, masks_at: MasksAt | None = None) -> PackDone:
@@ -216,7 +216,7 @@ def verify_pack(verifier: Verifier, pack: Pack, masks_at: MasksAt | None = None)
     """
     source, inits = verifier.source, []
     for number, name in enumerate(pack.init_times, start=1):
-        done = _verify_one(verifier, name, masks_at(name) if masks_at else None)
+        done = _verify_one(verifier, name, masks_at)
         if done.failed:
             click.echo(f"evalflow: {source.label} {name}: {done.reason}", err=True)
         click.echo(f"{source.label} {name}: {len(done.computed)} params computed ({number} of {len(pack.init_times)})")
@@ -225,17 +225,19 @@ def verify_pack(verifier: Verifier, pack: Pack, masks_at: MasksAt | None = None)
     return PackDone(source=source.source_id, truth=verifier.found.truth, inits=inits, notes=list(verifier.notes))
 
 
-def _verify_one(verifier: Verifier, name: str, masks: Masks | None) -> InitDone:
+def _verify_one(verifier: Verifier, name: str, masks_at: MasksAt | None) -> InitDone:
     try:
-        outcome = verifier.verify(init_time_of(name), masks)
+        samples: Sequence[Masks | None] = masks_at(name) if masks_at else [None]
+        outcomes = [verifier.verify(init_time_of(name), masks) for masks in samples]
     except NotThere as error:
         return InitDone(init_time=name, reason=str(error))
     except UserError as error:
         return InitDone(init_time=name, reason=str(error), failed=True)
     except OSError as error:
         raise UserError(f"{verifier.source.label} {name}: {describe_os_error(error)}") from None
-    reason = "; ".join(outcome.faults) or None
-    return InitDone(init_time=name, computed=outcome.computed, reason=reason, failed=bool(outcome.faults))
+    computed = [param for one in outcomes for param in one.computed]
+    faults = list(dict.fromkeys(fault for one in outcomes for fault in one.faults))
+    return InitDone(init_time=name, computed=computed, reason="; ".join(faults) or None, failed=bool(faults))
 
 
 def failed_pack(source: SourceEntry, pack: Pack, reason: str) -> PackDone:

@@ -12,16 +12,15 @@ from evalflow.identity import (
     SAMPLE,
     Comparison,
     baseline_identity,
-    collect_all_runs,
     comparison_identity,
     comparison_parts,
     forecasts_identity,
     master_hash,
-    register_run,
     verif_id,
     verification_identity,
 )
 from evalflow.lookup import Lookup
+from evalflow.runs import collect_all_runs, register_run
 from evalflow.sources import collect_sources
 from support.changes import with_changes
 

@@ -1,8 +1,6 @@
 """The folder of a report: whole in itself, in order, drawn when something that it shows has changed."""
 
 import re
-import shutil
-import subprocess
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 
@@ -229,35 +227,6 @@ def test_a_folder_of_the_user_with_that_name_stays(spec):
     mine.mkdir()
     make_report(spec)
     assert mine.is_dir() and not mine.is_symlink()
-
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FRAME = """<iframe id=f src="{url}" style="width:390px;height:900px;border:0"></iframe><output id=o></output><script>
-f.onload = () => {{
-  const page = f.contentDocument.documentElement, cell = f.contentDocument.querySelector("td[data-note]");
-  const says = f.contentDocument.getElementById("numbers");
-  if (cell) cell.focus();
-  o.textContent = page.scrollWidth + " " + page.clientWidth + " " + (!cell || says.textContent === cell.dataset.note);
-}}</script>"""
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-@pytest.mark.parametrize("name", ["index.html", "scorecard-first.html"])
-def test_a_browser_shows_it_on_a_narrow_screen(spec, name, tmp_path):
-    long = [one.model_copy(update={"label": "x" * 200}) if one.source_id == "run-1" else one for one in spec.sources]
-    make_report(spec.model_copy(update={"sources": long, "question": "y" * 300}))
-    copy = tmp_path / "elsewhere"
-    shutil.copytree(spec.results, copy)
-    shutil.rmtree(spec.results)
-    (tmp_path / "frame.html").write_text(FRAME.format(url=(copy / name).as_uri()))
-    command = [
-        CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files",
-        f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", (tmp_path / "frame.html").as_uri(),
-    ]  # fmt: skip
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    found = re.search(r'<output id="o">(\d+) (\d+) (\w+)</output>', shown.stdout)
-    assert found, shown.stdout[-500:] + shown.stderr[-500:]
-    assert int(found[1]) <= int(found[2]) <= 390 and found[3] == "true"
 
 
 def test_a_folder_that_cannot_be_written_to_ends_no_launch(spec, monkeypatch):
