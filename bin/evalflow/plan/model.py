@@ -9,6 +9,7 @@ from evalflow.environment.spec import EnvironmentSpec
 from evalflow.inference.spec import RunSpec
 from evalflow.plan.options import MAKES_FORECASTS, REPORTS, SHOWS, VERIFIES
 from evalflow.report.spec import ReportSpec
+from evalflow.report.tables import SCORES
 from evalflow.showcase.spec import ShowcaseSpec
 from evalflow.verification.spec import SourceEntry, VerificationSpec
 
@@ -129,11 +130,10 @@ class Plan(Document):
 
     @property
     def reports(self) -> bool:
-        """Whether the launch is to draw the pages."""
-        return self.target in REPORTS
+        """Whether the launch is to draw the pages: that of a showcase alone does where they exist, for the link."""
+        return self.target in REPORTS or (self.shows and (self.report.results / SCORES).is_file())
 
     @property
     def shows(self) -> bool:
         """Whether the launch is to draw single forecasts."""
-        spec = self.showcase
-        return self.target in SHOWS and bool(spec.times) and bool(spec.domains or spec.draws_series)
+        return self.target in SHOWS and self.showcase.draws

@@ -18,15 +18,16 @@ from evalflow.plan.entries import (
 from evalflow.plan.experiment import Experiment, read_experiment
 from evalflow.plan.inputs import describe_uncounted
 from evalflow.plan.model import EnvironmentEntry, ForecastEntry, InputEntry, Plan, RunEntry, Task
-from evalflow.plan.options import MAKES_FORECASTS, Options
+from evalflow.plan.options import MAKES_FORECASTS, SHOWS, Options
 from evalflow.plan.report import report_spec
 from evalflow.plan.resources import build_resources, describe_unused, run_resources
 from evalflow.plan.showcase import showcase_spec
 from evalflow.plan.stored import FoundEnvironment, Stored
 from evalflow.plan.tasks import plan_tasks, with_resources
 from evalflow.plan.verification import verification_spec
+from evalflow.showcase.spec import ShowcaseSpec
 from evalflow.store.files import write_over
-from evalflow.store.layout import forecast_folder
+from evalflow.store.layout import SHOWCASE_PAGE, forecast_folder
 from evalflow.verification.spec import SourceEntry, VerificationSpec
 
 
@@ -141,6 +142,11 @@ def _awaiting(verification: VerificationSpec, found: _Found, tasks: list[Task]) 
     return verification.model_copy(update={"awaited": awaited, "unseen": unseen})
 
 
+def _has_showcase(showcase: ShowcaseSpec, options: Options) -> bool:
+    """Return whether there is a page of single forecasts, or will be one."""
+    return (options.target in SHOWS and showcase.draws) or (showcase.results / SHOWCASE_PAGE).is_file()
+
+
 def _warnings(experiment: Experiment, found: _Found, options: Options) -> list[str]:
     warnings = list(found.warnings)
     if options.inits_at_once > options.inits_per_task:
@@ -166,6 +172,7 @@ def make_plan(config_path: Path, options: Options) -> Plan:
     found = _look(experiment, external, options)
     tasks = _decide_tasks(experiment, found, options)
     verification = _awaiting(verification, found, tasks)
+    showcase = showcase_spec(experiment, verification, options.target)
     if options.target == "sandbox":
         busy = {run_id for run_id, run in experiment.runs.items() if run.candidate}
     else:
@@ -192,8 +199,8 @@ def make_plan(config_path: Path, options: Options) -> Plan:
         tasks=tasks,
         inputs=_input_entries(experiment, found, tasks),
         verification=verification,
-        report=report_spec(experiment, verification),
-        showcase=showcase_spec(experiment, verification, options.target),
+        report=report_spec(experiment, verification, _has_showcase(showcase, options)),
+        showcase=showcase,
         warnings=_warnings(experiment, found, options),
     )
 

@@ -48,8 +48,13 @@ def _sections(experiment: Experiment, verification: VerificationSpec) -> list[Se
     ]
 
 
-def report_spec(experiment: Experiment, verification: VerificationSpec) -> ReportSpec:
-    """Return what the pages of an experiment are drawn from, besides its tables of scores."""
+def report_spec(experiment: Experiment, verification: VerificationSpec, showcase: bool = False) -> ReportSpec:
+    """Return what the pages of an experiment are drawn from, besides its tables of scores.
+
+    Parameters
+    ----------
+    showcase : whether there is a page with single forecasts
+    """
     significance = verification.significance
     return ReportSpec(
         evalflow=__version__,
@@ -68,4 +73,5 @@ def report_spec(experiment: Experiment, verification: VerificationSpec) -> Repor
         level=significance.level,
         false_discovery_rate=significance.false_discovery_rate,
         min_days=significance.min_days,
+        showcase=showcase,
     )

@@ -63,6 +63,8 @@ class ReportSpec(Document):
     false_discovery_rate: float = Field(description="Part of the marked differences that may be chance.")
     min_days: int = Field(description="Days from which there are intervals.")
 
+    showcase: bool = Field(False, description="Whether there is a page with single forecasts, `showcase.html`.")
+
     def label_of(self, source_id: str) -> str:
         """Return the label of a source, or its id where the config does not name it any more."""
         return next((source.label for source in self.sources if source.source_id == source_id), source_id)

@@ -23,6 +23,8 @@ from evalflow.errors import UserError
 from evalflow.store.files import new_in_store
 
 _HEAD, _CALL = "// ", "evalflow_frames("
+_BLUR, _WIDEST = 0.7, 60.0
+"""Of fields with isolines: standard deviation of the smoothing in widths of a point, and how many pixels count at most."""
 _COAST, _BORDER, _OUTLINE = (24, 24, 24, 255), (96, 96, 96, 255), (200, 0, 160, 255)
 
 
@@ -90,6 +92,8 @@ class Canvas:
         if pixels is None or np.isnan(pixels).all():
             self.frames.append(b"")
             return
+        if self.scale.isolines:
+            pixels = smooth(pixels)
         classes = self.scale.classes(pixels)
         if self.scale.isolines:
             classes[isolines(self.scale.shown(pixels), self.scale.isolines)] = LINE
@@ -99,13 +103,14 @@ class Canvas:
 
 
 def smooth(pixels: np.ndarray) -> np.ndarray:
-    """Return pixels without the steps between the points of a field, for lines of equal values."""
+    """Return pixels without the steps between the points of a field, so that lines of equal values are lines."""
     there = ~np.isnan(pixels)
     # A point is about so many pixels wide: where neighbours are equal they show one point.
-    changes = np.count_nonzero(np.diff(pixels, axis=1) != 0) / max(there.sum(), 1)
-    width = min(1 / max(changes, 1e-3), 40.0) / 2
-    weight = gaussian_filter(there.astype(np.float32), width, truncate=2.5)
-    blurred = gaussian_filter(np.where(there, pixels, 0).astype(np.float32), width, truncate=2.5)
+    steps = np.diff(pixels, axis=1)
+    changes = np.count_nonzero(~np.isnan(steps) & (steps != 0)) / max(there.sum(), 1)
+    width = _BLUR * min(1 / max(changes, 1e-3), _WIDEST)
+    weight = gaussian_filter(there.astype(np.float32), width, truncate=2)
+    blurred = gaussian_filter(np.where(there, pixels, 0).astype(np.float32), width, truncate=2)
     return np.where(there, blurred / np.where(there, weight, 1), np.nan)
 
 
@@ -117,7 +122,7 @@ def isolines(shown: np.ndarray, distance: float) -> np.ndarray:
     shown : float32 [height, width], NaN where nothing is
     distance : between values of lines
     """
-    level = np.floor_divide(smooth(shown), distance)
+    level = np.floor_divide(shown, distance)
     lines = np.zeros(shown.shape, bool)
     lines[:, 1:] |= _differ(level[:, 1:], level[:, :-1])
     lines[1:] |= _differ(level[1:], level[:-1])

@@ -1,7 +1,7 @@
 """What is drawn of a forecast, and the name that each product has in the store.
 
 A name holds a digest of all that the product shows and of what it is made from, so a product whose
-name is there is what is wanted. Labels and names of domains are not in the digest.
+name is there is what is wanted. Labels are not in it.
 """
 
 import re
@@ -54,9 +54,11 @@ def truth_id(truth: TruthEntry) -> str:
 
 
 def file_part(name: str) -> str:
-    """Return a name as a part of a file's name; what is lost of it is made up by a digest."""
+    """Return a name as a part of a file's name: blanks become `_`; what else is lost is made up by a digest."""
     plain = re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-.")[:40]
-    return plain if plain == name else f"{plain or 'x'}-{digest(name)[:4]}"
+    if name == plain or (name.replace(" ", "-") == plain and "-" not in name):
+        return name.replace(" ", "_")
+    return f"{plain or 'x'}-{digest(name)[:4]}"
 
 
 def possible_leads(param: str, lead_times: list[timedelta]) -> list[timedelta]:

@@ -15,8 +15,8 @@ from evalflow.showcase.collect import Collected, Collector
 from evalflow.showcase.meteograms import Meteogram, draw_meteogram, unknown_characters
 from evalflow.showcase.spec import Prepared, ShowcaseSpec, Shown
 from evalflow.store.files import new_in_place_of, read_json, replace_file, to_json, write_over
+from evalflow.store.layout import SHOWCASE_PAGE
 
-PAGE = "showcase.html"
 MADE = "showcase.json"
 """In the folder of results: which files the showcase has, and what they were made from."""
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -161,7 +161,7 @@ def show(spec: ShowcaseSpec, prepared: Prepared, drawn: int, problems: list[str]
         results.finish(lines)
     except OSError as error:
         return Shown(**shown, problems=[f"the showcase is not kept: {describe_os_error(error)}", *lines])
-    return Shown(page=str(spec.results / PAGE), **shown, problems=lines)
+    return Shown(page=str(spec.results / SHOWCASE_PAGE), **shown, problems=lines)
 
 
 def _about(spec: ShowcaseSpec) -> list[str]:
@@ -175,5 +175,5 @@ def _about(spec: ShowcaseSpec) -> list[str]:
 def _write_page(spec: ShowcaseSpec, found: Collected, problems: list[str]) -> None:
     data = _script_data(page_data(spec, found))
     text = _render(spec=spec, title="Forecasts to look at", about=_about(spec), problems=problems, data=data)
-    with new_in_place_of(spec.results / PAGE) as temporary:
+    with new_in_place_of(spec.results / SHOWCASE_PAGE) as temporary:
         temporary.write_text(text, encoding="utf-8")

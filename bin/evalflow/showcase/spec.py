@@ -69,6 +69,11 @@ class ShowcaseSpec(Document):
     awaited: dict[str, list[str]] = Field({}, description="run_id → init times that this launch is to make.")
 
     @property
+    def draws(self) -> bool:
+        """Whether there is anything to draw."""
+        return bool(self.times) and bool(self.domains or self.draws_series)
+
+    @property
     def draws_series(self) -> bool:
         """Whether there are meteograms."""
         return bool(self.stations or self.regions)

@@ -127,6 +127,10 @@ def showcase_folder(data: Path, source_id: str, init_time: str) -> Path:
     return data / "showcase" / source_id.replace("/", "-") / init_time
 
 
+SHOWCASE_PAGE = "showcase.html"
+"""In the folder of results."""
+
+
 def shown_folder(results: Path, source_id: str) -> Path:
     """Return the folder of a source's pictures in the results of an experiment."""
     return results / "showcase" / source_id.replace("/", "-")

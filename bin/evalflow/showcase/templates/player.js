@@ -253,5 +253,9 @@ document.addEventListener("keydown", (event) => {
   if (keys[event.key]) { event.preventDefault(); keys[event.key](); }
 });
 const asked = new URLSearchParams(location.hash.slice(1));
-for (const id of ["time", "param", "domain"]) if (asked.get(id)) $(id).value = asked.get(id);
+for (const id of ["time", "param", "domain"]) {
+  if (!asked.get(id)) continue;
+  if (!$(id).options.length) $(id).append(option(asked.get(id), ""));
+  $(id).value = asked.get(id);
+}
 choose().then(() => { document.body.dataset.ready = "1"; });
