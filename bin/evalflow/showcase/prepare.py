@@ -49,8 +49,8 @@ class _Truths:
             height = None if grid.elevation is None else float(grid.elevation[place])
             found = StationFound(
                 name=name,
-                lat=float(grid.latitudes[place]),
-                lon=float(grid.longitudes[place]),
+                lat=round(float(grid.latitudes[place]), 6),
+                lon=round(float(grid.longitudes[place]), 6),
                 elevation=None if height is None or height != height else round(height, 1),
                 truth=number,
             )

@@ -1,5 +1,6 @@
 """What is drawn of: the fields of a forecast, of the truth at its valid times, or of what is made of the truth."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -10,7 +11,7 @@ from evalflow.fields.derived import DerivedArchive
 from evalflow.fields.grids import Grid
 from evalflow.fields.members import OneMember
 from evalflow.fields.open import open_truth
-from evalflow.fields.params import param_named
+from evalflow.fields.params import Param, param_named
 from evalflow.fields.quality import problem_with_field
 from evalflow.fields.reader import NotThere
 from evalflow.reading.opening import has_lead_times, has_param, last_day_before, open_source, truth_spec
@@ -40,10 +41,10 @@ class Fields(Protocol):
         """Return the values of the members of an ensemble whose mean this is."""
 
 
-def _checked(values: np.ndarray, param: str, where: str, notes: list[str]) -> np.ndarray | None:
+def _checked(values: np.ndarray, param: Param, where: str, notes: list[str]) -> np.ndarray | None:
     if np.isnan(values).all():
         return None
-    problem = problem_with_field(values, param_named(param))
+    problem = problem_with_field(values, param)
     if problem:
         notes.append(f"{where}: {problem}; the field is left out")
         return None
@@ -82,7 +83,7 @@ class ForecastFields:
         except UserError as error:
             self._own_notes.append(str(error))
             return None
-        return _checked(values, param, self._reader.describe(param, lead_time), self._own_notes)
+        return _checked(values, param_named(param), self._reader.describe(param, lead_time), self._own_notes)
 
     def members(self, param: str, lead_time: timedelta) -> list[np.ndarray]:
         """Return the members of a mean."""
@@ -123,7 +124,10 @@ class TruthFields:
         except UserError as error:
             self._notes.append(str(error))
             return None
-        return _checked(values, param, self._archive.describe(param, time), self._notes)
+        # A few stations may well have one value.
+        few = self._archive.grid(param).kind == "stations"
+        known = replace(param_named(param), may_be_constant=True) if few else param_named(param)
+        return _checked(values, known, self._archive.describe(param, time), self._notes)
 
     def members(self, param: str, lead_time: timedelta) -> list[np.ndarray]:
         """Return none."""
