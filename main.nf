@@ -34,7 +34,10 @@ workflow {
     SHOWCASE(PLAN.out.showcase, INFERENCE.out.forecasts)
 
     // The report links to the page of the showcase, so it is drawn last.
-    REPORT(PLAN.out.report, INFERENCE.out.forecasts, VERIFICATION.out.aggregated.mix(SHOWCASE.out.shown))
+    REPORT(
+        PLAN.out.report, INFERENCE.out.forecasts,
+        VERIFICATION.out.verified, VERIFICATION.out.aggregated.mix(SHOWCASE.out.shown)
+    )
 
     SANDBOX(PLAN.out.sandboxes, ENVIRONMENT.out.locks, options.sandbox_checkpoint)
 

@@ -38,21 +38,23 @@ workflow VERIFICATION {
         .join(ready)
         .flatMap { file, spec -> spec.truths.withIndex().collect { _truth, number -> tuple(number, file) } }
     DEFINE_DOMAIN(truths)
-    domains = truths.join(DEFINE_DOMAIN.out.domain) // [ number, spec, domain.json, packs.json ]
 
-    of_climates = specs.flatMap { _file, spec ->
-        def wanted = spec.sources.any { source -> source.reference }
-        spec.truths.withIndex().collect { _truth, number -> tuple(number, wanted) }
-    }
+    // Which statistics are lacking follows from the climatology too, where one is wanted.
+    defined = truths // [ number, spec, domain.json, packs.json, whether a climatology is wanted ]
+        .join(DEFINE_DOMAIN.out.domain)
+        .combine(specs.map { _file, spec -> spec.sources.any { source -> source.reference } })
     MAKE_CLIMATOLOGY(
-        domains.join(of_climates.filter { _number, wanted -> wanted })
+        defined.filter { item -> item.last() }
             .map { number, file, domain, _packs, _wanted -> tuple(number, file, domain) }
     )
-    climates = MAKE_CLIMATOLOGY.out.climatology // truth (number) whose climatology is made, or not wanted
-        .map { number, _file -> number }
-        .mix(of_climates.filter { _number, wanted -> !wanted }.map { number, _wanted -> number })
+    domains = truths // [ number, spec, domain.json, packs.json ]
+        .join(MAKE_CLIMATOLOGY.out.domain)
+        .mix(
+            defined.filter { item -> !item.last() }
+                .map { number, file, domain, packs, _wanted -> tuple(number, file, domain, packs) }
+        )
 
-    VERIFY_PACKS(domains, climates, made, ended)
+    VERIFY_PACKS(domains, made, ended)
 
     // When all statistics are there: leave out for all sources what one of them lacks.
     verified = VERIFY_PACKS.out.done.count()
@@ -62,7 +64,7 @@ workflow VERIFICATION {
     samples = domains // [ number, spec, domain.json, samples.json ]
         .join(COMPARE_SAMPLES.out.samples)
         .map { number, file, domain, _packs, sample -> tuple(number, file, domain, sample) }
-    VERIFY_AGAIN(samples, climates, made, ended)
+    VERIFY_AGAIN(samples, made, ended)
 
     found = samples
         .combine(VERIFY_AGAIN.out.done.count())

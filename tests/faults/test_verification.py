@@ -193,9 +193,15 @@ def test_what_is_missing_or_corrupt_does_not_stop_the_others(tmp_path):
     some = {(label, FIRST, param) for label in ("holed", "spoilt") for param in ("T_2M", "SP_10M")}
     assert launch.computed == dict.fromkeys(complete | some, 1), "of a cut file, what is before the cut"
     assert launch.lacking.keys() == {"spoilt"} and launch.lacking["spoilt"].keys() == {SECOND}, said
-    assert "no forecast that can be read" in launch.lacking["spoilt"][SECOND]
+    assert "is no forecast that can be read" in launch.lacking["spoilt"][SECOND]
     (warning,) = [line for line in launch.summary["warnings"] if "(holed): no file" in line]
     assert SECOND in warning
+    exp = workspace.root / "exp"
+    without = {one["label"]: one["without"] for one in launch.summary["statistics"]}
+    assert without["whole"] == {} and without["noise"] == {}
+    assert without["holed"] == {SECOND: f"{exp}/holed/1996011600.grib: no such forecast"}
+    assert without["cut"][SECOND].startswith(f"{exp}/cut/1996011600.grib: lacks T_2M at ")
+    assert without["spoilt"].keys() == {SECOND}
     assert "problem: noise: no forecast can be read" in said
     for label in ("holed", "cut", "spoilt"):
         assert f"T_2M: {label} has 1 of 2 init times" in said

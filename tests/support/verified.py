@@ -189,11 +189,9 @@ class Trial:
         """Do what a launch does, in which each step is a process of its own."""
         gc.collect()  # HDF5 crashes where a file with texts is open twice and another one was written meanwhile
         spec = self.spec
-        found = [define_domain(spec, number) for number in range(len(spec.truths))]
+        found = [self._with_climatology(define_domain(spec, number)) for number in range(len(spec.truths))]
         packs, done = [], []
         for one in found:
-            for reference in references(spec):
-                make_climatology(spec, one, reference)
             listed = packs_of(spec, one).packs
             packs += listed
             done += self.verify(one, listed)
@@ -203,6 +201,12 @@ class Trial:
             done += self.verify(one, sample.packs, sample)
         aggregated = aggregate_experiment(spec, list(zip(found, samples, strict=True)))
         return Outcome(found, samples, packs, done, aggregated, spec.results)
+
+    def _with_climatology(self, found: DomainFound) -> DomainFound:
+        """Make the climatologies of a truth; return its domain with what of them cannot be had."""
+        spec = self.spec
+        problems = [line for one in references(spec) for line in make_climatology(spec, found, one)]
+        return found.model_copy(update={"problems": [*found.problems, *problems]})
 
     def verify(self, found: DomainFound, packs: list[Pack], samples: Samples | None = None) -> list[PackDone]:
         """Copy the truth of each block and verify the packs of one truth."""

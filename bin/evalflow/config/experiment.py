@@ -59,6 +59,14 @@ class Dashboard(Model):
     )
 
 
+class PlotsConfig(Model):
+    """Pictures of the scores over lead time, one per param and score."""
+
+    formats: Annotated[list[Literal["png", "svg"]], AfterValidator(unique)] = Field(
+        ["png"], description="Formats of the files: any of png and svg. Empty: none are drawn."
+    )
+
+
 class ScorecardConfig(Model):
     """One scorecard: every run against one baseline."""
 
@@ -185,6 +193,7 @@ class ExperimentConfig(Model):
         default_factory=SignificanceConfig, description="When a difference counts for more than chance."
     )
     dashboard: Dashboard = Field(default_factory=Dashboard, description="The interactive page of all scores.")
+    plots: PlotsConfig = Field(default_factory=PlotsConfig, description="Pictures of the scores over lead time.")
     scorecards: ExperimentScorecardConfig | None = Field(
         None, description="Relative differences to a baseline. Left out: none."
     )

@@ -130,7 +130,8 @@ def _find_several(text: str, lookup: Lookup) -> Named | None:
     if kind == "wildcard" and not glob.has_magic(shape):
         return None
     for place in lookup.patterns(text):
-        if next(glob.iglob(_PLACEHOLDER.sub("*", place), recursive=True), None) is not None:
+        # Of `…/**` Python finds the folder before it, also where there is none.
+        if any(map(os.path.lexists, glob.iglob(_PLACEHOLDER.sub("*", place), recursive=True))):
             return Named(kind, place, place)
     return None
 

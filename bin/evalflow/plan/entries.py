@@ -12,12 +12,13 @@ from evalflow.identity import (
     Run,
 )
 from evalflow.inference.spec import Resources, RunSpec
+from evalflow.runners.base import Asked
 from evalflow.store.layout import environment_folder, images_folder, init_time_of, run_folder
 from evalflow.verification.spec import SourceEntry
 from evalflow.yamlio import dump_yaml
 
 
-def environment_spec(runs: list[Run], data: Path) -> EnvironmentSpec:
+def environment_spec(runs: list[Run], data: Path, asked: list[Asked]) -> EnvironmentSpec:
     """Return what the steps of an environment work from; `runs` are those that use it."""
     run = runs[0]
     return EnvironmentSpec(
@@ -35,6 +36,7 @@ def environment_spec(runs: list[Run], data: Path) -> EnvironmentSpec:
         disable_local_eccodes_definitions=run.config.disable_local_eccodes_definitions,
         platform=target_platform(),
         recipe=RECIPE_VERSION,
+        asked=asked,
         squash_venv=all(run.config.squash_venv for run in runs),
     )
 

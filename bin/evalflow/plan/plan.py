@@ -9,6 +9,7 @@ from pathlib import Path
 
 from evalflow import __version__
 from evalflow.digests import digest
+from evalflow.identity import Run
 from evalflow.lookup import PROJECT
 from evalflow.plan.entries import (
     environment_spec,
@@ -18,14 +19,23 @@ from evalflow.plan.entries import (
 from evalflow.plan.experiment import Experiment, read_experiment
 from evalflow.plan.inputs import describe_uncounted
 from evalflow.plan.model import EnvironmentEntry, ForecastEntry, InputEntry, Plan, RunEntry, Task
+<<<<<<< HEAD
 from evalflow.plan.options import MAKES_FORECASTS, SHOWS, Options
+=======
+from evalflow.plan.options import MAKES_FORECASTS, Options
+from evalflow.plan.refusals import asked_of, refuse_impossible
+>>>>>>> refs/heads/main
 from evalflow.plan.report import report_spec
 from evalflow.plan.resources import build_resources, describe_unused, run_resources
 from evalflow.plan.showcase import showcase_spec
 from evalflow.plan.stored import FoundEnvironment, Stored
 from evalflow.plan.tasks import plan_tasks, with_resources
 from evalflow.plan.verification import verification_spec
+<<<<<<< HEAD
 from evalflow.showcase.spec import ShowcaseSpec
+=======
+from evalflow.runners.base import Asked
+>>>>>>> refs/heads/main
 from evalflow.store.files import write_over
 from evalflow.store.layout import SHOWCASE_PAGE, forecast_folder
 from evalflow.verification.spec import SourceEntry, VerificationSpec
@@ -87,6 +97,11 @@ def _decide_tasks(experiment: Experiment, found: _Found, options: Options) -> li
     return with_resources(tasks, resources, max_gpus, options.inits_at_once)
 
 
+def _asked(sharing: list[Run], busy: set[str]) -> list[Asked]:
+    """Return what the runs of an environment ask of its checkpoint: those that are to be made."""
+    return [asked_of(run) for run in sharing if run.run_id in busy] or [asked_of(run) for run in sharing]
+
+
 def _environment_entries(
     experiment: Experiment, found: _Found, busy: set[str], options: Options
 ) -> list[EnvironmentEntry]:
@@ -99,7 +114,7 @@ def _environment_entries(
             complete=found.envs[env_id].complete,
             image_id=found.envs[env_id].image_id,
             resources=build_resources(experiment.config.profile),
-            spec=environment_spec(sharing, experiment.data),
+            spec=environment_spec(sharing, experiment.data, _asked(sharing, busy)),
         )
         for env_id, sharing in experiment.envs.items()
     ]
@@ -177,6 +192,8 @@ def make_plan(config_path: Path, options: Options) -> Plan:
         busy = {run_id for run_id, run in experiment.runs.items() if run.candidate}
     else:
         busy = {task.run_id for task in tasks}
+    making = [run for run in experiment.runs.values() if run.run_id in busy or options.target == "environments"]
+    doubts = refuse_impossible(making, experiment.data, experiment.lookup)
     return Plan(
         evalflow=__version__,
         experiment_id=experiment.experiment_id,
@@ -198,10 +215,16 @@ def make_plan(config_path: Path, options: Options) -> Plan:
         ],
         tasks=tasks,
         inputs=_input_entries(experiment, found, tasks),
+<<<<<<< HEAD
         verification=verification,
         report=report_spec(experiment, verification, _has_showcase(showcase, options)),
         showcase=showcase,
         warnings=_warnings(experiment, found, options),
+=======
+        verification=_awaiting(verification, found, tasks),
+        report=report_spec(experiment, verification, options),
+        warnings=_warnings(experiment, found, options) + doubts,
+>>>>>>> refs/heads/main
     )
 
 

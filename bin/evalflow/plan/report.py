@@ -3,8 +3,9 @@
 from evalflow import __version__
 from evalflow.config.times import lead_times_of
 from evalflow.plan.experiment import Experiment
-from evalflow.report.spec import ReportSource, ReportSpec, ReportTruth, SectionSpec
-from evalflow.verification.spec import SourceEntry, TruthEntry, VerificationSpec
+from evalflow.plan.options import VERIFIES, Options
+from evalflow.report.spec import ReportCase, ReportSource, ReportSpec, ReportTruth, SectionSpec
+from evalflow.verification.spec import CaseEntry, SourceEntry, TruthEntry, VerificationSpec
 
 DEFAULT_SCORES = "RMSE,BIAS,CORR"
 """Rows of the scorecard of an experiment that asks for none, for each param."""
@@ -21,8 +22,18 @@ def _source(entry: SourceEntry, experiment: Experiment) -> ReportSource:
     )
 
 
-def _truth(entry: TruthEntry) -> ReportTruth:
-    return ReportTruth(label=entry.label, origin=entry.root or " ".join(entry.command[:1]))
+def _truth(entry: TruthEntry, license: str | None) -> ReportTruth:
+    return ReportTruth(label=entry.label, origin=entry.root or " ".join(entry.command[:1]), license=license)
+
+
+def _case(entry: CaseEntry, verification: VerificationSpec) -> ReportCase:
+    where = entry.region
+    if entry.region == f"case {entry.name}":
+        box = next((region.box for region in verification.regions if region.name == entry.region), None)
+        where = "an area of its own" if box is None else f"{box[0]:g} to {box[1]:g}°E, {box[2]:g} to {box[3]:g}°N"
+    elif entry.region == "all":
+        where = "the whole domain"
+    return ReportCase(name=entry.name, start=entry.start, end=entry.end, region=where)
 
 
 def _sections(experiment: Experiment, verification: VerificationSpec) -> list[SectionSpec]:
@@ -48,6 +59,7 @@ def _sections(experiment: Experiment, verification: VerificationSpec) -> list[Se
     ]
 
 
+<<<<<<< HEAD
 def report_spec(experiment: Experiment, verification: VerificationSpec, showcase: bool = False) -> ReportSpec:
     """Return what the pages of an experiment are drawn from, besides its tables of scores.
 
@@ -55,6 +67,10 @@ def report_spec(experiment: Experiment, verification: VerificationSpec, showcase
     ----------
     showcase : whether there is a page with single forecasts
     """
+=======
+def report_spec(experiment: Experiment, verification: VerificationSpec, options: Options) -> ReportSpec:
+    """Return what the pages of an experiment are drawn from, besides its tables of scores."""
+>>>>>>> refs/heads/main
     significance = verification.significance
     return ReportSpec(
         evalflow=__version__,
@@ -66,12 +82,21 @@ def report_spec(experiment: Experiment, verification: VerificationSpec, showcase
         results=verification.results,
         init_times=experiment.init_times,
         sources=[_source(entry, experiment) for entry in verification.sources],
-        truths=[_truth(entry) for entry in verification.truths],
+        truths=[
+            _truth(entry, truth.license)
+            for entry, truth in zip(verification.truths, experiment.config.truths(), strict=True)
+        ],
         params=verification.params,
         references=verification.references,
         sections=_sections(experiment, verification),
+        cases=[_case(entry, verification) for entry in verification.cases],
+        plots=list(experiment.config.experiment.plots.formats),
         level=significance.level,
         false_discovery_rate=significance.false_discovery_rate,
         min_days=significance.min_days,
+<<<<<<< HEAD
         showcase=showcase,
+=======
+        verifies=options.target in VERIFIES and bool(verification.truths),
+>>>>>>> refs/heads/main
     )

@@ -252,7 +252,9 @@ def _days(cells: list[Cell]) -> str:
     days = sorted({cell.numbers["n_days"] for cell in cells})
     if not days:
         return "no data"
-    return f"{days[0]} days" if len(days) == 1 else f"{days[0]} to {days[-1]} days"
+    text = f"{days[0]} days" if len(days) == 1 else f"{days[0]} to {days[-1]} days"
+    alone = any(cell.numbers["sample"] == "alone" for cell in cells)
+    return f"{text}; compared alone, on what both have" if alone else text
 
 
 def make_scorecard(spec: ReportSpec, section: SectionSpec, tables: ScoreTables) -> Scorecard:

@@ -28,6 +28,16 @@ class ReportTruth(Document):
 
     label: str = Field(description="Name for people.")
     origin: str = Field(description="Where it is read from.")
+    license: str | None = Field(None, description="Licence or source of the data.")
+
+
+class ReportCase(Document):
+    """An event that is scored on its own."""
+
+    name: str = Field(description="As in the tables.")
+    start: str = Field(description="First valid time, ISO-8601, UTC.")
+    end: str = Field(description="Last valid time, ISO-8601, UTC.")
+    region: str = Field(description="Where, in words.")
 
 
 class SectionSpec(Document):
@@ -59,15 +69,28 @@ class ReportSpec(Document):
     sections: list[SectionSpec] = Field(
         description="Scorecards that the config asks for, or one where it asks for none."
     )
+    cases: list[ReportCase] = Field([], description="Events that are scored on their own.")
+    plots: list[Literal["png", "svg"]] = Field([], description="Formats of the plots; none: there are none.")
     level: float = Field(description="Chance of a false alarm of one comparison.")
     false_discovery_rate: float = Field(description="Part of the marked differences that may be chance.")
     min_days: int = Field(description="Days from which there are intervals.")
+    verifies: bool = Field(
+        False, description="Whether this launch verifies. Else what the last summary says of missing data still holds."
+    )
 
     showcase: bool = Field(False, description="Whether there is a page with single forecasts, `showcase.html`.")
 
     def label_of(self, source_id: str) -> str:
         """Return the label of a source, or its id where the config does not name it any more."""
         return next((source.label for source in self.sources if source.source_id == source_id), source_id)
+
+
+class Lacking(Document):
+    """What verification did not find of a source at an init time, or could not use."""
+
+    source_id: str = Field(description="The source.")
+    init_time: str = Field(description="`YYYYmmddHHMM`, UTC.")
+    reason: str = Field(description="Why, in words.")
 
 
 class Reported(Document):

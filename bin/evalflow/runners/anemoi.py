@@ -16,6 +16,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from evalflow.errors import UserError
+from evalflow.runners.anemoi_output import output_doubts, output_mistakes
+from evalflow.runners.anemoi_task import asked_of, unfit
 from evalflow.runners.base import ForecastRequest, Runner, common_settings
 from evalflow.texts import show
 
@@ -281,5 +283,9 @@ RUNNER = Runner(
     warnings=warnings,
     parallel=parallel,
     rewrites=True,
+    mistakes=output_mistakes,
+    doubts=output_doubts,
+    unfit=unfit,
+    asked_of=asked_of,
     same_fields=same_fields,
 )

@@ -32,6 +32,7 @@ from evalflow.verification.reading import SourceStatistics
 from evalflow.verification.samples import Compared, Samples, reference_numbers
 from evalflow.verification.spec import VerificationSpec
 from evalflow.verification.tables import About, Tables, write_table
+from evalflow.verification.without import merge_without
 
 TABLES = ("scores.parquet", "differences.parquet", "scores.nc")
 MADE_FROM = "verification.json"
@@ -286,6 +287,7 @@ def aggregate_experiment(spec: VerificationSpec, found: list[tuple[DomainFound, 
             line for domain, samples in found for line in (*domain.notes, domain.lapse_rate, *samples.notes) if line
         ],
         problems=[line for domain, _ in found for line in domain.problems],
+        without=merge_without(samples.without for _, samples in found),
         days=days,
     )
     # First, what the tables were made from: of a launch that ends amid this, nobody takes them for

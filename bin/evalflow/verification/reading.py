@@ -107,8 +107,8 @@ class SourceStatistics:
             now, then = wanted.params[name], held.holding.params[name]
             same = [lead for lead in sums.lead_times if _same(now.made_from, then.made_from, minutes_of(lead))]
             if same:
-                own_normal = now.climatology is not None and now.climatology == then.climatology
-                kept[name] = at_leads(sums if own_normal else replace(sums, anomalies=None), same)
+                from_normal = [_same(now.anomalies, then.anomalies, minutes_of(lead)) for lead in sums.lead_times]
+                kept[name] = at_leads(_with_anomalies(sums, from_normal), same)
         name_of = {digest: name for name, digest in held.holding.regions.items()}
         regions = {name: held.sums.regions[name_of[digest]] for name, digest in self.wanted.found.regions.items()}
         return replace(held.sums, params=kept, regions={ALL: held.sums.regions[ALL], **regions})
@@ -116,6 +116,13 @@ class SourceStatistics:
 
 def _same(now: Mapping[int, str], then: Mapping[int, str], minutes: int) -> bool:
     return minutes in now and now[minutes] == then.get(minutes)
+
+
+def _with_anomalies(sums: ParamSums, kept: list[bool]) -> ParamSums:
+    """Return sums with the anomalies of some lead times alone."""
+    if sums.anomalies is None or all(kept):
+        return sums
+    return replace(sums, anomalies=np.where(np.array(kept)[:, None], sums.anomalies, 0) if any(kept) else None)
 
 
 def _without(sums: ParamSums, name: str, common: MaskDigests) -> ParamSums:

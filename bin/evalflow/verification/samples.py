@@ -28,6 +28,7 @@ from evalflow.verification.reading import SourceStatistics
 from evalflow.verification.spec import VerificationSpec
 from evalflow.verification.truth import minutes_of
 from evalflow.verification.wanted import MaskDigests, Wanted
+from evalflow.verification.without import find_without
 
 _MOST_LINES = 20
 
@@ -84,6 +85,9 @@ class Samples(Document):
         {}, description="Numbers of two sources that are compared with each other alone, `0 2` → the same of these."
     )
     packs: list[Pack] = Field(description="What is to be computed again over the common points.")
+    without: dict[str, dict[str, str]] = Field(
+        {}, description="source_id → init time → why there is nothing of a forecast, or what it lacks."
+    )
     notes: list[str] = Field([], description="What was left out, a line each.")
 
     def common(self, source: int, name: str, partner: int | None = None) -> MaskDigests:
@@ -142,10 +146,12 @@ class _Param:
     ----------
     digests : of the masks, [sources, inits, leads]; 0 where there is no field with a point
     there : whether there is one
+    held : whether there is one, with a point or without
     """
 
     digests: NDArray[np.uint64]
     there: NDArray[np.bool_]
+    held: NDArray[np.bool_]
 
     @cached_property
     def coverage(self) -> NDArray[np.int64]:
@@ -167,14 +173,16 @@ class _Comparer:
     """Compares the samples of a truth's sources; looks at masks only where digests differ."""
 
     def __init__(self, spec: VerificationSpec, found: DomainFound) -> None:
-        self.spec, self.found = spec, found
-        wanted = Wanted(spec, found)
-        self.statistics = [SourceStatistics(wanted, source) for source in spec.sources]
+        self.spec, self.found, self.wanted = spec, found, Wanted(spec, found)
+        self.statistics = [SourceStatistics(self.wanted, source) for source in spec.sources]
         self.inits = [init_time_of(name) for name in spec.init_times]
         leads = {minutes_of(lead) for source in spec.sources for lead in lead_times_of(source)}
         self.leads = sorted(leads)
         shape = len(spec.sources), len(self.inits), len(self.leads)
-        self.params = {param: _Param(np.zeros(shape, np.uint64), np.zeros(shape, bool)) for param in found.params}
+        self.params = {
+            param: _Param(np.zeros(shape, np.uint64), np.zeros(shape, bool), np.zeros(shape, bool))
+            for param in found.params
+        }
         for number in range(len(spec.sources)):
             self._note_digests(number)
 
@@ -185,6 +193,7 @@ class _Comparer:
                 for name, one in sums.params.items():
                     for lead, digest, count in zip(one.lead_times, one.digests, one.counts, strict=True):
                         place = number, init, places[minutes_of(lead)]
+                        self.params[name].held[place] = True
                         if count:
                             self.params[name].digests[place] = digest
                             self.params[name].there[place] = True
@@ -356,7 +365,8 @@ def compare_samples(spec: VerificationSpec, found: DomainFound) -> Samples:
         for one in comparer.statistics
         for path in one.damaged
     ]
-    return samples.model_copy(update={"packs": packs, "notes": notes})
+    without = find_without(comparer.wanted, {name: param.held for name, param in comparer.params.items()})
+    return samples.model_copy(update={"packs": packs, "without": without, "notes": notes})
 
 
 def read_packs(text: str, name: str) -> tuple[list[Pack], Samples | None]:

@@ -21,7 +21,7 @@ from evalflow.scores.sums import FieldSums, ParamSums, Points, Sums, collect, ma
 from evalflow.store.files import new_in_store
 from evalflow.store.layout import init_time_name, init_time_of, statistics_folder
 from evalflow.verification.builtin import AtPoints, FromClimatology, Persistence
-from evalflow.verification.climatology import Climatology, climatology_folder
+from evalflow.verification.climatology import Climatology, anomalies_from, climatology_folder
 from evalflow.verification.done import InitDone, PackDone
 from evalflow.verification.forecasts import FromFiles
 from evalflow.verification.found import DomainFound
@@ -29,9 +29,9 @@ from evalflow.verification.holdings import HOLDING, Holding, ParamHolding, lacki
 from evalflow.verification.opening import open_source
 from evalflow.verification.packs import Pack
 from evalflow.verification.points import TargetPoints, find_points, read_target
-from evalflow.verification.spec import SourceEntry, VerificationSpec
+from evalflow.verification.spec import ReferenceSpec, SourceEntry, VerificationSpec
 from evalflow.verification.truth import TruthCopy
-from evalflow.verification.wanted import CORRECTED, Wanted, anomalies_from
+from evalflow.verification.wanted import CORRECTED, Wanted
 
 Masks = Mapping[tuple[str, int], np.ndarray]
 """(param, lead time in minutes) → points that count, bool [points in the domain's order]."""
@@ -67,10 +67,7 @@ class Verifier:
         self.truth = TruthCopy(truth)
         self.folder = statistics_folder(spec.store, found.verif_id, source.source_id)
         self.notes: dict[str, None] = dict.fromkeys(self.truth.notes)
-        reference = anomalies_from(spec)
-        normal = None if reference is None else Climatology(climatology_folder(spec, found, reference))
-        self._normal = normal if normal is not None and normal.fields else None
-        self.wanted = Wanted(spec, found, climatology=self._normal is not None)
+        self.wanted = Wanted(spec, found)
         self._mappings: dict[str, PointMapping] = {}
 
     @cached_property
@@ -86,12 +83,17 @@ class Verifier:
         return self._target.measured(self.found.scales)
 
     @cached_property
+    def _normal(self) -> Climatology:
+        """The climatology that anomalies are from."""
+        return self._climatology(anomalies_from(self.spec))
+
+    def _climatology(self, reference: ReferenceSpec | None) -> Climatology:
+        assert reference is not None
+        return Climatology(climatology_folder(self.spec, self.found, reference))
+
+    @cached_property
     def _own_climatology(self) -> Climatology:
-        assert self.source.reference is not None
-        own = Climatology(climatology_folder(self.spec, self.found, self.source.reference))
-        if not own.fields:
-            raise UserError(f"{self.source.label}: there is no climatology of its reference period")
-        return own
+        return self._climatology(self.source.reference)
 
     def _points_of(self, grid: Grid) -> PointMapping:
         if grid.digest not in self._mappings:
@@ -165,7 +167,18 @@ class Verifier:
             mask = masks.get((param, minutes))
             if mask is not None:
                 values = np.where(mask, values, np.float32(np.nan))
-            fields[lead_time] = self._measure(param, values, init_time, lead_time, categories)
+            order = self._target.atoms.order
+            truth = self.truth.read_at(param, init_time, lead_time)
+            normal = (
+                self._normal_at(param, init_time + lead_time, minutes in asked.anomalies) if asked.anomalies else None
+            )
+            fields[lead_time] = measure(
+                self._points,
+                values[order],
+                truth[order],
+                climatology=None if normal is None else normal[order],
+                categories=categories,
+            )
         return collect(fields, param_named(param).units, tuple(asked.thresholds)) if fields else None
 
     def _corrected(self, forecast: FromFiles, values: np.ndarray) -> np.ndarray:
@@ -177,22 +190,14 @@ class Verifier:
             raise UserError("the elevation of this forecast is not known, and other forecasts are corrected for theirs")
         return correct_lapse_rate(values, self._target.elevation, elevation)
 
-    def _measure(
-        self, param: str, values: np.ndarray, init_time: datetime, lead_time: timedelta, categories: Categories | None
-    ) -> FieldSums:
-        order = self._target.atoms.order
-        truth = self.truth.read_at(param, init_time, lead_time)[order]
-        normal = None
-        if self._normal is not None:
-            found = self._normal.read(param, init_time + lead_time)
-            normal = np.full(order.size, np.nan, np.float32) if found is None else found[order]
-        return measure(
-            self._points,
-            values[order],
-            truth,
-            climatology=normal,
-            categories=categories,
-        )
+    def _normal_at(self, param: str, valid_time: datetime, asked: bool) -> np.ndarray:
+        """Return the climatology that anomalies are from: all missing where none are asked for."""
+        if not asked:
+            return np.full(self.found.points, np.nan, np.float32)
+        values = self._normal.read(param, valid_time)
+        if values is None:
+            raise UserError("the climatology that anomalies are from was removed meanwhile; launch again")
+        return values
 
     def _write(self, init_time: datetime, holding: Holding, params: dict[str, ParamSums]) -> None:
         atoms = self._target.atoms

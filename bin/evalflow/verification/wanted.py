@@ -13,6 +13,7 @@ from evalflow.reading.opening import look_of_forecast
 from evalflow.scores.categories import values_of
 from evalflow.scores.names import parse_threshold
 from evalflow.store.layout import init_time_of, statistics_folder
+from evalflow.verification.climatology import anomalies_from, climatology_folder, day_key, references, stored_fields
 from evalflow.verification.found import DomainFound
 from evalflow.verification.holdings import Holding, ParamHolding, lacking, list_statistics
 from evalflow.verification.opening import lead_times_of, truth_spec
@@ -30,21 +31,23 @@ MaskDigests = Mapping[tuple[str, int], str]
 class Wanted:
     """What is wanted of the forecasts of one truth, as the files of truth and forecasts look now.
 
-    Parameters
-    ----------
-    climatology : whether there is the climatology that anomalies are from, where the config wants
-        one
+    Anomalies are wanted as far as the store has the climatology that they are from.
     """
 
-    def __init__(self, spec: VerificationSpec, found: DomainFound, climatology: bool = True) -> None:
+    def __init__(self, spec: VerificationSpec, found: DomainFound) -> None:
         self.spec, self.found = spec, found
-        reference = anomalies_from(spec) if climatology else None
-        self._climatology = None if reference is None else reference_digest(reference)
+        self._climatologies = {
+            one.to_json(): stored_fields(climatology_folder(spec, found, one)) for one in references(spec)
+        }
+        self._anomalies_from = anomalies_from(spec)
         self._truth = truth_spec(spec, spec.truths[found.truth])
         root = Path(self._truth.root or "")
         self._by_time = bool(self._truth.pattern) or is_zarr(root)
         self._look_at, self._truth_at = cache(self._look_at_truth), cache(self._look_at_times)
         self._leads = cache(lambda number: lead_times_of(spec.sources[number]))
+        self._days = cache(
+            lambda number, init_time: {minutes_of(lead): day_key(init_time + lead) for lead in self._leads(number)}
+        )
         self._numbers = {source.source_id: number for number, source in enumerate(spec.sources)}
         self._thresholds = {
             param: list(values_of([parse_threshold(text) for text in texts]))
@@ -93,15 +96,18 @@ class Wanted:
         params = {}
         for param in about.params if looks else []:
             elevations = about.corrected if param == CORRECTED else None
+            own = self._normals(source.reference, source, init_time, param)
             made_from = {
-                minutes: _digest(truth, elevations, None if masks is None else masks[param, minutes])
+                minutes: _digest(truth, elevations, None if masks is None else masks[param, minutes], own.get(minutes))
                 for minutes, truth in truth_of(param if _is_sum(param) else CORRECTED).items()
-                if masks is None or (param, minutes) in masks
+                if (masks is None or (param, minutes) in masks) and (minutes in own or source.reference is None)
             }
             if made_from:
-                thresholds = self._thresholds.get(param, [])
+                normals = self._normals(self._anomalies_from, source, init_time, param)
                 params[param] = ParamHolding.model_construct(
-                    made_from=made_from, thresholds=thresholds, climatology=self._climatology
+                    made_from=made_from,
+                    thresholds=self._thresholds.get(param, []),
+                    anomalies={minutes: one for minutes, one in normals.items() if minutes in made_from},
                 )
         return Holding.model_construct(
             params=params,
@@ -110,6 +116,18 @@ class Wanted:
             forecast=f"{looks}-{about.grid}" if about.grid else looks or "nothing",
         )
 
+    def _normals(
+        self, reference: ReferenceSpec | None, source: SourceEntry, init_time: datetime, param: str
+    ) -> dict[int, str]:
+        """Return lead time in minutes → digest of a climatology at the valid time, where the store has it."""
+        if reference is None:
+            return {}
+        there = self._climatologies[reference.to_json()]
+        if not there:
+            return {}
+        keys = self._days(self._numbers[source.source_id], init_time)
+        return {minutes: there[param, key] for minutes, key in keys.items() if (param, key) in there}
+
 
 @cache
 def _is_sum(param: str) -> bool:
@@ -117,18 +135,8 @@ def _is_sum(param: str) -> bool:
 
 
 @lru_cache(maxsize=1 << 16)
-def _digest(truth: str, elevations: str | None, mask: str | None) -> str:
-    return digest([truth, elevations, mask])[:12]
-
-
-def anomalies_from(spec: VerificationSpec) -> ReferenceSpec | None:
-    """Return the reference period for anomalies: that of the first source that is a climatology."""
-    return next((source.reference for source in spec.sources if source.reference), None)
-
-
-def reference_digest(reference: ReferenceSpec) -> str:
-    """Return what stands for a reference period."""
-    return digest(reference.model_dump())[:12]
+def _digest(truth: str, elevations: str | None, mask: str | None, climatology: str | None) -> str:
+    return digest([truth, elevations, mask, *([climatology] if climatology else [])])[:12]
 
 
 def packs_of(spec: VerificationSpec, found: DomainFound) -> Packs:

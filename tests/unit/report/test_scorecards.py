@@ -133,3 +133,10 @@ def test_a_source_without_scores_is_named(spec):
     write_tables(spec.results, scores, difference_rows(scores))
     card = make(spec)
     assert [grid.label for grid in card.grids] == ["candidate"] and "other: nothing to compare" in card.lacking
+
+
+def test_a_source_compared_alone_is_marked_on_its_scorecard(spec):
+    scores = [{**row, "sample": "alone" if row["source"] == "run-2" else "common"} for row in score_rows()]
+    write_tables(spec.results, scores, difference_rows(scores))
+    days = {grid.label: grid.days for grid in make(spec).grids}
+    assert days == {"candidate": "20 days", "other": "20 days; compared alone, on what both have"}
