@@ -43,19 +43,14 @@ def main(plan, trace, made_twice, verified, **told):
     made is missing, or what the config names could not be verified.
     """
     planned = Plan.from_json(read_text(plan), str(plan))
+    aggregated, shown, reported = (told[name] for name in ("aggregated", "shown", "reported"))
     cost = read_cost(trace, planned) if trace else None
     done = [PackDone.from_json(read_text(file), str(file)) for file in verified] if not planned.stub else []
     scores = Aggregated.from_json(read_text(aggregated), str(aggregated)) if aggregated and not planned.stub else None
     summary = make_summary(planned, cost, read_made_twice(made_twice), done, scores)
     click.echo(describe_summary(planned, summary))
     problems = False
-<<<<<<< HEAD
-    aggregated, shown, reported = (told[name] for name in ("aggregated", "shown", "reported"))
-    if aggregated and not planned.stub:
-        scores = Aggregated.from_json(read_text(aggregated), str(aggregated))
-=======
     if scores is not None:
->>>>>>> refs/heads/main
         click.echo("\n".join(["", *describe_aggregated(scores, planned.verification.significance.min_days)]))
         problems = bool(scores.problems)
     if shown and not planned.stub:

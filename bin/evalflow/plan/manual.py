@@ -16,11 +16,8 @@ from evalflow.plan.model import (
     Task,
 )
 from evalflow.report.spec import ReportSource, ReportSpec, ReportTruth, SectionSpec
-<<<<<<< HEAD
-from evalflow.showcase.spec import DomainEntry, ShowcaseSpec, ShownTime, StationEntry
-=======
 from evalflow.runners.base import Asked
->>>>>>> refs/heads/main
+from evalflow.showcase.spec import DomainEntry, ShowcaseSpec, ShownTime, StationEntry
 from evalflow.verification.spec import (
     CaseEntry,
     ComparingSpec,

@@ -19,23 +19,16 @@ from evalflow.plan.entries import (
 from evalflow.plan.experiment import Experiment, read_experiment
 from evalflow.plan.inputs import describe_uncounted
 from evalflow.plan.model import EnvironmentEntry, ForecastEntry, InputEntry, Plan, RunEntry, Task
-<<<<<<< HEAD
 from evalflow.plan.options import MAKES_FORECASTS, SHOWS, Options
-=======
-from evalflow.plan.options import MAKES_FORECASTS, Options
 from evalflow.plan.refusals import asked_of, refuse_impossible
->>>>>>> refs/heads/main
 from evalflow.plan.report import report_spec
 from evalflow.plan.resources import build_resources, describe_unused, run_resources
 from evalflow.plan.showcase import showcase_spec
 from evalflow.plan.stored import FoundEnvironment, Stored
 from evalflow.plan.tasks import plan_tasks, with_resources
 from evalflow.plan.verification import verification_spec
-<<<<<<< HEAD
-from evalflow.showcase.spec import ShowcaseSpec
-=======
 from evalflow.runners.base import Asked
->>>>>>> refs/heads/main
+from evalflow.showcase.spec import ShowcaseSpec
 from evalflow.store.files import write_over
 from evalflow.store.layout import SHOWCASE_PAGE, forecast_folder
 from evalflow.verification.spec import SourceEntry, VerificationSpec
@@ -215,16 +208,10 @@ def make_plan(config_path: Path, options: Options) -> Plan:
         ],
         tasks=tasks,
         inputs=_input_entries(experiment, found, tasks),
-<<<<<<< HEAD
         verification=verification,
-        report=report_spec(experiment, verification, _has_showcase(showcase, options)),
+        report=report_spec(experiment, verification, options, showcase=_has_showcase(showcase, options)),
         showcase=showcase,
-        warnings=_warnings(experiment, found, options),
-=======
-        verification=_awaiting(verification, found, tasks),
-        report=report_spec(experiment, verification, options),
         warnings=_warnings(experiment, found, options) + doubts,
->>>>>>> refs/heads/main
     )
 
 

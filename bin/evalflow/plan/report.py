@@ -59,18 +59,15 @@ def _sections(experiment: Experiment, verification: VerificationSpec) -> list[Se
     ]
 
 
-<<<<<<< HEAD
-def report_spec(experiment: Experiment, verification: VerificationSpec, showcase: bool = False) -> ReportSpec:
+def report_spec(
+    experiment: Experiment, verification: VerificationSpec, options: Options, showcase: bool = False
+) -> ReportSpec:
     """Return what the pages of an experiment are drawn from, besides its tables of scores.
 
     Parameters
     ----------
     showcase : whether there is a page with single forecasts
     """
-=======
-def report_spec(experiment: Experiment, verification: VerificationSpec, options: Options) -> ReportSpec:
-    """Return what the pages of an experiment are drawn from, besides its tables of scores."""
->>>>>>> refs/heads/main
     significance = verification.significance
     return ReportSpec(
         evalflow=__version__,
@@ -94,9 +91,6 @@ def report_spec(experiment: Experiment, verification: VerificationSpec, options:
         level=significance.level,
         false_discovery_rate=significance.false_discovery_rate,
         min_days=significance.min_days,
-<<<<<<< HEAD
-        showcase=showcase,
-=======
         verifies=options.target in VERIFIES and bool(verification.truths),
->>>>>>> refs/heads/main
+        showcase=showcase,
     )
