@@ -17,7 +17,6 @@ from evalflow.verification.truth import (
     times_of_packs,
     write_problem,
 )
-from evalflow.verification.wanted import packs_of
 from support.grib_files import LATITUDES, LONGITUDES, write
 from support.verified import START, H, make_world, message, some_fields, source
 
