@@ -65,3 +65,14 @@ class OneMember:
             total = values.astype(np.float64) if total is None else total + values
             count += 1
         return values if total is None else (total / count).astype(np.float32)
+
+    def read_members(self, param: str, lead_time: timedelta) -> list[np.ndarray]:
+        """Return the values (float32 [points]) of all members, where this is their mean; else nothing.
+
+        Raises
+        ------
+        UserError
+            Where they cannot be had.
+        """
+        members = self._reader.members(param) if self._member == MEAN else []
+        return [self._reader.read(param, lead_time, one) for one in members]

@@ -10,6 +10,7 @@ from evalflow.inference.publish import StoredRun
 from evalflow.launch.cost import read_cost
 from evalflow.launch.failures import Failed, LeftOut, describe_failures, explain_what_is_missing
 from evalflow.plan.model import Plan
+from evalflow.showcase.spec import Shown
 from evalflow.store.files import read_json, to_json, write_over
 from evalflow.store.forecasts import list_made
 from evalflow.store.layout import (
@@ -271,6 +272,15 @@ def describe_summary(plan: Plan, summary: dict) -> str:
     for env in summary["environments"]:
         lines += [f"warning: {env['env_id']}: {warning}" for warning in env["warnings"] if env["state"] == "built"]
     return "\n".join(lines)
+
+
+def describe_shown(shown: Shown) -> list[str]:
+    """Return what came of the showcase, as text for people."""
+    counts = f"{shown.animations} animations, {shown.meteograms} meteograms, {shown.drawn} products drawn now"
+    lines = ["", f"  showcase     {counts}", *(f"               {line}" for line in shown.problems[:MOST_NOTES])]
+    if len(shown.problems) > MOST_NOTES:
+        lines.append(f"               and {len(shown.problems) - MOST_NOTES} more lines, on the page")
+    return [*lines, *(["", f"showcase: {shown.page}"] if shown.page else [])]
 
 
 def _tree(plan: Plan) -> list[str]:

@@ -84,8 +84,15 @@ def _domains(experiment: Experiment) -> list[MapDomain]:
     return found
 
 
-def report_spec(experiment: Experiment, verification: VerificationSpec, options: Options) -> ReportSpec:
-    """Return what the pages of an experiment are drawn from, besides its tables of scores."""
+def report_spec(
+    experiment: Experiment, verification: VerificationSpec, options: Options, showcase: bool = False
+) -> ReportSpec:
+    """Return what the pages of an experiment are drawn from, besides its tables of scores.
+
+    Parameters
+    ----------
+    showcase : whether there is a page with single forecasts
+    """
     significance = verification.significance
     return ReportSpec(
         evalflow=__version__,
@@ -111,4 +118,5 @@ def report_spec(experiment: Experiment, verification: VerificationSpec, options:
         false_discovery_rate=significance.false_discovery_rate,
         min_days=significance.min_days,
         verifies=options.target in VERIFIES and bool(verification.truths),
+        showcase=showcase,
     )

@@ -93,6 +93,8 @@ class ReportSpec(Document):
         False, description="Whether this launch verifies. Else what the last summary says of missing data still holds."
     )
 
+    showcase: bool = Field(False, description="Whether there is a page with single forecasts, `showcase.html`.")
+
     def label_of(self, source_id: str) -> str:
         """Return the label of a source, or its id where the config does not name it any more."""
         return next((source.label for source in self.sources if source.source_id == source_id), source_id)

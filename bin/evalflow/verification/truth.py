@@ -21,6 +21,7 @@ from evalflow.fields.open import open_truth
 from evalflow.fields.params import param_named
 from evalflow.fields.points.mapping import Mapping
 from evalflow.fields.quality import problem_with_field
+from evalflow.reading.opening import last_day_before
 from evalflow.store.layout import init_time_of
 from evalflow.verification.files import new_netcdf
 from evalflow.verification.found import DomainFound
@@ -32,19 +33,12 @@ from evalflow.verification.spec import SourceEntry, VerificationSpec
 
 SINCE_START = "TOT_PREC"
 _EPOCH = datetime(1970, 1, 1)
-_DAY = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
 
 
 def minutes_of(length: timedelta) -> int:
     """Return a length of time in whole minutes."""
     return round(length / _MINUTE)
-
-
-def last_day_before(init_time: datetime, valid_time: datetime) -> datetime:
-    """Return the last time not after the init time that is whole days before the valid time."""
-    days = math.ceil((valid_time - init_time) / _DAY)
-    return valid_time - days * _DAY
 
 
 def times_needed(source: SourceEntry, init_time: datetime, lead_time: timedelta, param: str) -> set[datetime]:
