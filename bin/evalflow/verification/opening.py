@@ -39,6 +39,7 @@ def truth_spec(spec: VerificationSpec, truth: TruthEntry) -> TruthSpec:
         units=truth.units,
         command=tuple(truth.command),
         grids=_grid_files(spec),
+        folders=tuple(spec.folders),
     )
 
 
