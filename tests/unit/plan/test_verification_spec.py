@@ -1,6 +1,9 @@
 """What the plan says of verification."""
 
+from pathlib import Path
+
 import pytest
+from evalflow.errors import UserError
 
 
 @pytest.fixture
@@ -52,3 +55,20 @@ def test_a_default_names_no_param(compared):
         "domain": "common", "mapping": "nearest", "max_distance": "auto", "weights": "area", "scales": [50, 200],
         "lapse_rate": "auto", "common_sample": "intersect", "min_coverage": 0.9,
     }  # fmt: skip
+
+
+def test_a_stations_service_that_cannot_be_asked_ends_the_plan(compared, monkeypatch, tmp_path):
+    """Before any GPU hour: in one line, with all that is missing. A launch that does not verify needs none of it."""
+    for name in ("OPR_HOME", "JRETRIEVE_CONF_DIR", "JRETRIEVE_CLIENT_ID", "JRETRIEVE_CLIENT_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    compared.data["truth"] = [compared.data["truth"], {"label": "stations", "root": "jretrievedwh:1"}]
+    with pytest.raises(UserError, match=r"^jretrievedwh: observations cannot be asked for; missing: the program"):
+        compared.plan()
+    assert compared.plan(target="forecasts")["verification"]["folders"]
+    launch = Path(compared.plan(target="forecasts")["verification"]["folders"][0])
+    (tmp_path / "jretrievedwh.py").write_text("#!/bin/sh\n")
+    (tmp_path / "jretrievedwh.py").chmod(0o755)
+    monkeypatch.setenv("OPR_HOME", str(tmp_path))
+    (launch / ".jretrievedwh-conf.prod.py").write_text("")
+    (launch / ".env").write_text("JRETRIEVE_CLIENT_ID=a\nJRETRIEVE_CLIENT_SECRET=b\n")
+    assert compared.plan()["verification"]["truths"][1]["root"] == "jretrievedwh:1"
