@@ -12,7 +12,7 @@ from evalflow.lookup import Lookup
 from evalflow.plan.options import Options
 from evalflow.runs import collect_all_envs, collect_all_runs
 from evalflow.store.layout import data_folder, init_time_name, runs_folder
-from evalflow.texts import show
+from evalflow.texts import names_variable, show
 from evalflow.yamlio import read_text
 
 
@@ -68,6 +68,10 @@ def _check_folder(folder: Path, key: str) -> None:
     if re.search(r"\{.*(,|\.\.).*\}", str(folder)):
         raise UserError(
             f"{key}: {show(str(folder))} holds braces, which Nextflow's scripts expand; name another folder"
+        )
+    if names_variable(str(folder)):
+        raise UserError(
+            f"{key}: {show(str(folder))} holds a $, which Nextflow's scripts take for a variable; write the path out"
         )
     there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
     if not os.path.isdir(there):
