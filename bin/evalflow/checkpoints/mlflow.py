@@ -93,6 +93,14 @@ class MLflow:
         identity = reference.identity
         return Checkpoint(uri, identity, reference.run[:4] if reference.run else digest(identity)[:4], reference.url)
 
+    def pin(self, uri: str, identity: dict, key: str) -> str | None:
+        """Return the URL of the version that `identity` is."""
+        reference = parse_reference(uri, key)
+        version = str(identity.get("mlflow", "")).rpartition(" version ")[2]
+        return (
+            replace(reference, alias=None, version=int(version)).url if reference.moves and version.isdigit() else None
+        )
+
     def fetch(self, checkpoint: Checkpoint, destination: Path) -> None:
         """Download the checkpoint, or link to it where it is on a file system that we see.
 
