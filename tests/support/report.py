@@ -28,7 +28,7 @@ def _keys(source: str, param: str, metric: str, threshold: str | None, region: s
     return {
         "source": source, "label": SOURCES[source], "kind": "baseline" if "base" in source else "run",
         "truth": "analyses", "param": param, "units": UNITS[metric][param], "metric": metric, "threshold": threshold,
-        "region": region, **WHOLE, "sample": "common",
+        "region": region, **WHOLE,
     }  # fmt: skip
 
 

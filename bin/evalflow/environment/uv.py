@@ -8,7 +8,26 @@ from pathlib import Path
 
 from evalflow.environment.spec import EnvironmentSpec
 from evalflow.errors import UserError
-from evalflow.host import scratch_folder
+from evalflow.host import scratch_folder, scratch_hint
+
+_PROGRESS = ("Using ", "Resolved ", "Prepared ", "Creating ", "Updating ", "Updated ")
+_GIT_FAILED = ("Git operation failed", "Git executable not found")
+_STDERR = "--- stderr"
+_MOST_CAUSE = 200
+"""Characters of what Git says that are shown."""
+_GIT_CURES = (
+    ("executable", "install git, "),
+    (
+        "resolve host|connect|timed out|refused|unreachable|reset by peer|certificate|proxy",
+        "check that this host reaches it (HTTPS_PROXY, certificates), ",
+    ),
+    ("our ref|remote ref|unadvertised|object|revision|a tree", "check that this commit was pushed there, "),
+    (
+        "username|password|authentication|denied|not found|host key|could not read|access|does not appear|40[134]",
+        "check the address, and give Git access to it on this host (an ssh key, a credential helper), ",
+    ),
+)
+"""What Git says → cure; the first that fits."""
 
 _PASSED_ON = re.compile(
     r"UV_(?:INDEX|INDEX_URL|INDEX_STRATEGY|INDEX_\w+_(?:USERNAME|PASSWORD)|DEFAULT_INDEX|EXTRA_INDEX_URL|FIND_LINKS|NO_INDEX"
@@ -48,11 +67,24 @@ def run_uv(arguments: list[str], cwd: Path, what: str) -> str:
     if result.returncode != 0:
         lines = [line.strip(" ×╰─▶│├") for line in result.stderr.splitlines()]
         lines = [re.sub("^(error|cause): ", "", line) for line in lines]
-        lines = [
-            line for line in lines if line and not line.startswith(("Using ", "Resolved ", "Prepared ", "Creating "))
-        ]
-        raise UserError(f"{what}: {' '.join(lines) or f'uv ended with status {result.returncode}'}")
+        lines = [line for line in lines if line and not line.startswith(_PROGRESS)]
+        said = " ".join(lines) or f"uv ended with status {result.returncode}"
+        git = _explain_git(lines)
+        raise UserError(f"{what}: {git or said + scratch_hint(said, Path(environment['UV_CACHE_DIR']))}")
     return result.stdout
+
+
+def _explain_git(lines: list[str]) -> str | None:
+    """Return in one line why Git could not get a package, and a cure; None where Git is not the cause."""
+    if not any(line.startswith(_GIT_FAILED) for line in lines):
+        return None
+    named = re.search("`([^`]+)`", lines[0])
+    said = lines[lines.index(_STDERR) + 1 :] if _STDERR in lines else []
+    # Git's first line has the cause; what follows are guesses.
+    cause = next((line for line in said if not line.lower().startswith(("warning:", "hint:"))), lines[-1])
+    cure = next((cure for pattern, cure in _GIT_CURES if re.search(pattern, cause, re.IGNORECASE)), "")
+    package = f"{named[1]}: " if named else ""
+    return f"{package}{cause[:_MOST_CAUSE]}; {cure}or name another source of it in extra_requirements"
 
 
 def backend_options(spec: EnvironmentSpec) -> list[str]:

@@ -7,7 +7,10 @@ from pathlib import Path
 from evalflow import __version__
 from evalflow.errors import UserError, describe_os_error
 from evalflow.inference.publish import StoredRun
+from evalflow.launch.cost import read_cost
+from evalflow.launch.failures import Failed, LeftOut, describe_failures, explain_what_is_missing
 from evalflow.plan.model import Plan
+from evalflow.showcase.spec import Shown
 from evalflow.store.files import read_json, to_json, write_over
 from evalflow.store.forecasts import list_made
 from evalflow.store.layout import (
@@ -25,8 +28,11 @@ from evalflow.store.layout import (
 from evalflow.verification.aggregated import Aggregated
 from evalflow.verification.done import PackDone
 
+MISSING = "MISSING"
+"""State of an environment that was to be built and is not there."""
 MOST_NOTES = 5
-"""How many of the fields that were left out or repaired are shown; summary.json has all."""
+"""How many lines on fields that were left out or repaired, or on what is odd in the forecasts of a
+run, are shown; summary.json has all."""
 
 
 def _state(before: bool, now: bool, needed: bool, verb: str) -> str:
@@ -34,7 +40,7 @@ def _state(before: bool, now: bool, needed: bool, verb: str) -> str:
         return "reused"
     if now:
         return verb
-    return "MISSING" if needed else "not needed"
+    return MISSING if needed else "not needed"
 
 
 def _give_name(stored: StoredRun, init_time: str, whole: Path) -> list[str]:
@@ -57,6 +63,7 @@ class _Counts:
     missing : init times of those that the launch was to make and that cannot be found by their
         names
     unnamed : a line for each that is whole all the same
+    warnings : what is odd in those that were made → in how many
     seconds, bytes : of those that were made
     """
 
@@ -64,6 +71,7 @@ class _Counts:
     reused: int = 0
     missing: list[str] = field(default_factory=list)
     unnamed: list[str] = field(default_factory=list)
+    warnings: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     bytes: int = 0
 
@@ -88,6 +96,8 @@ def _count_forecasts(plan: Plan, run_id: str) -> _Counts:
             proof = read_json(stored.folder / init_time / FORECAST_SEAL) or {}
             counts.seconds += proof["seconds"]
             counts.bytes += sum(file["size"] for file in proof["files"].values())
+            for warning in proof.get("warnings", []):
+                counts.warnings[warning] = counts.warnings.get(warning, 0) + 1
         elif init_time in wanted:
             counts.missing.append(init_time)
     return counts
@@ -124,19 +134,20 @@ def count_statistics(plan: Plan, done: Iterable[PackDone], scores: Aggregated | 
 
 def make_summary(
     plan: Plan,
-    cost: dict | None = None,
+    trace: Path | None = None,
     made_twice: dict | None = None,
     done: Iterable[PackDone] = (),
     scores: Aggregated | None = None,
 ) -> dict:
-    """Return what was built, made and reused, and what is missing.
+    """Return what was built, made and reused, what is missing, why, and what the launch has cost.
 
     Whole forecasts without a name get their name.
 
     Parameters
     ----------
     plan : the plan that the launch began with
-    cost : what the launch has cost (`cost.read_cost`), where that is known
+    trace : Nextflow's trace of the launch, where there is one: what it has cost, and why something
+        is missing, are not known without
     made_twice : what another launch made as well (`cost.read_made_twice`)
     done : what came of the packs that were verified
     scores : what came of the whole verification, where it came to an end
@@ -151,22 +162,34 @@ def make_summary(
         {"run_id": run_id, "label": label, **asdict(_count_forecasts(plan, run_id))}
         for run_id, label in plan.labels.items()
     ]
+    failed: list[Failed] = []
+    left_out: list[LeftOut] = []
+    if trace and not plan.stub:
+        missing = {run["run_id"]: run["missing"] for run in runs}
+        unbuilt = [env["env_id"] for env in environments if env["state"] == MISSING]
+        failed, left_out = explain_what_is_missing(plan, trace, missing, unbuilt)
     return {
         "evalflow": __version__,
         "experiment_id": plan.experiment_id,
         "environments": environments,
         "runs": runs,
         "statistics": count_statistics(plan, done, scores),
-        "cost": cost,
+        "failed": [one.model_dump(mode="json") for one in failed],
+        "left_out": [one.model_dump(mode="json") for one in left_out],
+        "cost": read_cost(trace, plan) if trace else None,
         "made_twice": made_twice,
         "warnings": plan.warnings,
     }
 
 
 def is_lacking(plan: Plan, summary: dict) -> bool:
-    """Return whether a forecast that was to be made has no name, or a forecast could not be verified for a fault."""
+    """Return whether not all is there that the launch was to make.
+
+    What may be lacking is a forecast under its name, the verification of a forecast that failed for
+    a fault, and whatever else a task that failed was to make.
+    """
     missing = any(run["missing"] for run in summary["runs"]) or any(one["failed"] for one in summary["statistics"])
-    return not plan.stub and missing
+    return not plan.stub and (missing or bool(summary["failed"]))
 
 
 def _describe_statistics(summary: dict) -> list[str]:
@@ -205,6 +228,14 @@ def _describe_cost(summary: dict) -> list[str]:
     return lines
 
 
+def _describe_warnings(run: dict) -> list[str]:
+    """Return what is odd in the forecasts of a run that were made, the most frequent first."""
+    often = sorted(run["warnings"].items(), key=lambda one: -one[1])
+    lines = [f"warning: {run['run_id']}: {text} (in {count} of {run['made']} made)" for text, count in often]
+    more = f"warning: {run['run_id']}: and {len(lines) - MOST_NOTES} more warnings, in summary.json"
+    return lines[:MOST_NOTES] + ([more] if len(lines) > MOST_NOTES else [])
+
+
 def describe_summary(plan: Plan, summary: dict) -> str:
     """Return the summary as text for people, with a picture of where the results are."""
     lines = ["", f"experiment {summary['experiment_id']}", ""]
@@ -229,15 +260,27 @@ def describe_summary(plan: Plan, summary: dict) -> str:
     lines += _describe_cost(summary)
     lines += ["", f"results in {plan.outdir}"]
     lines += _tree(plan)
+    failed = [Failed(**one) for one in summary["failed"]]
+    lines += describe_failures(failed, [LeftOut(**one) for one in summary["left_out"]], plan.labels)
     missing = [f"{run['run_id']}/{init_time}" for run in summary["runs"] for init_time in run["missing"]]
     if missing and plan.makes_forecasts:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         lines += ["", f"missing: {', '.join(missing[:3])}{more}; launch again to make what is missing"]
         lines += [line for run in summary["runs"] for line in run["unnamed"]]
     lines += [f"warning: {warning}" for warning in summary["warnings"]]
+    lines += [line for run in summary["runs"] for line in _describe_warnings(run)]
     for env in summary["environments"]:
         lines += [f"warning: {env['env_id']}: {warning}" for warning in env["warnings"] if env["state"] == "built"]
     return "\n".join(lines)
+
+
+def describe_shown(shown: Shown) -> list[str]:
+    """Return what came of the showcase, as text for people."""
+    counts = f"{shown.animations} animations, {shown.meteograms} meteograms, {shown.drawn} products drawn now"
+    lines = ["", f"  showcase     {counts}", *(f"               {line}" for line in shown.problems[:MOST_NOTES])]
+    if len(shown.problems) > MOST_NOTES:
+        lines.append(f"               and {len(shown.problems) - MOST_NOTES} more lines, on the page")
+    return [*lines, *(["", f"showcase: {shown.page}"] if shown.page else [])]
 
 
 def _tree(plan: Plan) -> list[str]:

@@ -17,16 +17,18 @@ from evalflow.plan.entries import environment_spec, run_spec
 from evalflow.plan.experiment import Experiment, read_experiment
 from evalflow.plan.inputs import describe_uncounted
 from evalflow.plan.model import EnvironmentEntry, ForecastEntry, InputEntry, Plan, RunEntry, Task
-from evalflow.plan.options import MAKES_FORECASTS, Options
+from evalflow.plan.options import MAKES_FORECASTS, SHOWS, Options
 from evalflow.plan.refusals import asked_of, refuse_impossible
-from evalflow.plan.report import report_spec
+from evalflow.plan.report import report_spec, with_absent
 from evalflow.plan.resources import build_resources, describe_unused, run_resources
+from evalflow.plan.showcase import showcase_spec
 from evalflow.plan.stored import FoundEnvironment, Stored
 from evalflow.plan.tasks import plan_tasks, with_resources
 from evalflow.plan.verification import verification_spec
 from evalflow.runners.base import Asked
+from evalflow.showcase.spec import ShowcaseSpec
 from evalflow.store.files import write_over
-from evalflow.store.layout import forecast_folder
+from evalflow.store.layout import SHOWCASE_PAGE, forecast_folder
 from evalflow.verification.spec import VerificationSpec
 
 
@@ -144,6 +146,11 @@ def _awaiting(verification: VerificationSpec, found: _Found, tasks: list[Task]) 
     return verification.model_copy(update={"awaited": awaited, "unseen": unseen})
 
 
+def _has_showcase(showcase: ShowcaseSpec, options: Options) -> bool:
+    """Return whether there is a page of single forecasts, or will be one."""
+    return (options.target in SHOWS and showcase.draws) or (showcase.results / SHOWCASE_PAGE).is_file()
+
+
 def _warnings(experiment: Experiment, found: _Found, options: Options) -> list[str]:
     warnings = experiment.warnings + found.warnings
     if options.inits_at_once > options.inits_per_task:
@@ -178,6 +185,8 @@ def make_plan(config_path: Path, options: Options) -> Plan:
     verification = verification_spec(experiment, options)
     found = _look(experiment, verification, options)
     tasks = _decide_tasks(experiment, found, options)
+    verification = _awaiting(verification, found, tasks)
+    showcase = showcase_spec(experiment, verification, options.target)
     if options.target == "sandbox":
         busy = {run_id for run_id, run in experiment.runs.items() if run.candidate}
     else:
@@ -206,8 +215,11 @@ def make_plan(config_path: Path, options: Options) -> Plan:
         ],
         tasks=tasks,
         inputs=_input_entries(experiment, found, tasks),
-        verification=_awaiting(verification, found, tasks),
-        report=report_spec(experiment, verification, options),
+        verification=verification,
+        report=with_absent(
+            report_spec(experiment, verification, options, showcase=_has_showcase(showcase, options)), found.external
+        ),
+        showcase=showcase,
         warnings=_warnings(experiment, found, options) + doubts + _unused_variables(envs),
     )
 
@@ -216,10 +228,12 @@ def write_plan(plan: Plan, path: Path) -> None:
     """Write the plan, whole or not at all.
 
     Beside it, what is to be verified goes to `verification.json`, and what is to be drawn to
-    `report.json`.
+    `report.json` (pages) and `showcase.json` (single forecasts).
     """
     write_over(path, plan.to_json(indent=1) + "\n")
     if plan.verifies:
         write_over(path.with_name("verification.json"), plan.verification.to_json(indent=1) + "\n")
     if plan.reports:
         write_over(path.with_name("report.json"), plan.report.to_json(indent=1) + "\n")
+    if plan.shows:
+        write_over(path.with_name("showcase.json"), plan.showcase.to_json(indent=1) + "\n")

@@ -2,24 +2,20 @@
 
 import io
 import re
-import warnings
 import xml.etree.ElementTree as ET
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.transforms import Transform
+    from PIL import ImageDraw, ImageFont
 
 SCALE = 2
 """Pixels of the PNG per unit of the SVG."""
 _POINTS = 0.72
 """Points of matplotlib per unit of the SVG, at 100 units an inch."""
-_ALIGN = {"start": "left", "middle": "center", "end": "right"}
-_SETTINGS: Any = {
-    "font.family": ["DejaVu Sans"],  # comes with matplotlib
-    "text.parse_math": False,  # a $ in a label is a $
-}
-_WEIGHTS = {"400": "normal", "600": "bold"}
+_ANCHORS = {"start": "ls", "middle": "ms", "end": "rs"}
 Points = list[tuple[float, float]]
 
 
@@ -74,52 +70,61 @@ def _shape(element: ET.Element, place: int, transform: "Transform") -> "Artist":
     return line
 
 
+def _write_text(canvas: "ImageDraw.ImageDraw", element: ET.Element, size: float, colour: str) -> None:
+    """Write a text; Pillow does so in a tenth of the time that matplotlib takes, and knows no formulas."""
+    text = re.sub(r"\s+", " ", "".join(element.itertext()))
+    pixels = round(_number(element, "font-size", size) * SCALE)
+    at = _number(element, "x") * SCALE, _number(element, "y") * SCALE
+    font = _font(pixels, element.get("font-weight", "400"))
+    anchor = _ANCHORS[element.get("text-anchor", "start")]
+    canvas.text(at, text, font=font, fill=element.get("fill", colour), anchor=anchor)
+
+
+@cache
+def _font(pixels: int, weight: str) -> "ImageFont.FreeTypeFont":
+    """Return a font that comes with matplotlib, so that pictures are the same everywhere."""
+    import matplotlib
+    from PIL import ImageFont
+
+    name = {"400": "DejaVuSans.ttf", "600": "DejaVuSans-Bold.ttf"}[weight]
+    return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/{name}", pixels)
+
+
 def png_of(svg: str) -> bytes:
     """Return a picture of texts, circles and straight lines as PNG, drawn on white.
 
-    It knows what the templates of this report draw, no more.
+    It knows what the templates of this report draw, no more. Texts lie above all else.
 
     Raises
     ------
     ValueError
         Where the SVG has something else.
     """
-    import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.transforms import Affine2D
-    from PIL import Image
+    from PIL import Image, ImageDraw
 
     root = ET.fromstring(svg)
     width, height, size = (_number(root, name, 12) for name in ("width", "height", "font-size"))
-    with matplotlib.rc_context(_SETTINGS), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
-        figure = Figure(figsize=(width / 100, height / 100), dpi=100 * SCALE, facecolor="white")
-        transform = Affine2D().translate(0, -height).scale(1 / width, -1 / height) + figure.transFigure
-        for place, element in enumerate(root.iter()):
-            tag = element.tag.rpartition("}")[2]
-            if tag == "text":
-                figure.text(
-                    _number(element, "x"),
-                    _number(element, "y"),
-                    re.sub(r"\s+", " ", "".join(element.itertext())),
-                    size=_number(element, "font-size", size) * _POINTS,
-                    weight=_WEIGHTS[element.get("font-weight", "400")],
-                    color=element.get("fill", root.get("fill", "#000000")),
-                    ha=_ALIGN[element.get("text-anchor", "start")],
-                    va="baseline",
-                    zorder=place,
-                    transform=transform,
-                )
-            elif tag in ("circle", "path"):
-                figure.add_artist(_shape(element, place, transform))
-            elif tag not in ("svg", "g", "title", "tspan", "rect"):
-                raise ValueError(f"an element of another kind: {tag}")
-        canvas = FigureCanvasAgg(figure)
-        canvas.draw()
-        picture = Image.frombuffer(
-            "RGBA", canvas.get_width_height(), canvas.buffer_rgba(), "raw", "RGBA", 0, 1
-        ).convert("RGB")
+    figure = Figure(figsize=(width / 100, height / 100), dpi=100 * SCALE, facecolor="white")
+    transform = Affine2D().translate(0, -height).scale(1 / width, -1 / height) + figure.transFigure
+    texts = []
+    for place, element in enumerate(root.iter()):
+        tag = element.tag.rpartition("}")[2]
+        if tag == "text":
+            texts.append(element)
+        elif tag in ("circle", "path"):
+            figure.add_artist(_shape(element, place, transform))
+        elif tag not in ("svg", "g", "title", "tspan", "rect"):
+            raise ValueError(f"an element of another kind: {tag}")
+    agg = FigureCanvasAgg(figure)
+    agg.draw()
+    shown = agg.get_width_height(), agg.buffer_rgba()
+    picture = Image.frombuffer("RGBA", *shown, "raw", "RGBA", 0, 1).convert("RGB")
+    canvas = ImageDraw.Draw(picture)
+    for element in texts:
+        _write_text(canvas, element, size, root.get("fill", "#000000"))
     content = io.BytesIO()
     picture.save(content, "png", compress_level=3)
     return content.getvalue()

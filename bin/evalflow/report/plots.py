@@ -18,8 +18,8 @@ NAME = "plots.html"
 PLOTS = "plots"
 """Folder of the plots, in the folder of results."""
 BETTER = {"lower": "lower is better", "higher": "higher is better", "near 0": "0 is best", "near 1": "1 is best"}
-NOT_PLOTTED = {"MSE_BIAS", "MSE_SPREAD", "MSE_CORR", "STD_F", "STD_O"}
-"""Parts that scores are made of, rather than scores: the dashboard has them."""
+PARTS = {"MSE_BIAS", "MSE_SPREAD", "MSE_CORR"}
+"""Parts of a score; neither these are plotted nor what is no score, such as a frequency: the dashboard has them."""
 WIDTH, HEIGHT, LEFT, RIGHT = 720, 500, 74, 14
 DASHES = ("", "7 3", "2 3", "9 3 2 3")
 """As on the pages: sources beyond the last colour have the colour of an earlier one and another dash."""
@@ -90,7 +90,9 @@ def _about(spec: ReportSpec, truth: str, rows: list[Row]) -> str:
 def _difference(metric: str, reference: str) -> str:
     """Return what the lower panel shows, in words."""
     known = METRICS.get(metric)
-    what = "" if known is None or known.target is None else f"of the distance from {known.target:g} "
+    what = ""
+    if known is not None and known.target is not None:
+        what = f"of |{metric}| " if known.target == 0 else f"of the distance from {known.target:g} "
     return visible(f"difference {what}to {reference}")
 
 
@@ -105,7 +107,7 @@ def find_plots(spec: ReportSpec, tables: ScoreTables) -> list[Plot]:
             differences = _by_score(tables.rows(DIFFERENCES, truth=truth.label, scale=0.0, reference=reference))
         for (param, metric, threshold), rows in scores.items():
             lines = _series(spec, rows, "value")
-            if not lines or metric in NOT_PLOTTED:
+            if not lines or metric in PARTS or not METRICS[metric].better:
                 continue
             score, units = f"{metric} {threshold}" if threshold else metric, unit(rows[0]["units"])
             parts = [*([truth.label] if len(spec.truths) > 1 else []), param, _plain(score)]

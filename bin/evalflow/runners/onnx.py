@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from evalflow.config.times import length_text
 from evalflow.runners.base import ForecastRequest, Mistakes, Runner, listed, outside
 
 _PROGRAM = Path(__file__).resolve().with_name("onnx_program.py")
@@ -10,10 +11,12 @@ _PROGRAM = Path(__file__).resolve().with_name("onnx_program.py")
 
 def settings(job: ForecastRequest) -> dict:
     """Return what evalflow sets in the inference config of one forecast."""
+    steps = (length_text(length) for length in (job.lead_times[0], job.lead_times[-1], job.step))
+    last = job.lead_times[-1]
     return {
         "date": job.init_time,
-        "lead_time": job.lead_times[-1],
-        "steps": f"{job.lead_times[0]}/{job.lead_times[-1]}/{job.step}",
+        "lead_time": last if isinstance(last, int) else length_text(last),
+        "steps": "/".join(steps),
     }
 
 
@@ -41,7 +44,7 @@ def mistakes(config: dict, lead_times: list[int | float]) -> Mistakes:
 RUNNER = Runner(
     "onnx",
     version=1,
-    requirements=lambda _metadata, _local: ["onnxruntime", "eccodes", "numpy", "pyyaml"],
+    requirements=lambda _metadata, _local, _chosen: ["onnxruntime", "eccodes", "numpy", "pyyaml"],
     imports=("onnxruntime", "eccodes", "yaml"),
     settings=settings,
     overrides=frozenset({"date", "lead_time", "steps"}),

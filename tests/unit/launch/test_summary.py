@@ -75,6 +75,22 @@ def test_a_name_that_cannot_be_made_is_said_with_the_forecast_and_the_reason(pla
     assert line in text and "missing: " in text
 
 
+def test_what_is_odd_in_forecasts_is_said_once_for_all_of_them(planned):
+    """A model whose precipitation is missing everywhere, say. Old forecasts have no warnings."""
+    for number, init_time in enumerate(planned["init_times"]):
+        seal = give_name(store_made(planned["runs"][0], init_time)) / "forecast.json"
+        about = json.loads(seal.read_text())
+        if number:
+            about["warnings"] = ["every value is missing at all lead times: tp (0)", *map(str, range(4 + number))]
+        seal.write_text(json.dumps(about))
+    summary, counted, lacking = summarize(planned)
+    assert counted["warnings"]["every value is missing at all lead times: tp (0)"] == 2 and not lacking
+    run_id, lines = counted["run_id"], describe_summary(Plan(**planned), summary).splitlines()
+    assert f"warning: {run_id}: every value is missing at all lead times: tp (0) (in 2 of 3 made)" in lines
+    assert f"warning: {run_id}: and 2 more warnings, in summary.json" in lines
+    assert len([line for line in lines if line.startswith(f"warning: {run_id}")]) == 6
+
+
 def test_missing_forecasts_are_lacking_and_those_that_nobody_wanted_are_not(planned):
     give_name(store_made(planned["runs"][0], planned["init_times"][0]))
     _, counted, lacking = summarize(planned)

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from evalflow.report.pages import make_report
-from evalflow.report.spec import ReportSpec
+from evalflow.report.spec import ReportCase, ReportSpec
 from support.browser import Browser
 from support.paths import PROJECT
 from support.report import EVENTS, LEADS, difference_rows, make_spec, score_rows, view_rows, write_tables
@@ -24,7 +24,9 @@ REACHABLE = "a[href], button, select, input, summary, [tabindex='0']"
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory) -> ReportSpec:
     """A report with every page, whose sources have labels of the worst kind, in a copy of its folder."""
-    spec = make_spec(tmp_path_factory.mktemp("report"), references=["baseline-1", "run-1"])
+    spec = make_spec(tmp_path_factory.mktemp("report"), references=["baseline-1", "run-1"], plots=["png"])
+    case = ReportCase(name="storm", start="2024-01-01T00:00:00", end="2024-01-02T00:00:00", region="alps")
+    spec = spec.model_copy(update={"cases": [case]})
     sources = [one.model_copy(update={"label": label}) for one, label in zip(spec.sources, LABELS, strict=True)]
     spec = spec.model_copy(update={"sources": sources, "question": "Which? </title><b>y</b> " + "y" * 300})
     scores = score_rows() + view_rows()
@@ -55,14 +57,16 @@ def opened(browser: Browser, address: str) -> None:
 
 
 def test_all_pages_are_looked_at(addresses):
-    assert {"index.html", "scorecard-first.html", "dashboard, quantiles"} <= set(addresses)
+    assert {"index.html", "scorecard-first.html", "cases.html", "plots.html", "dashboard, quantiles"} <= set(addresses)
 
 
 def test_no_page_asks_for_anything_or_complains(browser, addresses):
     for name, address in addresses.items():
         opened(browser, address)
         assert browser.complaints == [], name
-        assert browser.left() == {address.partition("#")[0]}, name
+        page = address.partition("#")[0]
+        pictures = {one for one in browser.left() if one.startswith(page.rpartition("/")[0] + "/plots/")}
+        assert browser.left() - pictures == {page}, name
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -86,7 +90,8 @@ def test_no_page_scrolls_sideways_on_a_narrow_screen(browser, addresses):
 
 
 def test_texts_of_users_are_shown_as_texts(browser, addresses):
-    for name, address in addresses.items():
+    with_labels = {name: address for name, address in addresses.items() if name != "plots.html"}  # has pictures
+    for name, address in with_labels.items():
         opened(browser, address)
         shown = (
             browser.run("document.body.innerText")
