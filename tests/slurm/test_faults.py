@@ -270,6 +270,17 @@ def test_a_job_that_ends_without_a_status_each_time_ends_the_launch(cluster, slu
     assert f"  lost ({run_id}) 199601150000: it ended without an exit status, in each of 3 attempts\n" in result.text
 
 
+def test_a_job_that_cannot_be_submitted_ends_the_launch(cluster, slurm_workspace):
+    launches = Launches(cluster, slurm_workspace, {"refused": ("", {"slurm_partition": "nowhere"})}, dates=1)
+    result = slurm_workspace.launch()
+    assert result.status != 0 and "invalid partition specified: nowhere" in result.text, result.text
+    assert (
+        f"Error executing process > 'INFERENCE:MAKE_FORECASTS:RUN_FORECAST ({launches.run_ids['refused']}"
+        in result.text
+    )
+    assert launches.jobs("refused") == []
+
+
 def slowly(slurm_workspace: SlurmWorkspace) -> None:
     """Let jobs be submitted over some seconds, so that there is a mid-run."""
     config = slurm_workspace.root / "slowly.config"
