@@ -261,7 +261,13 @@ def test_a_broken_model_is_given_up_and_the_others_go_on(cluster, slurm_workspac
 
 def test_a_job_that_ends_without_a_status_each_time_ends_the_launch(cluster, slurm_workspace):
     """That is a cluster in trouble, and no model that fails."""
-    lost = "scancel --full --signal=KILL $SLURM_JOB_ID; sleep 60"
+    lost = """
+        pid=$$
+        while [ "$(cat /proc/$pid/comm)" != slurmstepd ]; do
+            pids="$pids $pid"
+            pid=$(cut -d ' ' -f 4 /proc/$pid/stat)
+        done
+        kill -KILL $pids"""
     launches = Launches(cluster, slurm_workspace, {"lost": (lost, {})}, dates=1)
     result = slurm_workspace.launch()
     run_id = launches.run_ids["lost"]
