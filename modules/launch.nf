@@ -24,15 +24,16 @@ def begin_launch(given) {
 // and release the work folder. Where something is lacking, the launch does not end with 0: neither
 // where Nextflow takes it for a success (whether it does after an ignored failure depends on its
 // version), nor where all tasks ended well.
-def end_launch(plan, made_twice, verified, aggregated, reported) {
+def end_launch(plan, made_twice, verified, aggregated, reported, shown) {
     def plans = [] // one file, or none where planning failed
     def lists = [] // of forecasts that another launch has made as well
     plan.subscribe { file -> plans << file }
     made_twice.subscribe { file -> lists << file }
-    def known = [] // options that say what came of verification and report
+    def known = [] // options that say what came of verification, report and showcase
     verified.subscribe { file -> known.addAll(['--verified', file]) }
     aggregated.subscribe { file -> known.addAll(['--aggregated', file]) }
     reported.subscribe { file -> known.addAll(['--reported', file]) }
+    shown.subscribe { file -> known.addAll(['--shown', file]) }
     workflow.onComplete {
         def lacking = plans.any { file ->
             run_script(['summarize.py', '--plan', file] + known_tasks(lists) + known, System.out)

@@ -258,6 +258,16 @@ set_up_slurm() {
     say "that failed (.tools/log/slurm.log says why): tests that need a Slurm are left out"
 }
 
+# A browser that the tests of pages open. Without it those tests are left out, so nothing here is an error. It is tried
+# once: every target runs this set-up.
+set_up_browser() {
+  ((EUID == 0)) && have apt-get || return 0
+  if have chromium || have chromium-browser || have google-chrome || [[ -f .tools/log/browser.log ]]; then return 0; fi
+  say "installing a browser for tests: chromium"
+  install_packages chromium fonts-dejavu-core >.tools/log/browser.log 2>&1 </dev/null ||
+    say "that failed (.tools/log/browser.log says why; remove it to try again): tests in a browser are left out"
+}
+
 dev='' slurm=''
 for option; do
   case $option in
@@ -277,3 +287,4 @@ set_up_system
 set_up_python
 set_up_nextflow
 if [[ $slurm ]]; then set_up_slurm; fi
+if [[ $dev ]]; then set_up_browser; fi

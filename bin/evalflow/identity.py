@@ -5,16 +5,16 @@ form first, hash second. A field at its default is not hashed: a new field renam
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from evalflow.checkpoints.base import Checkpoint
-from evalflow.checkpoints.providers import provider_of
 from evalflow.config.archives import BaselineConfig, ForecastsConfig, TruthConfig
+from evalflow.config.command import NamedCommand
 from evalflow.config.experiment import ExperimentConfig
 from evalflow.config.fields import Model
 from evalflow.config.grids import GridConfig
-from evalflow.config.inference import InferenceConfig, read_inference_config
+from evalflow.config.inference import InferenceConfig
 from evalflow.config.model import ConfigModel
 from evalflow.config.runs import RunConfig
 from evalflow.config.times import as_hours, parse_steps
@@ -23,7 +23,6 @@ from evalflow.errors import UserError
 from evalflow.host import target_platform
 from evalflow.lookup import Lookup, canonical_path
 from evalflow.requirements import identify_requirement
-from evalflow.runners.registry import runner_named
 
 ID_LENGTH = 8
 RECIPE_VERSION = 1
@@ -38,7 +37,7 @@ class Run:
     ----------
     model_type : "forecaster" or "temporal_downscaler"
     config : the validated run entry
-    checkpoint, inference : what the entry points at, resolved
+    checkpoint, inference, command : what the entry points at, resolved
     requirements : field → texts to install
     env_identity, run_identity : what is hashed
     forecaster : the run that a temporal downscaler reads, if any
@@ -50,6 +49,7 @@ class Run:
     config: RunConfig
     checkpoint: Checkpoint
     inference: InferenceConfig
+    command: NamedCommand
     requirements: dict[str, list[str]]
     env_identity: dict
     run_identity: dict
@@ -100,7 +100,7 @@ def _changed_fields(config: RunConfig, names: frozenset[str]) -> dict[str, Any]:
     }
 
 
-def _requirements(config: RunConfig, lookup: Lookup, key: str) -> dict[str, dict[str, str]]:
+def identify_requirements(config: RunConfig, lookup: Lookup, key: str) -> dict[str, dict[str, str]]:
     """Return field → what a requirement is hashed as → the text to install."""
     return {
         name: dict(
@@ -117,37 +117,22 @@ def _own_fields(config: RunConfig) -> frozenset[str]:
     return frozenset(type(config).model_fields) - hashed_otherwise
 
 
-def _env_id(checkpoint: Checkpoint, identity: dict, forecaster: Run | None) -> str:
+def env_id_of(checkpoint: Checkpoint, identity: dict, forecaster: Run | None) -> str:
     """Return the id of an environment; a downscaler's says what it refines."""
     on = "" if "on" not in identity else f"-on-{forecaster.env_id if forecaster else 'analysis'}"
     return f"{identity['model_type']}-{checkpoint.model_id}-{env_entry_hash(identity)}{on}"
 
 
-def register_run(
-    model_type: str, config: RunConfig, lookup: Lookup, key: str, as_candidate: bool = True
-) -> dict[str, Run]:
-    """Resolve a run entry and name it. A downscaler's forecaster comes first in the result.
+def environment_identity(
+    model_type: str, config: RunConfig, checkpoint: Checkpoint, requirements: dict[str, dict[str, str]]
+) -> dict:
+    """Return what an environment is; of a downscaler, `on` is what it refines.
 
     Parameters
     ----------
-    model_type : "forecaster" or "temporal_downscaler"
-    lookup : where relative paths are looked up
-    key : the entry's key in the config (`runs[0].forecaster`), for messages
-
-    Raises
-    ------
-    UserError
-        Where something that the entry points at is missing or unreadable.
+    requirements : as `identify_requirements` returns them
     """
-    refined = getattr(config, "forecaster", None)
-    registered = register_run("forecaster", refined, lookup, f"{key}.forecaster", False) if refined else {}
-    forecaster = next(reversed(registered.values()), None)
-    at = f"{key}.checkpoint"
-    checkpoint = provider_of(config.checkpoint, at).resolve(config.checkpoint, lookup, at)
-    runner = runner_named(config.runner)
-    inference = read_inference_config(config.config, lookup, f"{key}.config", runner.overrides, runner.rewrites)
-    requirements = _requirements(config, lookup, key)
-    env_identity = {
+    return {
         "model_type": model_type,
         "checkpoint": checkpoint.identity,
         "platform": target_platform(),
@@ -155,24 +140,22 @@ def register_run(
         **_changed_fields(config, RunConfig.ENV_FIELDS - {"checkpoint"}),
         **{name: sorted(pairs) for name, pairs in requirements.items() if pairs},
     }
-    if model_type == "temporal_downscaler":
-        env_identity["on"] = forecaster.env_digest if forecaster else "analysis"
-    env_id = _env_id(checkpoint, env_identity, forecaster)
-    run_identity = {
+
+
+def run_identity(env_identity: dict, config: RunConfig, inference: dict, runner_version: int) -> dict:
+    """Return what a run is, but for the forecaster that it refines.
+
+    Parameters
+    ----------
+    inference : identity of the inference config
+    """
+    return {
         "env": digest(env_identity),
         "steps": _steps(config.steps),
-        "config": inference.identity,
+        "config": inference,
         **_changed_fields(config, _own_fields(config)),
-        **({"runner_version": runner.version} if runner.version != 1 else {}),
-        **({"forecaster": forecaster.run_digest} if forecaster else {}),
+        **({"runner_version": runner_version} if runner_version != 1 else {}),
     }
-    run_id = f"{env_id}/{run_specific_hash(run_identity)}"
-    texts = {name: sorted(set(pairs.values())) for name, pairs in requirements.items()}
-    run = Run(
-        model_type, config, checkpoint, inference, texts, env_identity, run_identity, env_id, run_id, as_candidate,
-        forecaster, (key,),
-    )  # fmt: skip
-    return merge_runs(registered, {run_id: run})
 
 
 def refuse_collision(name: str, first: dict, second: dict) -> None:
@@ -189,44 +172,6 @@ def refuse_collision(name: str, first: dict, second: dict) -> None:
             f"  one:   sha256:{digest(first)} {canonical(first)}\n"
             f"  other: sha256:{digest(second)} {canonical(second)}"
         )
-
-
-def merge_runs(known: dict[str, Run], new: dict[str, Run]) -> dict[str, Run]:
-    """Return both sets as one; a dependency never demotes or relabels a candidate."""
-    merged = dict(known)
-    for run_id, run in new.items():
-        present = merged.get(run_id)
-        if present is None:
-            merged[run_id] = run
-            continue
-        refuse_collision(run_id, present.run_identity, run.run_identity)
-        keys = present.keys + run.keys
-        if run.candidate and not present.candidate:
-            present = replace(run, forecaster=present.forecaster)
-        merged[run_id] = replace(present, keys=keys)
-    return merged
-
-
-def collect_all_runs(config: ConfigModel, lookup: Lookup) -> dict[str, Run]:
-    """Return run_id → run for all runs of the config, dependencies before those that need them."""
-    runs: dict[str, Run] = {}
-    for index, item in enumerate(config.runs):
-        for model_type in ("forecaster", "temporal_downscaler"):
-            entry = getattr(item, model_type, None)
-            if entry is not None:
-                runs = merge_runs(runs, register_run(model_type, entry, lookup, f"runs[{index}].{model_type}"))
-    return runs
-
-
-def collect_all_envs(runs: dict[str, Run]) -> dict[str, list[Run]]:
-    """Return env_id → the runs that use this environment."""
-    envs: dict[str, list[Run]] = {}
-    for run in runs.values():
-        sharing = envs.setdefault(run.env_id, [])
-        if sharing:
-            refuse_collision(run.env_id, sharing[0].env_identity, run.env_identity)
-        sharing.append(run)
-    return envs
 
 
 def _differing(model: Model, *, include: Iterable[str] | None = None, exclude: Iterable[str] = ()) -> dict[str, Any]:

@@ -1,11 +1,16 @@
 """Processes that end with us: commands, the groups that they lead, and the signals that end us."""
 
 import ctypes
+import multiprocessing
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from multiprocessing.connection import Connection
+from typing import TypeVar
+
+from evalflow.errors import UserError
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
@@ -94,6 +99,53 @@ def running(command: list[str], **options) -> Iterator[subprocess.Popen]:
 def exit_status(status: int) -> int:
     """Return the status as a shell shows it: 128 + number for a process that a signal ended."""
     return status if status >= 0 else 128 - status
+
+
+class Crashed(Exception):
+    """A function that was called apart ended its process: a library's fault, or the memory's."""
+
+
+Result = TypeVar("Result")
+
+
+def call_apart(function: Callable[..., Result], *arguments: object) -> Result:
+    """Return what a function returns in a process of its own, a copy of ours.
+
+    Libraries in C end their process where they are at a loss: ours goes on.
+
+    Raises
+    ------
+    Crashed
+        Where the process ended without a result, by a signal or an error that nobody foresaw.
+    UserError, OSError
+        Where the function raised it.
+    """
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    with receiver:
+        process = context.Process(target=_answer, args=(sender, function, arguments))
+        process.start()
+        sender.close()
+        try:
+            result, error = receiver.recv()
+        except EOFError:
+            process.join()
+            status = process.exitcode or 0
+            how = signal.Signals(-status).name if status < 0 else f"status {status}"
+            raise Crashed(how) from None
+        process.join()
+    if error is not None:
+        raise error
+    return result
+
+
+def _answer(sender: Connection, function: Callable[..., object], arguments: tuple[object, ...]) -> None:
+    die_with_parent(signal.SIGKILL)
+    try:
+        answer: tuple[object, Exception | None] = (function(*arguments), None)
+    except (UserError, OSError) as error:
+        answer = (None, error)
+    sender.send(answer)
 
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)

@@ -14,6 +14,7 @@ process MAKE_PLAN {
     path 'plan.json', emit: plan
     path 'verification.json', emit: verification, optional: true
     path 'report.json', emit: report, optional: true
+    path 'showcase.json', emit: showcase, optional: true
 
     script:
     """

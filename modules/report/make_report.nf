@@ -1,5 +1,6 @@
 /*
- * Draw the pages. The script writes them to the folder of results itself, the index last.
+ * Draw the pages. The script writes them to the folder of results itself, the index last. It gets
+ * the paths of what came of verification on standard input: as inputs, each would be a link.
  */
 
 process MAKE_REPORT {
@@ -7,14 +8,14 @@ process MAKE_REPORT {
     cache false // the store and the results may have changed since
 
     input:
-    path spec
+    tuple path(spec), stdin
 
     output:
     path 'reported.json', emit: reported
 
     script:
     """
-    make_report.py --spec ${spec} --output reported.json
+    make_report.py --spec ${spec} --verified - --output reported.json
     """
 
     stub:

@@ -38,25 +38,25 @@ workflow VERIFICATION {
         .join(ready)
         .flatMap { file, spec -> spec.truths.withIndex().collect { _truth, number -> tuple(number, file) } }
     DEFINE_DOMAIN(truths)
-    domains = truths.join(DEFINE_DOMAIN.out.domain) // [ number, spec, domain.json, packs.json ]
 
-    of_climates = specs.flatMap { _file, spec ->
-        def wanted = spec.sources.any { source -> source.reference }
-        spec.truths.withIndex().collect { _truth, number -> tuple(number, wanted) }
-    }
+    // Which statistics are lacking follows from the climatology too, where one is wanted.
+    defined = truths // [ number, spec, domain.json, packs.json, whether a climatology is wanted ]
+        .join(DEFINE_DOMAIN.out.domain)
+        .combine(specs.map { _file, spec -> spec.sources.any { source -> source.reference } })
     MAKE_CLIMATOLOGY(
-        domains.join(of_climates.filter { _number, wanted -> wanted })
+        defined.filter { item -> item.last() }
             .map { number, file, domain, _packs, _wanted -> tuple(number, file, domain) }
     )
-    // Truth (number) whose climatology is made, or not wanted; or could not be made, which is known
-    // when all have ended: scores that do not need it can be made all the same.
-    climates = MAKE_CLIMATOLOGY.out.climatology
-        .map { number, _file -> number }
-        .mix(of_climates.filter { _number, wanted -> !wanted }.map { number, _wanted -> number })
-        .mix(of_climates.combine(MAKE_CLIMATOLOGY.out.climatology.count()).map { item -> item.first() })
-        .unique()
+    // Where none can be made, scores that do not need it are made all the same.
+    domains = truths // [ number, spec, domain.json, packs.json ]
+        .join(MAKE_CLIMATOLOGY.out.domain)
+        .mix(
+            defined.combine(MAKE_CLIMATOLOGY.out.domain.count())
+                .map { number, file, domain, packs, _wanted, _count -> tuple(number, file, domain, packs) }
+        )
+        .unique { item -> item.first() }
 
-    VERIFY_PACKS(domains, climates, made, ended)
+    VERIFY_PACKS(domains, made, ended)
 
     // When all statistics are there: leave out for all sources what one of them lacks.
     verified = VERIFY_PACKS.out.done.count()
@@ -66,7 +66,7 @@ workflow VERIFICATION {
     samples = domains // [ number, spec, domain.json, samples.json ]
         .join(COMPARE_SAMPLES.out.samples)
         .map { number, file, domain, _packs, sample -> tuple(number, file, domain, sample) }
-    VERIFY_AGAIN(samples, climates, made, ended)
+    VERIFY_AGAIN(samples, made, ended)
 
     found = samples
         .combine(VERIFY_AGAIN.out.done.count())

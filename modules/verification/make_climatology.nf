@@ -1,5 +1,5 @@
 /*
- * Make the climatology of one truth, once ever.
+ * Make the climatology of one truth, once ever; then list again what statistics the store lacks.
  */
 
 process MAKE_CLIMATOLOGY {
@@ -8,18 +8,18 @@ process MAKE_CLIMATOLOGY {
     cache false // the store may have changed since
 
     input:
-    tuple val(number), path(spec), path(domain)
+    tuple val(number), path(spec), path(domain, stageAs: 'defined/*')
 
     output:
-    tuple val(number), path('climatology.json'), emit: climatology
+    tuple val(number), path('domain.json'), path('packs.json'), emit: domain
 
     script:
     """
-    make_climatology.py --spec ${spec} --domain ${domain} --output climatology.json
+    make_climatology.py --spec ${spec} --domain ${domain} --output .
     """
 
     stub:
     """
-    touch climatology.json
+    echo '{"packs": []}' | tee domain.json > packs.json
     """
 }

@@ -8,10 +8,9 @@ include { VERIFY     } from './verify'
 
 workflow VERIFY_PACKS {
     take:
-    lists    // packs of a truth: [ number, spec, domain.json, list of packs ]
-    climates // truth (number) whose climatology need not be waited for
-    made     // forecast that this launch has made: [ run_id, init_time ]
-    ended    // one item, when INFERENCE has ended
+    lists // packs of a truth: [ number, spec, domain.json, list of packs ]
+    made  // forecast that this launch has made: [ run_id, init_time ]
+    ended // one item, when INFERENCE has ended
 
     main:
     packs = lists.flatMap { _number, spec, domain, list -> // [ id, pack (map), spec, domain.json, list ]
@@ -50,9 +49,7 @@ workflow VERIFY_PACKS {
             tuple("${pack.truth} ${pack.block}".toString(), pack, spec, domain, list)
         }
         .combine(COPY_TRUTH.out.truth, by: 0)
-        .map { _block, pack, spec, domain, list, truth -> tuple(pack.truth, pack, spec, domain, list, truth) }
-        .combine(climates, by: 0)
-        .map { _number, pack, spec, domain, list, truth -> tuple(pack, spec, domain, list, truth) }
+        .map { _block, pack, spec, domain, list, truth -> tuple(pack, spec, domain, list, truth) }
     VERIFY(jobs)
 
     emit:

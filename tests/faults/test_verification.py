@@ -11,10 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 from support import killed
-from support.launches import Workspace, copy_project, copy_workspace
+from support.environments import fill, needs_root, small_disk
+from support.launches import Workspace, copy_workspace, error_lines
 from support.verifying import (
     BASELINES,
     Verified,
+    check_tables,
+    disturb,
     make_workspace,
     remains,
     statistics,
@@ -22,8 +25,6 @@ from support.verifying import (
     write_perfect_forecast,
 )
 
-WRITES = "            write_sums(temporary, sums)\n"
-"""The line of verify.py that writes a file of statistics, under a temporary name."""
 FIRST, SECOND = "199601151200", "199601160000"
 INITS = {FIRST: datetime(1996, 1, 15, 12), SECOND: datetime(1996, 1, 16)}
 FILES = 4
@@ -42,28 +43,6 @@ def verified_workspace(tmp_path_factory) -> tuple[Workspace, Verified]:
 def verified(workspace: Workspace) -> list[tuple[str, str]]:
     """Return the source and init time of each file of statistics."""
     return sorted((Path(name).parent.name, Path(name).name.split(".")[0]) for name in statistics(workspace))
-
-
-def check_tables(launch: Verified, expected: Verified) -> None:
-    tables = expected.tables()
-    for name, table in launch.tables().items():
-        assert table.num_rows and table.equals(tables[name]), name
-
-
-def disturb(workspace: Workspace, script: str) -> None:
-    """Let each writer of statistics cut what it has written to half, and do what `script` says, before it has its name."""
-    workspace.project = copy_project(workspace.root / "project")
-    hook = workspace.root / "hook.py"
-    cut = "import os, signal, time, pathlib\nos.truncate(temporary, temporary.stat().st_size // 2)\n"
-    here = f"marks = pathlib.Path({str(workspace.root / 'marks')!r})\n"
-    lines = "".join(f"    {line}\n" for line in (cut + script).splitlines())
-    hook.write_text(f"import pathlib\n{here}if len(list(marks.glob('*'))) < 2:\n{lines}")
-    (workspace.root / "marks").mkdir()
-    code = workspace.project / "bin" / "evalflow" / "verification" / "verify.py"
-    text = code.read_text()
-    assert text.count(WRITES) == 1
-    run = f'            exec(open({str(hook)!r}).read(), {{"temporary": temporary}})\n'
-    code.write_text(text.replace(WRITES, WRITES + run))
 
 
 def test_tasks_are_killed_while_they_write(verified_workspace, tmp_path):
@@ -106,6 +85,28 @@ def test_a_launch_is_killed_while_it_writes(verified_workspace, tmp_path):
     assert killed.left_processes(workspace) == []
 
 
+@needs_root
+def test_the_store_is_full_when_statistics_are_written(verified_workspace, tmp_path):
+    """The cause is named, and with room the next launch makes what lacks, and nothing else."""
+    workspace = make_workspace(tmp_path / "one")
+    config = workspace.config_file.read_text()
+    with small_disk(workspace.root / "out", "20m") as disk:
+        workspace.edit(lambda config: config["dates"].pop())
+        verify(workspace)
+        workspace.config_file.write_text(config)
+        fill(disk)
+        result = workspace.launch("--target", "verification")
+        assert result.status != 0
+        assert any("No space left on device" in line for line in error_lines(result.text)), result.text
+        lacking = FILES - len(statistics(workspace))
+        assert lacking > 0
+        (disk / "filler").unlink()
+        launch = verify(workspace)
+        check_tables(launch, verified_workspace[1])
+        assert launch.computed.total() == 2 * lacking, "two params of each file; what had its name is whole and stays"
+        assert verified(workspace) == verified(verified_workspace[0])
+
+
 def test_two_launches_at_once(verified_workspace, tmp_path):
     workspace = make_workspace(tmp_path / "one")
     launches: dict[str, Verified] = {}
@@ -137,8 +138,8 @@ def cut(path: Path) -> None:
     path.write_bytes(content[: len(content) // 2])
 
 
-def test_a_truncated_file_is_reported_by_name_and_computed_again(whole, tmp_path):
-    workspace = copy_workspace(whole[0], tmp_path / "copy")
+def test_a_truncated_file_is_reported_by_name_and_computed_again(verified_workspace, tmp_path):
+    workspace = copy_workspace(verified_workspace[0], tmp_path / "copy")
     name = min(statistics(workspace))
     cut(workspace.store / name)
     launch = verify(workspace)
@@ -146,18 +147,18 @@ def test_a_truncated_file_is_reported_by_name_and_computed_again(whole, tmp_path
     assert len(remains(workspace)) == 1
     launch = verify(workspace)
     assert launch.computed.total() == 2, "of one source and init time"
-    check_tables(launch, whole[1])
+    check_tables(launch, verified_workspace[1])
     assert "set aside" not in launch.result.text
 
 
-def test_a_truncated_file_is_made_good_at_once_with_verify_store(whole, tmp_path):
-    workspace = copy_workspace(whole[0], tmp_path / "copy")
+def test_a_truncated_file_is_made_good_at_once_with_verify_store(verified_workspace, tmp_path):
+    workspace = copy_workspace(verified_workspace[0], tmp_path / "copy")
     name = min(statistics(workspace))
     cut(workspace.store / name)
     launch = verify(workspace, "--target", "verification", "--verify_store")
     assert launch.computed.total() == 2, launch.result.text
-    assert verified(workspace) == verified(whole[0]) and len(remains(workspace)) == 1
-    check_tables(launch, whole[1])
+    assert verified(workspace) == verified(verified_workspace[0]) and len(remains(workspace)) == 1
+    check_tables(launch, verified_workspace[1])
 
 
 def archive(workspace: Workspace, label: str) -> Path:
@@ -192,9 +193,15 @@ def test_what_is_missing_or_corrupt_does_not_stop_the_others(tmp_path):
     some = {(label, FIRST, param) for label in ("holed", "spoilt") for param in ("T_2M", "SP_10M")}
     assert launch.computed == dict.fromkeys(complete | some, 1), "of a cut file, what is before the cut"
     assert launch.lacking.keys() == {"spoilt"} and launch.lacking["spoilt"].keys() == {SECOND}, said
-    assert "no forecast that can be read" in launch.lacking["spoilt"][SECOND]
+    assert "is no forecast that can be read" in launch.lacking["spoilt"][SECOND]
     (warning,) = [line for line in launch.summary["warnings"] if "(holed): no file" in line]
     assert SECOND in warning
+    exp = workspace.root / "exp"
+    without = {one["label"]: one["without"] for one in launch.summary["statistics"]}
+    assert without["whole"] == {} and without["noise"] == {}
+    assert without["holed"] == {SECOND: f"{exp}/holed/1996011600.grib: no such forecast"}
+    assert without["cut"][SECOND].startswith(f"{exp}/cut/1996011600.grib: lacks T_2M at ")
+    assert without["spoilt"].keys() == {SECOND}
     assert "problem: noise: no forecast can be read" in said
     for label in ("holed", "cut", "spoilt"):
         assert f"T_2M: {label} has 1 of 2 init times" in said

@@ -174,3 +174,34 @@ def test_what_was_added_is_computed_and_nothing_else(verified, tmp_path):
     expected = whole.tables()
     for name, table in launch.tables().items():
         assert table.num_rows and alike(table, expected[name]), name
+
+
+# --- a climatology ----------------------------------------------------------------------------------------------------
+
+
+def a_climatology(start: str, end: str) -> Callable[[dict], None]:
+    reference = {"start": start, "end": end, "window": 4}
+
+    def change(config: dict) -> None:
+        config["runs"] = config["runs"][: len(BASELINES)]
+        config["runs"].append({"baseline": {"label": "normal", "builtin": "climatology", "reference": reference}})
+
+    return change
+
+
+def test_a_climatology_that_cannot_be_had_and_then_one_that_can(verified):
+    """Neither makes anything be computed a second time."""
+    looks = {**LOOKS, "MAKE_CLIMATOLOGY": 1}
+    verified.edit(a_climatology("1990-01-01", "1994-12-31"))
+    for _ in range(2):
+        launch = verify(verified, status=1)
+        assert (launch.result.tasks, launch.computed) == (looks, {}), launch.result.text
+        assert "has no T_2M from 1990-01-01T00:00 to 1994-12-31T23:59, the reference period" in launch.result.text
+    verified.edit(a_climatology("1996-01-12", "1996-01-15T06:00"))
+    launch = verify(verified)
+    expected = dict.fromkeys(product([*BASELINES, "normal"], [FIRST, SECOND], ["T_2M", "SP_10M"]), 1)
+    assert (launch.result.tasks, launch.computed) == ({**looks, "COPY_TRUTH": 1, "VERIFY": 3}, expected)
+    scores = launch.tables()["scores.parquet"].to_pylist()
+    assert {row["deviations"] for row in scores if row["metric"] == "ACTIVITY"} == {"climatology"}
+    again = verify(verified)
+    assert (again.result.tasks, again.computed) == (looks, {}), again.result.text

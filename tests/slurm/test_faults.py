@@ -2,33 +2,20 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from support.cluster import Cluster, Job, wait_until
+from support.cluster import LONG, Cluster, Job, meanwhile, wait_until
 from support.launches import Result, copy_workspace, run_entry
 from support.slurm import SlurmWorkspace, make_by_hand, on_slurm, shell_first
 
 DATES = {"199601150000": "1996-01-15T00:00", "199601151200": "1996-01-15T12:00"}
-LONG = 120
-"""Seconds that may pass until something is seen, on a machine that has other things to do."""
 NO_STATUS = "-"
 """What the trace shows where a job left no exit status."""
 KILLED = "137 or -"
 """Of a job whose processes are killed one after the other, some may still tell."""
-
-
-@contextmanager
-def meanwhile(act: Callable[[], None]) -> Iterator[None]:
-    """Let `act` do its work during this block; fail as it does."""
-    with ThreadPoolExecutor(1) as pool:
-        acting = pool.submit(act)
-        yield
-    acting.result()
 
 
 @dataclass

@@ -47,9 +47,7 @@ class Browser:
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.call("Emulation.setEmulatedMedia", features=[scheme])
+        self.look(width, height, dark)
 
     def __enter__(self) -> "Browser":
         return self
@@ -90,6 +88,27 @@ class Browser:
             pass
         assert "error" not in found, found
         return found["result"]
+
+    def look(self, width: int = 1280, height: int = 1000, dark: bool = False) -> None:
+        """Set the size of the window, and whether the system is dark."""
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.call("Emulation.setEmulatedMedia", features=[scheme])
+
+    def fresh(self, address: str, ready: str = "document.readyState === 'complete'") -> None:
+        """Open a page as if it were the first one: what was asked for and complained of before is forgotten."""
+        self.open("about:blank")
+        self.requests.clear()
+        self.complaints.clear()
+        self.open(address, ready)
+
+    def left(self) -> set[str]:
+        """Return the addresses that were asked for, without what is in the page itself."""
+        return {one.partition("#")[0] for one in self.requests if not one.startswith(("data:", "blob:", "about:"))}
+
+    def move(self, x: float, y: float) -> None:
+        """Move the pointer."""
+        self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
 
     def run(self, script: str) -> Any:
         """Return what an expression gives, awaited."""

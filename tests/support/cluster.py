@@ -13,11 +13,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGCONT
 
+LONG = 120
+"""Seconds that may pass until something is seen, on a machine that has other things to do."""
 GPUS = 8
 """GPUs of the second node. The first has none."""
 CPUS = 16
@@ -109,6 +113,15 @@ def _free_ports(count: int) -> list[int]:
     for one in sockets:
         one.close()
     return ports
+
+
+@contextmanager
+def meanwhile(act: Callable[[], None]) -> Iterator[None]:
+    """Let `act` do its work during this block; fail as it does."""
+    with ThreadPoolExecutor(1) as pool:
+        acting = pool.submit(act)
+        yield
+    acting.result()
 
 
 def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:

@@ -55,6 +55,7 @@ def large_tables(folder: Path, strata: tuple[tuple[str, str], ...] = (WHOLE,)) -
             "metric": [one[2] for one in own], "threshold": [None] * number, "region": [one[3] for one in own],
             "season": [one[4][0] for one in own], "init_hour": [one[4][1] for one in own],
             "valid_hour": ["all"] * number, "case": [None] * number,
+            "sample": ["common"] * number,
         }  # fmt: skip
         place = np.repeat(np.arange(number), len(LEADS))
         found: dict[str, pa.Array | np.ndarray] = {
@@ -74,10 +75,11 @@ def large_tables(folder: Path, strata: tuple[tuple[str, str], ...] = (WHOLE,)) -
     best = np.array([METRICS_TABLE[one[2]].target for one in keys[: value.shape[1]]], float)[None, :, None]
     distance = np.where(np.isnan(best), value, np.abs(value - np.nan_to_num(best)))
     difference = (distance[1:] - distance[:1]).ravel()
+    relative = (100 * (distance[1:] - distance[:1]) / distance[:1]).ravel()
     half = generator.lognormal(size=difference.size)
     p = generator.uniform(size=difference.size)
     text = _text([SOURCES[0]]).take(pa.array(np.zeros(difference.size, int)))
-    others |= {"reference": text, "reference_label": text, "difference": difference, "relative": difference}
+    others |= {"reference": text, "reference_label": text, "difference": difference, "relative": relative}
     others |= {"lower": difference - half, "upper": difference + half, "p_value": p, "q_value": np.minimum(1, 2 * p)}
     _write(
         spec.results / "differences.parquet",

@@ -94,6 +94,7 @@ FULL = {
         "cases": [{"name": "storm", "start": "2024-01-01", "end": "2024-01-02", "region": {"box": [5, 11, 45, 48]}}],
         "thresholds": {"T_2M": {"lt": [273.15]}},
         "dashboard": {"stratification": ["season"]},
+        "plots": {"formats": ["png"]},
         "scorecards": {
             "enabled": True,
             "sections": {

@@ -26,8 +26,8 @@ before=$(grep "^begin .* $name " "$EVALFLOW_TEST_JOURNAL" 2> /dev/null | tail -1
 echo "begin $about" >> "$EVALFLOW_TEST_JOURNAL"
 eval "$EVALFLOW_TEST_MODEL"
 case "$3" in 2024-01-01*) sleep 0.7;; *) sleep "${EVALFLOW_TEST_SLEEP:-0.7}";; esac
-cp "$(sed -n 's/^lead_0: //p' "$2")" "$1/000.grib"
-cp "$(sed -n 's/^lead_6: //p' "$2")" "$1/006.grib"
+cp "$(sed -n 's/^lead_0: //p' "$2").$3" "$1/000.grib"
+cp "$(sed -n 's/^lead_6: //p' "$2").$3" "$1/006.grib"
 echo "$3" > "$1/init.txt"
 echo "end $about" >> "$EVALFLOW_TEST_JOURNAL"
 """
@@ -45,8 +45,11 @@ def make_quick_workspace(workspace: Workspace) -> None:
     """Write a workspace of two runs whose environments need no packages: all of a launch takes seconds."""
     exp = workspace.root / "exp"
     exp.mkdir(parents=True)
+    dates = [f"2024-01-0{day}T00:00" for day in range(1, INIT_TIMES + 1)]
     for lead in (0, 6):
-        (exp / f"lead-{lead}.grib").write_bytes(grib(lead))
+        (exp / f"lead-{lead}.grib").touch()  # of whose name the model makes that of an init time
+        for day, date in enumerate(dates, start=1):
+            (exp / f"lead-{lead}.grib.{date}").write_bytes(grib(lead, f"2024010{day}0000"))
     runs = []
     for name in ("one", "two"):
         (exp / f"{name}.sh").write_text(f"{MODEL}# checkpoint {name}\n")
@@ -54,7 +57,6 @@ def make_quick_workspace(workspace: Workspace) -> None:
         command = ["sh", "{checkpoint}", "{output}", "{config}", "{init_time}"]
         about = {"label": name, "runner": "command", "command": command, "steps": "0/6/6"}
         runs.append({"forecaster": {**about, "checkpoint": f"{name}.sh", "config": f"{name}.yaml"}})
-    dates = [f"2024-01-0{day}T00:00" for day in range(1, INIT_TIMES + 1)]
     config = {"description": "a test", "dates": dates, "runs": runs}
     workspace.config_file.write_text(yaml.safe_dump(config, sort_keys=False))
 

@@ -12,7 +12,7 @@ REGIONS = ("all", "alps")
 UNITS = {"RMSE": {"T_2M": "K", "PMSL": "Pa"}, "BIAS": {"T_2M": "K", "PMSL": "Pa"}, "ETS": {"T_2M": "1", "PMSL": "1"}}
 SOURCES = {"run-1": "candidate", "run-2": "other", "baseline-1": "persistence"}
 FACTORS = {"run-1": 0.8, "run-2": 1.1, "baseline-1": 1.0}
-WHOLE = {"season": "all", "init_hour": "all", "valid_hour": "all", "case": None}
+WHOLE = {"season": "all", "init_hour": "all", "valid_hour": "all", "case": None, "sample": "common"}
 
 
 def rmse(source: str, param: str, lead: float) -> float:
@@ -45,6 +45,28 @@ def score_rows() -> list[dict]:
         if param == "T_2M":
             keys = _keys(source, param, "ETS", "> 273.15", region)
             rows.append({**keys, **counts, "scale": 0.0, "value": 0.01 if source == "baseline-1" else 0.4})
+    return rows
+
+
+VIEWS = {"MSE_BIAS": "K2", "MSE_SPREAD": "K2", "MSE_CORR": "K2", "STD_F": "K", "STD_O": "K", "ACTIVITY": "1"}
+"""Metrics of the views of the dashboard besides scores over lead time, and their units for T_2M."""
+EVENTS = {"< 263": (0.1, 0.2), "< 273": (0.4, 0.6), "< 283": (0.8, 0.85)}
+"""Events of T_2M → their frequency in the truth, and in forecasts of run-1."""
+
+
+def view_rows() -> list[dict]:
+    """Return rows of one param that the diagrams of the dashboard are drawn from."""
+    rows = []
+    for source, lead in itertools.product(SOURCES, LEADS):
+        counts = {"lead_time": lead, "lower": None, "upper": None, "n_inits": 40, "n_days": 20, "n_pairs": 4000}
+        keys = {**_keys(source, "T_2M", "RMSE", None, "all"), **counts, "scale": 0.0}
+        values = {"MSE_BIAS": 1.0, "MSE_SPREAD": 2.0, "MSE_CORR": lead, "STD_F": 8.0, "STD_O": 10.0, "ACTIVITY": 0.8}
+        rows += [{**keys, "metric": one, "units": VIEWS[one], "value": value} for one, value in values.items()]
+        for threshold, (truth, forecast) in EVENTS.items():
+            found = {"POD": 0.5 * FACTORS[source], "FAR": 0.2, "FREQ_F": forecast * FACTORS[source] / 0.8}
+            found["FREQ_O"] = truth
+            event = {**keys, "units": "1", "threshold": threshold}
+            rows += [{**event, "metric": one, "value": value} for one, value in found.items()]
     return rows
 
 

@@ -1,5 +1,6 @@
 """A run whose model is a shell script of the test's."""
 
+import faulthandler
 import os
 import sys
 from pathlib import Path
@@ -21,14 +22,23 @@ DIGEST = "f" * 64
 HANG = 'sleep 60 & echo $$ $! > "$1/pids.tmp"; mv "$1/pids.tmp" "$1/pids"; wait'
 
 
-def grib(lead: int, **keys) -> bytes:
+def grib(lead: int, init_time: str = TIMES[0], **keys) -> bytes:
     message = eccodes.GRIBMessage.from_samples("regular_ll_sfc_grib2")
-    message.set({"dataDate": 20240101, "step": lead, **keys})
+    message.set({"dataDate": int(init_time[:8]), "dataTime": int(init_time[8:]), "step": lead, **keys})
     return message.get_buffer()
 
 
+def end_by(number: int) -> None:
+    """End this process by a signal, as a library does that is at a loss, without a word of Python's."""
+    faulthandler.disable()
+    os.kill(os.getpid(), number)
+
+
 class Model:
-    """A run whose model does for each init time what a test says (a shell script; $1 is the output folder)."""
+    """A run whose model does for each init time what a test says.
+
+    That is a shell script; $1 is the output folder, $samples has fields of the init time.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -36,13 +46,16 @@ class Model:
         self.image = root / "environment"  # an environment as a folder
         (self.image / "bin").mkdir(parents=True)
         (self.image / "bin" / "python").symlink_to(os.path.realpath(sys.executable))
-        self.samples = root / "samples"
-        self.samples.mkdir()
-        for lead in (0, 6):
-            (self.samples / f"lead-{lead}.grib").write_bytes(grib(lead))
+        self.samples = root / "samples" / TIMES[0]
+        for init_time in TIMES:
+            (root / "samples" / init_time).mkdir(parents=True)
+            for lead in (0, 6):
+                (root / "samples" / init_time / f"lead-{lead}.grib").write_bytes(grib(lead, init_time))
         (root / "checkpoint").write_text("weights")
         # What to do is looked up by the name of the output folder, which is the init time as the store has it.
-        (root / "model.sh").write_text(f'samples="{self.samples}"; . "{root}/does-$(basename "$1")"\n')
+        (root / "model.sh").write_text(
+            f'time=$(basename "$1"); samples="{root}/samples/$time"; . "{root}/does-$time"\n'
+        )
         for init_time in TIMES:
             self.does(init_time, WHOLE)
         self.spec = make_run_spec(

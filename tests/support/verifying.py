@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import yaml
 from evalflow.verification.done import PackDone
 
-from support.launches import Result, Workspace
+from support.launches import Result, Workspace, copy_project
 from support.paths import PROJECT
 
 TABLES = ("scores.parquet", "differences.parquet")
@@ -21,6 +21,8 @@ ANALYSES = PROJECT / "assets" / "demo" / "blizzard-1996-01.grib"
 REGIONS = PROJECT / "assets" / "demo" / "regions"
 BASELINES = {"persistence": "persistence", "day before": "persistence_24h"}
 """Label → baseline."""
+WRITES = "            write_sums(temporary, sums)\n"
+"""The line of verify.py that writes a file of statistics, under a temporary name."""
 
 
 @dataclass
@@ -118,6 +120,28 @@ def statistics(workspace: Workspace) -> dict[str, int]:
 def remains(workspace: Workspace) -> list[Path]:
     """Return what is half-made or set aside among the statistics."""
     return [path for path in workspace.store.glob("verification/**/*") if re.search(r"\.tmp$|\.bad-", path.name)]
+
+
+def disturb(workspace: Workspace, script: str) -> None:
+    """Let each writer of statistics cut what it has written to half, and do what `script` says, before it has its name."""
+    workspace.project = copy_project(workspace.root / "project")
+    hook = workspace.root / "hook.py"
+    cut = "import os, signal, time, pathlib\nos.truncate(temporary, temporary.stat().st_size // 2)\n"
+    here = f"marks = pathlib.Path({str(workspace.root / 'marks')!r})\n"
+    lines = "".join(f"    {line}\n" for line in (cut + script).splitlines())
+    hook.write_text(f"import pathlib\n{here}if len(list(marks.glob('*'))) < 2:\n{lines}")
+    (workspace.root / "marks").mkdir()
+    code = workspace.project / "bin" / "evalflow" / "verification" / "verify.py"
+    text = code.read_text()
+    assert text.count(WRITES) == 1
+    run = f'            exec(open({str(hook)!r}).read(), {{"temporary": temporary}})\n'
+    code.write_text(text.replace(WRITES, WRITES + run))
+
+
+def check_tables(launch: Verified, expected: Verified) -> None:
+    tables = expected.tables()
+    for name, table in launch.tables().items():
+        assert table.num_rows and table.equals(tables[name]), name
 
 
 def write_perfect_forecast(output: Path, init_time: datetime) -> None:

@@ -187,7 +187,7 @@ class BaselineConfig(Model):
 class TruthConfig(Model):
     """What forecasts are verified against."""
 
-    HASH_EXCLUDE: ClassVar[frozenset[str]] = frozenset({"label"})
+    HASH_EXCLUDE: ClassVar[frozenset[str]] = frozenset({"label", "license"})
 
     label: Text = Field(description="Name shown in figures, tables and reports. Scorecards refer to it.")
     root: Text | None = Field(
@@ -218,6 +218,7 @@ class TruthConfig(Model):
         description="Params that have another name in the files: the name there, and the param.",
     )
     units: Units = Field({}, examples=[{"TT": "degC"}], description=_UNITS_TEXT)
+    license: Text | None = Field(None, description="Licence or source of the data, one line. Reports show it.")
 
     @model_validator(mode="after")
     def _read_or_printed(self) -> "TruthConfig":

@@ -19,7 +19,7 @@ from evalflow.config.fields import (
     tag_of,
     unique,
 )
-from evalflow.config.showcase import DomainName
+from evalflow.config.showcase import Domains
 from evalflow.config.times import LeadHours, Steps
 from evalflow.scores.names import Threshold, parse_score
 
@@ -54,8 +54,16 @@ class Dashboard(Model):
 
     stratification: Annotated[list[Dimension], AfterValidator(unique)] = Field(
         ["season"],
-        description="The filters that the dashboard offers: any of season, region, init_hour and valid_hour. Scores are "
-        "computed for each combination of them.",
+        description="Filters of the dashboard that can be combined, of season, region, init_hour and valid_hour: scores "
+        "are computed for each combination of them. Each filter alone, and with a region, is there in any case.",
+    )
+
+
+class PlotsConfig(Model):
+    """Pictures of the scores over lead time, one per param and score."""
+
+    formats: Annotated[list[Literal["png", "svg"]], AfterValidator(unique)] = Field(
+        ["png"], description="Formats of the files: any of png and svg. Empty: none are drawn."
     )
 
 
@@ -94,9 +102,7 @@ class ScoreMapsConfig(Model):
     scores: Annotated[list[Literal["BIAS", "RMSE", "MAE", "STDE"]], AfterValidator(unique)] = Field(
         ["BIAS"], description="Scores to map."
     )
-    regions: Annotated[list[DomainName], AfterValidator(unique)] = Field(
-        ["switzerland"], description="The parts of the globe to draw."
-    )
+    regions: Domains = Field(["switzerland"], description="The parts of the globe to draw: names or definitions.")
     seasons: Annotated[list[Literal["all", "DJF", "MAM", "JJA", "SON"]], AfterValidator(unique)] = Field(
         ["all"], description="Seasons to map; `all` is the whole year."
     )
@@ -170,8 +176,8 @@ class ExperimentConfig(Model):
         0.9,
         ge=0,
         le=1,
-        description="Part of the init times that a source must have. A source with fewer does not reduce the "
-        "sample of the others: it is compared with the reference alone, and marked.",
+        description="Part of the init times that a source must have, per param and lead time. A source with fewer "
+        "does not reduce the sample of the others: it is compared with each reference alone, and marked.",
     )
     scales: Annotated[list[Positive], AfterValidator(unique)] = Field(
         [50, 200], description="Sizes of boxes in km. Errors of means over boxes are scored, too. Empty: none."
@@ -185,6 +191,7 @@ class ExperimentConfig(Model):
         default_factory=SignificanceConfig, description="When a difference counts for more than chance."
     )
     dashboard: Dashboard = Field(default_factory=Dashboard, description="The interactive page of all scores.")
+    plots: PlotsConfig = Field(default_factory=PlotsConfig, description="Pictures of the scores over lead time.")
     scorecards: ExperimentScorecardConfig | None = Field(
         None, description="Relative differences to a baseline. Left out: none."
     )

@@ -272,7 +272,24 @@ def _check_words(words: list[str], placeholders: tuple[str, ...]) -> list[str]:
     return words
 
 
+_OF_SHELLS = re.compile(r"\|\|?|&&|[;&]|[0-9&]?>>?(?!=)\S*|<\S*|.+;")
+_SHELL_VARIABLE = re.compile(r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*\}|\()|`")
+_SCRIPT = re.compile(r"-[a-z]{0,2}[ce]")
+"""Options after which a word is a program of its own: `bash -c`, `python -c`, `perl -e`."""
+
+
+def _refuse_shell_syntax(words: list[str]) -> None:
+    for before, word in zip(["", *words], words, strict=False):
+        if _SCRIPT.fullmatch(before):  # what follows are arguments of that program
+            return
+        variable = None if re.search(r"\s", word) else _SHELL_VARIABLE.search(word)
+        if variable or _OF_SHELLS.fullmatch(word):
+            allowed = "words without it, paths written out, a script, or [sh, -c, '…'], which is a shell"
+            raise ValueError(f"holds {show(word)}, which no shell reads here; allowed: {allowed}")
+
+
 def _check_command(words: list[str]) -> list[str]:
+    _refuse_shell_syntax(words)
     _check_words(words, PLACEHOLDERS)
     if not any("{output}" in word for word in words):
         allowed = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)

@@ -12,6 +12,23 @@ from evalflow.requirements import TORCH_BUILD
 from evalflow.texts import did_you_mean, show
 
 
+def _name_of_mapping(value: Any) -> Any:
+    """Say in one line how a checkpoint is named that anemoi-inference would take as a mapping."""
+    if not isinstance(value, dict):
+        return value
+    about = value.get("huggingface")
+    about = {"repo_id": about} if isinstance(about, str) else about if isinstance(about, dict) else {}
+    names = [about.get("repo_id"), about.get("revision", "main"), about.get("filename", "FILE.ckpt")]
+    if len(value) == 1 and all(isinstance(name, str) and name for name in names):
+        allowed = "https://huggingface.co/{}/resolve/{}/{}".format(*names)
+    else:
+        allowed = "text: a path or a URL"
+    raise ValueError(f"got {show(value)}; allowed: {allowed}")
+
+
+CheckpointName = Annotated[Text, BeforeValidator(_name_of_mapping, json_schema_input_type=str)]
+
+
 class RunConfig(Model):
     """What forecasters and temporal downscalers have in common."""
 
@@ -30,7 +47,7 @@ class RunConfig(Model):
     )
     HASH_EXCLUDE: ClassVar[frozenset[str]] = frozenset({"label", "inference_resources", "squash_venv"})
 
-    checkpoint: Text = Field(
+    checkpoint: CheckpointName = Field(
         description="The trained model: a local path, an MLflow run URL, an MLflow registry URL "
         "(`…#/models/NAME/versions/N`; without a version: the latest), or a Hugging Face URL of a `.ckpt` file."
     )
@@ -124,6 +141,17 @@ class TemporalDownscalerConfig(RunConfig):
     forecaster: ForecasterConfig | None = Field(
         None, description="The forecaster whose output is refined. Left out: analyses are refined."
     )
+
+    @model_validator(mode="after")
+    def _within_its_forecaster(self) -> "TemporalDownscalerConfig":
+        if self.forecaster is None:
+            return self
+        mine, given = self.lead_times(), self.forecaster.lead_times()
+        if mine[0] < given[0] or mine[-1] > given[-1]:
+            what = f"{self.steps} leaves the steps {self.forecaster.steps} of its forecaster"
+            allowed = f"lead times from {given[0]} to {given[-1]} h"
+            raise refuse([(("steps",), f"{what}, which has nothing to refine there; allowed: {allowed}")])
+        return self
 
 
 class ForecasterItem(Model):

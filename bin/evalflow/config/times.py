@@ -170,6 +170,11 @@ LeadHours = Annotated[float, Field(ge=0), BeforeValidator(check_number), AfterVa
 """A lead time in hours, a whole number wherever it is one."""
 
 
+def length_text(hours: float) -> str:
+    """Return a length as the config has it: `6`, or `30m` where it is no whole number of hours."""
+    return _length(round(60 * hours))
+
+
 def hours_of(steps: str) -> list[int | float]:
     """Return the lead times of `steps` in hours."""
     return [as_hours(minutes) for minutes in parse_steps(steps)]

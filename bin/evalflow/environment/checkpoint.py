@@ -4,7 +4,8 @@ from evalflow.checkpoints.metadata import read_metadata
 from evalflow.checkpoints.providers import provider_of
 from evalflow.digests import file_digest
 from evalflow.environment.spec import EnvironmentSpec
-from evalflow.errors import changed_since_planned
+from evalflow.errors import UserError, changed_since_planned
+from evalflow.runners.registry import runner_named
 from evalflow.store.files import new_in_store, to_json, write_new
 from evalflow.store.layout import CHECKPOINT, METADATA
 
@@ -19,7 +20,8 @@ def get_checkpoint(spec: EnvironmentSpec) -> None:
     Raises
     ------
     UserError
-        Where the checkpoint is not (or no longer) what was planned.
+        Where the checkpoint is not (or no longer) what was planned, or cannot make what runs ask
+        of it.
     """
     folder = spec.folder
     checkpoint = spec.checkpoint
@@ -29,4 +31,12 @@ def get_checkpoint(spec: EnvironmentSpec) -> None:
         if checkpoint.sha256 and file_digest(temporary) != checkpoint.sha256:
             raise changed_since_planned(checkpoint.location)
         metadata = read_metadata(temporary, checkpoint.uri)
+        runner = runner_named(spec.runner)
+        wrong = [
+            f"{asked.key}.checkpoint: {checkpoint.uri}: {what}"
+            for asked in spec.asked
+            for what in runner.unfit(metadata, asked)
+        ]
+        if wrong:
+            raise UserError("\n".join(dict.fromkeys(wrong)))
     write_new(folder / METADATA, to_json(metadata))

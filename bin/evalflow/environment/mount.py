@@ -20,6 +20,7 @@ from pathlib import Path
 
 from evalflow.digests import file_digest
 from evalflow.errors import UserError
+from evalflow.fields.grib.variables import OF_OTHERS
 from evalflow.host import scratch_folder
 from evalflow.processes import die_with_parent, end_process, exit_status, running
 from evalflow.store.files import new_in_store, read_json
@@ -54,7 +55,8 @@ class Environment:
 
     def variables(self) -> dict[str, str]:
         """Return the environment variables of a command that runs in this environment."""
-        dropped = {"PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "EVALFLOW_VENV"}
+        # Tables of ecCodes that a shell names would change a forecast, and nothing would show it.
+        dropped = {"PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "EVALFLOW_VENV", *OF_OTHERS}
         variables = {name: value for name, value in os.environ.items() if name not in dropped}
         variables["PATH"] = f"{self.root / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         variables["VIRTUAL_ENV"] = str(self.root)

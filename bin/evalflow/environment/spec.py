@@ -7,6 +7,7 @@ from pydantic import Field
 
 from evalflow.checkpoints.base import Checkpoint
 from evalflow.documents import Document
+from evalflow.runners.base import Asked
 
 
 class EnvironmentSpec(Document):
@@ -26,4 +27,5 @@ class EnvironmentSpec(Document):
     disable_local_eccodes_definitions: bool = Field(description="Whether COSMO's ecCodes definitions are left out.")
     platform: str = Field(description="Platform that the environment is for, such as linux-x86_64.")
     recipe: int = Field(description="Version of how environments are built.")
+    asked: list[Asked] = Field([], description="What runs ask of the checkpoint.")
     squash_venv: bool = Field(description="Whether the image is one SquashFS file, or a folder.")

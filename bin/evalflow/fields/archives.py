@@ -51,16 +51,22 @@ def files_at(root: Path, pattern: str | None, time: datetime) -> list[Path]:
 def files_below(root: Path) -> list[Path]:
     """Return a file itself, or all files below a folder, sorted.
 
-    Hidden ones are left out; a Zarr store counts as a file.
+    Hidden ones are left out; a Zarr store counts as a file. A link to a folder that it is in itself
+    is not followed.
     """
     if root.is_file() or is_zarr(root):
         return [root]
     found = []
+    above = {str(root): {os.path.realpath(root)}}
     for folder, folders, files in os.walk(root, followlinks=True):
-        here = Path(folder)
+        here, seen = Path(folder), above.pop(folder)
         stores = [name for name in folders if is_zarr(here / name)]
         found += [here / name for name in [*files, *stores] if not name.startswith(".")]
-        folders[:] = [name for name in folders if name not in stores and not name.startswith(".")]
+        real = {name: os.path.realpath(here / name) for name in folders}
+        folders[:] = [
+            name for name in folders if name not in stores and not name.startswith(".") and real[name] not in seen
+        ]
+        above |= {os.path.join(folder, name): seen | {real[name]} for name in folders}
     return sorted(found)
 
 

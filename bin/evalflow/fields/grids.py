@@ -26,6 +26,8 @@ class Grid:
     elevation : float32 [n], metres above mean sea level, or None
     names : of the stations, or None
     area : cell areas [n] in any one unit, or None
+    parts : numbers of points of the grids that it was joined of, one after the other; empty: it is
+        one grid
     """
 
     latitudes: np.ndarray
@@ -35,6 +37,7 @@ class Grid:
     elevation: np.ndarray | None = None
     names: tuple[str, ...] | None = None
     area: np.ndarray | None = None
+    parts: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         latitudes = np.asarray(self.latitudes, dtype=np.float64).ravel()
@@ -111,6 +114,7 @@ class Grid:
             elevation=None if self.elevation is None else self.elevation[points],
             names=None if self.names is None else tuple(self.names[point] for point in points),
             area=None if self.area is None else self.area[points],
+            parts=(),
         )
 
 
@@ -124,6 +128,7 @@ def join(grids: list[Grid]) -> Grid:
         np.concatenate([grid.longitudes for grid in grids]),
         "unstructured",
         elevation=np.concatenate(elevations) if len(elevations) == len(grids) else None,
+        parts=tuple(grid.size for grid in grids),
     )
 
 

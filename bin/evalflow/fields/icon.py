@@ -79,7 +79,7 @@ class IconFiles:
             self._messages[time] = [
                 self._of_member(message, member)
                 for path, member in self._files.get(time, [])
-                for message in read_index([path], wanted=is_known)
+                for message in read_index([path], wanted=is_known, damage=self.notes)
             ]
         return self._messages[time]
 

@@ -114,7 +114,9 @@ def _look_for(source: SourceSpec, init_time: datetime) -> tuple[str, list[Path]]
         by_format.setdefault(format_of(path), []).append(path)
     kind = next((kind for kind in _OF_FORECASTS if kind in by_format), None)
     if kind is None:
-        raise UserError(f"{root}: no forecast that can be read among {len(files)} files; allowed: GRIB, NetCDF, Zarr")
+        more = f", nor are {len(files) - 1} more" if len(files) > 1 else ""
+        what = f"{files[0]}: is no forecast that can be read{more}" if files else f"{root}: there is no file"
+        raise UserError(f"{what}; allowed: GRIB, NetCDF, Zarr")
     return kind, by_format[kind]
 
 

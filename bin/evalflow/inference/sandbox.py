@@ -9,9 +9,10 @@ import zipfile
 from pathlib import Path
 from urllib.parse import unquote
 
-from evalflow.config.inference import replace_values
+from evalflow.config.inputs import Keys, replace_texts
 from evalflow.environment.mount import DEFINITIONS
 from evalflow.errors import UserError
+from evalflow.fields.grib.variables import OF_OTHERS
 from evalflow.identity import flat_id
 from evalflow.inference.spec import Resources, RunSpec
 from evalflow.lookup import PROJECT
@@ -37,7 +38,7 @@ _RUN_FORECAST = """#!/usr/bin/env bash
 set -euo pipefail
 cd "$(dirname "${{BASH_SOURCE[0]}}")"
 export PATH="$PWD/.venv/bin:$PATH" PYTHONNOUSERSITE=1
-unset PYTHONPATH PYTHONHOME
+unset PYTHONPATH PYTHONHOME {unset}
 [[ -x .venv/bin/python ]] || {{ echo "no environment; run ./make_environment.sh first" >&2; exit 1; }}
 {definitions}mkdir -p output
 cd output
@@ -45,7 +46,7 @@ for name in resources {forecaster}; do
   if [[ -d ../$name ]]; then ln -sfn "../$name" "$name"; fi
 done
 exec {command}
-"""
+""".replace("{unset}", " ".join(OF_OTHERS))
 _DEFINITIONS = f"""if [[ -d .venv/{DEFINITIONS} ]]; then
   export ECCODES_DEFINITION_PATH="$PWD/.venv/{DEFINITIONS}"
 fi
@@ -118,7 +119,7 @@ def _gather(config: dict, archive: _Zip, places: dict[str, str]) -> dict:
     Those at `places` are there already.
     """
 
-    def change(text: str) -> str:
+    def change(text: str, _keys: Keys) -> str:
         if text in places:
             return places[text]
         path = Path(text)
@@ -126,7 +127,7 @@ def _gather(config: dict, archive: _Zip, places: dict[str, str]) -> dict:
             archive.copy("resources", path) if _is_small_file(text) and path.suffix not in {".yaml", ".yml"} else text
         )
 
-    return replace_values(config, change)
+    return replace_texts(config, change)
 
 
 def _gather_words(words: list[str], archive: _Zip) -> list[str]:

@@ -17,8 +17,9 @@ from evalflow.errors import UserError, describe_os_error
 from evalflow.host import remove, temporary_scratch
 from evalflow.inference.giving_up import GIVEN_UP, Failures
 from evalflow.inference.prepare import ForecastTask, prepare_forecast
-from evalflow.inference.proof import check_forecast, check_inputs, describe_failure, seal_forecast
+from evalflow.inference.proof import check_forecast, check_inputs, describe_failure
 from evalflow.inference.publish import StoredRun, complain, refuse_scratch
+from evalflow.inference.seal import seal_forecast
 from evalflow.lookup import RESOURCES
 from evalflow.processes import ask_to_end, exit_status
 from evalflow.runners.base import ForecastRequest
@@ -203,6 +204,9 @@ class _Team:
         try:
             seal_forecast(self.spec, ended.request, self.environment.method, seconds)
         except UserError as error:
+            if log.parent != folder:  # on the node: what cost hours of GPUs stays, whole or not
+                remove(log.parent)
+                store_folder(folder, log.parent)
             describe_failure(self.spec, ended.init_time, log, str(error))
             return 1
         self.statuses[ended.init_time] = 0  # also where a signal comes now

@@ -10,6 +10,7 @@ from evalflow.inference.publish import StoredRun
 from evalflow.launch.cost import read_cost
 from evalflow.launch.failures import Failed, LeftOut, describe_failures, explain_what_is_missing
 from evalflow.plan.model import Plan
+from evalflow.showcase.spec import Shown
 from evalflow.store.files import read_json, to_json, write_over
 from evalflow.store.forecasts import list_made
 from evalflow.store.layout import (
@@ -24,12 +25,14 @@ from evalflow.store.layout import (
     results_folder,
     run_folder,
 )
+from evalflow.verification.aggregated import Aggregated
 from evalflow.verification.done import PackDone
 
 MISSING = "MISSING"
 """State of an environment that was to be built and is not there."""
 MOST_NOTES = 5
-"""How many of the fields that were left out or repaired are shown; summary.json has all."""
+"""How many lines on fields that were left out or repaired, or on what is odd in the forecasts of a
+run, are shown; summary.json has all."""
 
 
 def _state(before: bool, now: bool, needed: bool, verb: str) -> str:
@@ -60,6 +63,7 @@ class _Counts:
     missing : init times of those that the launch was to make and that cannot be found by their
         names
     unnamed : a line for each that is whole all the same
+    warnings : what is odd in those that were made → in how many
     seconds, bytes : of those that were made
     """
 
@@ -67,6 +71,7 @@ class _Counts:
     reused: int = 0
     missing: list[str] = field(default_factory=list)
     unnamed: list[str] = field(default_factory=list)
+    warnings: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     bytes: int = 0
 
@@ -91,16 +96,20 @@ def _count_forecasts(plan: Plan, run_id: str) -> _Counts:
             proof = read_json(stored.folder / init_time / FORECAST_SEAL) or {}
             counts.seconds += proof["seconds"]
             counts.bytes += sum(file["size"] for file in proof["files"].values())
+            for warning in proof.get("warnings", []):
+                counts.warnings[warning] = counts.warnings.get(warning, 0) + 1
         elif init_time in wanted:
             counts.missing.append(init_time)
     return counts
 
 
-def count_statistics(plan: Plan, done: Iterable[PackDone]) -> list[dict]:
+def count_statistics(plan: Plan, done: Iterable[PackDone], scores: Aggregated | None) -> list[dict]:
     """Return what this launch has verified.
 
-    For each source: the number of statistics computed; init times that lack some, with the reason;
-    those of them that lack it by a fault; and what readers left out or repaired.
+    For each source: the number of statistics computed; init times of which this launch could not
+    compute all, with the reason; those of them that are so by a fault; init times of which there is
+    no forecast or not all, whether this launch looked for it or an earlier one; and what readers
+    left out or repaired.
 
     A statistic is that of one source, init time and param against one truth.
     """
@@ -116,6 +125,7 @@ def count_statistics(plan: Plan, done: Iterable[PackDone]) -> list[dict]:
                 init.init_time: init.reason for pack in of[source.source_id] for init in pack.inits if init.reason
             },
             "failed": sorted({init.init_time for pack in of[source.source_id] for init in pack.inits if init.failed}),
+            "without": scores.without.get(source.source_id, {}) if scores else {},
             "notes": list(dict.fromkeys(note for pack in of[source.source_id] for note in pack.notes)),
         }
         for source in plan.verification.sources
@@ -123,7 +133,11 @@ def count_statistics(plan: Plan, done: Iterable[PackDone]) -> list[dict]:
 
 
 def make_summary(
-    plan: Plan, trace: Path | None = None, made_twice: dict | None = None, done: Iterable[PackDone] = ()
+    plan: Plan,
+    trace: Path | None = None,
+    made_twice: dict | None = None,
+    done: Iterable[PackDone] = (),
+    scores: Aggregated | None = None,
 ) -> dict:
     """Return what was built, made and reused, what is missing, why, and what the launch has cost.
 
@@ -136,6 +150,7 @@ def make_summary(
         is missing, are not known without
     made_twice : what another launch made as well (`cost.read_made_twice`)
     done : what came of the packs that were verified
+    scores : what came of the whole verification, where it came to an end
     """
     environments = []
     for env in plan.envs:
@@ -158,7 +173,7 @@ def make_summary(
         "experiment_id": plan.experiment_id,
         "environments": environments,
         "runs": runs,
-        "statistics": count_statistics(plan, done),
+        "statistics": count_statistics(plan, done, scores),
         "failed": [one.model_dump(mode="json") for one in failed],
         "left_out": [one.model_dump(mode="json") for one in left_out],
         "cost": read_cost(trace, plan) if trace else None,
@@ -180,13 +195,13 @@ def is_lacking(plan: Plan, summary: dict) -> bool:
 def _describe_statistics(summary: dict) -> list[str]:
     lines = []
     for source in summary["statistics"]:
-        lacking = source["lacking"]
+        lacking = {**source["without"], **source["lacking"]}
         lack = f", {len(lacking)} init times lack some" if lacking else ""
         lines.append(
             f"  statistics   {source['source_id']:<36} {source['computed']} computed{lack}  ({source['label']})"
         )
         if lacking:
-            init_time, reason = next(iter(lacking.items()))
+            init_time, reason = next(iter({**source["lacking"], **lacking}.items()))
             lines.append(f"               {init_time}: {reason}")
     notes = list(dict.fromkeys(note for source in summary["statistics"] for note in source["notes"]))
     lines += [f"               note: {note}" for note in notes[:MOST_NOTES]]
@@ -211,6 +226,14 @@ def _describe_cost(summary: dict) -> list[str]:
             f"({twice['gpu_hours']:.2f} GPU hours); its are kept"
         )
     return lines
+
+
+def _describe_warnings(run: dict) -> list[str]:
+    """Return what is odd in the forecasts of a run that were made, the most frequent first."""
+    often = sorted(run["warnings"].items(), key=lambda one: -one[1])
+    lines = [f"warning: {run['run_id']}: {text} (in {count} of {run['made']} made)" for text, count in often]
+    more = f"warning: {run['run_id']}: and {len(lines) - MOST_NOTES} more warnings, in summary.json"
+    return lines[:MOST_NOTES] + ([more] if len(lines) > MOST_NOTES else [])
 
 
 def describe_summary(plan: Plan, summary: dict) -> str:
@@ -245,9 +268,19 @@ def describe_summary(plan: Plan, summary: dict) -> str:
         lines += ["", f"missing: {', '.join(missing[:3])}{more}; launch again to make what is missing"]
         lines += [line for run in summary["runs"] for line in run["unnamed"]]
     lines += [f"warning: {warning}" for warning in summary["warnings"]]
+    lines += [line for run in summary["runs"] for line in _describe_warnings(run)]
     for env in summary["environments"]:
         lines += [f"warning: {env['env_id']}: {warning}" for warning in env["warnings"] if env["state"] == "built"]
     return "\n".join(lines)
+
+
+def describe_shown(shown: Shown) -> list[str]:
+    """Return what came of the showcase, as text for people."""
+    counts = f"{shown.animations} animations, {shown.meteograms} meteograms, {shown.drawn} products drawn now"
+    lines = ["", f"  showcase     {counts}", *(f"               {line}" for line in shown.problems[:MOST_NOTES])]
+    if len(shown.problems) > MOST_NOTES:
+        lines.append(f"               and {len(shown.problems) - MOST_NOTES} more lines, on the page")
+    return [*lines, *(["", f"showcase: {shown.page}"] if shown.page else [])]
 
 
 def _tree(plan: Plan) -> list[str]:

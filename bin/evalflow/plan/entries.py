@@ -1,6 +1,5 @@
-"""What the plan says of environments and runs, and which forecasts made elsewhere are there."""
+"""What the plan says of environments and runs."""
 
-import glob
 import os
 from pathlib import Path
 
@@ -12,12 +11,12 @@ from evalflow.identity import (
     Run,
 )
 from evalflow.inference.spec import Resources, RunSpec
-from evalflow.store.layout import environment_folder, images_folder, init_time_of, run_folder
-from evalflow.verification.spec import SourceEntry
+from evalflow.runners.base import Asked
+from evalflow.store.layout import environment_folder, images_folder, run_folder
 from evalflow.yamlio import dump_yaml
 
 
-def environment_spec(runs: list[Run], data: Path) -> EnvironmentSpec:
+def environment_spec(runs: list[Run], data: Path, asked: list[Asked]) -> EnvironmentSpec:
     """Return what the steps of an environment work from; `runs` are those that use it."""
     run = runs[0]
     return EnvironmentSpec(
@@ -35,6 +34,7 @@ def environment_spec(runs: list[Run], data: Path) -> EnvironmentSpec:
         disable_local_eccodes_definitions=run.config.disable_local_eccodes_definitions,
         platform=target_platform(),
         recipe=RECIPE_VERSION,
+        asked=asked,
         squash_venv=all(run.config.squash_venv for run in runs),
     )
 
@@ -58,28 +58,13 @@ def run_spec(run: Run, data: Path, code: str) -> RunSpec:
         identity=run.run_identity,
         lead_times=run.config.lead_times(),
         step=run.run_identity["steps"][2],
-        command=run.config.command or [],
+        command=run.command.located,
         config=dump_yaml(inference.located),
         checkpoint=run.checkpoint.sha256,
         files=inference.files,
-        digests=_file_digests([*inference.files.values(), *inference.linked.values()]),
+        digests=_file_digests([*inference.counted, *run.command.counted, *inference.linked.values()]),
         resources=Resources(linked=inference.linked, rewritten=inference.rewritten),
         disable_local_eccodes_definitions=run.config.disable_local_eccodes_definitions,
         torch_backend=run.config.torch_backend,
         code=code,
     )
-
-
-def find_external(source: SourceEntry, init_times: list[str]) -> dict[str, bool]:
-    """Return init_time → whether a source made elsewhere has files, not all of them empty.
-
-    Of one store for all init times, what it has shows when it is read: here it is there or not.
-    """
-    assert source.root is not None  # the config names it
-    if source.pattern is None:
-        return dict.fromkeys(init_times, os.path.exists(source.root))
-    found = {}
-    for init_time in init_times:
-        files = glob.iglob(init_time_of(init_time).strftime(source.pattern), root_dir=source.root)
-        found[init_time] = any(os.path.getsize(f"{source.root}/{name}") > 0 for name in files)
-    return found

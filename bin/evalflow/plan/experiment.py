@@ -7,9 +7,10 @@ from pathlib import Path
 
 from evalflow.config.model import ConfigModel, load_config
 from evalflow.errors import UserError
-from evalflow.identity import Run, collect_all_envs, collect_all_runs, master_hash
+from evalflow.identity import Run, master_hash
 from evalflow.lookup import Lookup
 from evalflow.plan.options import Options
+from evalflow.runs import collect_all_envs, collect_all_runs
 from evalflow.store.layout import data_folder, init_time_name, runs_folder
 from evalflow.texts import show
 from evalflow.yamlio import read_text

@@ -16,6 +16,8 @@ from evalflow.plan.model import (
     Task,
 )
 from evalflow.report.spec import ReportSource, ReportSpec, ReportTruth, SectionSpec
+from evalflow.runners.base import Asked
+from evalflow.showcase.spec import DomainEntry, ShowcaseSpec, ShownTime, StationEntry
 from evalflow.verification.spec import (
     CaseEntry,
     ComparingSpec,
@@ -29,9 +31,10 @@ from evalflow.verification.spec import (
 )
 
 _MODELS = (
-    Plan, EnvironmentEntry, EnvironmentSpec, RunEntry, RunSpec, Resources, ForecastEntry, Task,
+    Plan, EnvironmentEntry, EnvironmentSpec, Asked, RunEntry, RunSpec, Resources, ForecastEntry, Task,
     JobResources, InputEntry, VerificationSpec, SourceEntry, ReferenceSpec, TruthEntry, GridFileEntry, RegionEntry, CaseEntry,
     ComparingSpec, SignificanceSpec, ReportSpec, ReportSource, ReportTruth, SectionSpec,
+    ShowcaseSpec, ShownTime, DomainEntry, StationEntry,
 )  # fmt: skip
 
 

@@ -1,10 +1,13 @@
 """What the plan says of the report: sources, truths and products as its pages show them."""
 
 from evalflow import __version__
+from evalflow.config.showcase import DomainConfig
 from evalflow.config.times import lead_times_of
+from evalflow.drawing.names import EXTENTS
 from evalflow.plan.experiment import Experiment
-from evalflow.report.spec import ReportSource, ReportSpec, ReportTruth, SectionSpec
-from evalflow.verification.spec import SourceEntry, TruthEntry, VerificationSpec
+from evalflow.plan.options import VERIFIES, Options
+from evalflow.report.spec import MapDomain, ReportCase, ReportSource, ReportSpec, ReportTruth, SectionSpec
+from evalflow.verification.spec import CaseEntry, SourceEntry, TruthEntry, VerificationSpec
 
 DEFAULT_SCORES = "RMSE,BIAS,CORR"
 """Rows of the scorecard of an experiment that asks for none, for each param."""
@@ -21,8 +24,18 @@ def _source(entry: SourceEntry, experiment: Experiment) -> ReportSource:
     )
 
 
-def _truth(entry: TruthEntry) -> ReportTruth:
-    return ReportTruth(label=entry.label, origin=entry.root or " ".join(entry.command[:1]))
+def _truth(entry: TruthEntry, license: str | None) -> ReportTruth:
+    return ReportTruth(label=entry.label, origin=entry.root or " ".join(entry.command[:1]), license=license)
+
+
+def _case(entry: CaseEntry, verification: VerificationSpec) -> ReportCase:
+    where = entry.region
+    if entry.region == f"case {entry.name}":
+        box = next((region.box for region in verification.regions if region.name == entry.region), None)
+        where = "an area of its own" if box is None else f"{box[0]:g} to {box[1]:g}°E, {box[2]:g} to {box[3]:g}°N"
+    elif entry.region == "all":
+        where = "the whole domain"
+    return ReportCase(name=entry.name, start=entry.start, end=entry.end, region=where)
 
 
 def _sections(experiment: Experiment, verification: VerificationSpec) -> list[SectionSpec]:
@@ -48,8 +61,38 @@ def _sections(experiment: Experiment, verification: VerificationSpec) -> list[Se
     ]
 
 
-def report_spec(experiment: Experiment, verification: VerificationSpec) -> ReportSpec:
-    """Return what the pages of an experiment are drawn from, besides its tables of scores."""
+def with_absent(spec: ReportSpec, external: dict[str, dict[str, bool]]) -> ReportSpec:
+    """Say which forecasts made elsewhere are not there: source_id → init time → whether there are files."""
+    sources = [
+        source.model_copy(
+            update={"absent": [time for time, there in external.get(source.source_id, {}).items() if not there]}
+        )
+        for source in spec.sources
+    ]
+    return spec.model_copy(update={"sources": sources})
+
+
+def _domains(experiment: Experiment) -> list[MapDomain]:
+    """Return the domains of the score maps."""
+    maps = experiment.config.experiment.scoremaps
+    found = []
+    for domain in maps.regions if maps and maps.enabled else []:
+        if isinstance(domain, DomainConfig):
+            found.append(MapDomain(name=domain.name, extent=domain.extent, projection=domain.projection))
+        else:
+            found.append(MapDomain(name=domain, extent=EXTENTS[domain], projection="orthographic"))
+    return found
+
+
+def report_spec(
+    experiment: Experiment, verification: VerificationSpec, options: Options, showcase: bool = False
+) -> ReportSpec:
+    """Return what the pages of an experiment are drawn from, besides its tables of scores.
+
+    Parameters
+    ----------
+    showcase : whether there is a page with single forecasts
+    """
     significance = verification.significance
     return ReportSpec(
         evalflow=__version__,
@@ -61,12 +104,19 @@ def report_spec(experiment: Experiment, verification: VerificationSpec) -> Repor
         results=verification.results,
         init_times=experiment.init_times,
         sources=[_source(entry, experiment) for entry in verification.sources],
-        truths=[_truth(entry) for entry in verification.truths],
+        truths=[
+            _truth(entry, truth.license)
+            for entry, truth in zip(verification.truths, experiment.config.truths(), strict=True)
+        ],
         params=verification.params,
         references=verification.references,
         sections=_sections(experiment, verification),
-        filters=list(experiment.config.experiment.dashboard.stratification),
+        cases=[_case(entry, verification) for entry in verification.cases],
+        plots=list(experiment.config.experiment.plots.formats),
+        map_domains=_domains(experiment),
         level=significance.level,
         false_discovery_rate=significance.false_discovery_rate,
         min_days=significance.min_days,
+        verifies=options.target in VERIFIES and bool(verification.truths),
+        showcase=showcase,
     )

@@ -39,13 +39,15 @@ def run_resources(run: RunConfig, profile: Profile | None, gpus: int = 0) -> Job
 
 
 def describe_unused(config: ConfigModel) -> list[str]:
-    """Return a warning that names what evalflow does not use of the config's profile."""
+    """Return warnings that name what the config has and evalflow does not use."""
+    blocks = [name for name in ("mec", "ffv2") if getattr(config, name) is not None]
+    lines = [f"{name}: accepted, and not run: evalflow makes no files for {name.upper()}" for name in blocks]
     profile = config.profile
     if profile is None:
-        return []
+        return lines
     unused = ["executor (say -profile)", f"jobs (say -queue-size {profile.jobs})"]
     unused += ["batch_rules (say --inits_per_task)"] if profile.batch_rules else []
-    return [f"profile: these have no meaning here: {', '.join(unused)}"]
+    return [*lines, f"profile: these have no meaning here: {', '.join(unused)}"]
 
 
 def lane_widths(demand: Mapping[int, float], cap: int) -> list[int]:

@@ -3,6 +3,10 @@
 import math
 from dataclasses import dataclass
 
+from evalflow.report.spec import ReportSpec
+from evalflow.report.tables import Row
+from evalflow.report.words import hours, number, unit, with_unit
+
 WIDTH, HEIGHT = 340.0, 200.0
 LEFT, RIGHT, TOP, BOTTOM = 50.0, 10.0, 10.0, 30.0
 COLOURS = 8
@@ -97,4 +101,28 @@ def make_chart(
         y=[Tick(y_of(value), f"{value:,.10g}".replace("-", "−")) for value in ticks],
         zero=y_of(0.0) if bottom < 0 < top else None,
         lines=lines,
+    )
+
+
+def draw_chart(spec: ReportSpec, rows: list[Row], param: str, metric: str, title: str = "") -> Chart | None:
+    """Return the chart of one score of a param, a line per source, or None where there is no value.
+
+    Parameters
+    ----------
+    rows : scores against one truth, of one stratum
+    title : the metric, where it is left out
+    """
+    order = {source.source_id: place for place, source in enumerate(spec.sources)}
+    series: dict[str, list[tuple[float, float, str]]] = {}
+    units = ""
+    for row in rows:
+        if (row["param"], row["metric"]) == (param, metric) and row["value"] is not None:
+            label, units = spec.label_of(row["source"]), row["units"]
+            says = f"{label}, {hours(row['lead_time'])}: {with_unit(number(row['value'], 4), units)}"
+            series.setdefault(row["source"], []).append((row["lead_time"], row["value"], says))
+    lines = [(spec.label_of(one), order.get(one, 0), points) for one, points in series.items()]
+    lines.sort(key=lambda line: line[1])
+    about = f"{title or metric} of {param} over lead time"
+    return make_chart(
+        f"{title or metric} [{unit(units)}]" if unit(units) else title or metric, about, lines, zero=metric == "BIAS"
     )

@@ -21,9 +21,9 @@ BETTER = {
     "": "neither is better",
 }
 HEADLINES = ("RMSE", "BIAS", "CORR", "ETS")
-_ROWS = [*KEYS, "truth", "param", "lead_time", "n_days"]
+_ROWS = [*KEYS, "truth", "param", "lead_time", "n_days", "sample"]
 _SCORES = [*_ROWS, "units", "value", "n_inits", "n_pairs"]
-_DIFFERENCES = [*_ROWS, "reference", "difference", "lower", "upper", "p_value", "q_value", "better"]
+_DIFFERENCES = [*_ROWS, "reference", "difference", "relative", "lower", "upper", "p_value", "q_value", "better"]
 
 
 def _json(value: Any) -> Markup:

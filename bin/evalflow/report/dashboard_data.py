@@ -14,7 +14,8 @@ from evalflow.report.spec import ReportSpec
 from evalflow.scores.strata import SEASONS
 from evalflow.scores.table import METRICS
 
-KEYS = ("metric", "threshold", "scale", "region", "season", "init_hour", "valid_hour", "source")
+STRATA = ("region", "season", "init_hour", "valid_hour", "case")
+KEYS = ("metric", "threshold", "scale", *STRATA, "source")
 """What names a series of scores over lead time, within a truth and a param."""
 MANY = 500_000
 """Scores from which on the page is large, so that fewer bits are kept."""
@@ -59,6 +60,7 @@ def find_words(spec: ReportSpec, scores: pa.Table) -> Words:
         "season": ["all", *SEASONS],
         "init_hour": ["all"],
         "valid_hour": ["all"],
+        "case": [""],
         "threshold": [""],
     }
     found: Words = {}
@@ -127,11 +129,8 @@ def _distances(keys: Codes, values: NDArray, metrics: list[str]) -> NDArray:
     return np.where(np.isnan(best), values, np.abs(values - np.nan_to_num(best)))
 
 
-def _residuals(own: Series, given: NDArray, scored: Series, distances: NDArray, bits: int) -> NDArray[np.float32]:
-    """Return what a difference is besides that of the two scores: 0 where both are of the same pairs.
-
-    `bits` are those of the scores: what is less than their rounding is 0 too.
-    """
+def _compared(own: Series, scored: Series, distances: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the two scores, as distances, that each difference is of; NaN where a score is not in the table."""
     sizes = tuple(int(max(a.max(initial=0), b.max(initial=0))) + 1 for a, b in zip(scored.keys, own.keys, strict=False))
     sizes = (*sizes[:-1], max(sizes[-1], int(own.keys[-1].max(initial=0)) + 1))
     known = np.ravel_multi_index(tuple(scored.keys), sizes)  # sorted: the keys of series are
@@ -139,25 +138,54 @@ def _residuals(own: Series, given: NDArray, scored: Series, distances: NDArray, 
     def of(keys: Codes) -> NDArray:
         wanted = np.ravel_multi_index(tuple(keys), sizes)
         place = np.minimum(np.searchsorted(known, wanted), max(len(known) - 1, 0))
-        return np.where((known[place] == wanted)[:, None], distances[place], np.nan)
+        return np.where((known[place] == wanted)[:, None], distances[place], np.nan).astype(np.float64)
 
-    first, second = of(own.keys[:8]), of(np.concatenate([own.keys[:7], own.keys[8:]]))
-    predicted = np.float64(first) - np.float64(second)
-    rest = given - predicted
-    near = np.abs(rest) <= 2.0 ** (2 - bits) * np.maximum(np.abs(first), np.abs(second))
-    return np.where(near, 0, np.where(np.isnan(rest), np.nan, rest)).astype(np.float32)
+    source = len(KEYS) - 1
+    return of(own.keys[: source + 1]), of(np.concatenate([own.keys[:source], own.keys[source + 1 :]]))
+
+
+def _residuals(given: NDArray, predicted: NDArray, rounding: NDArray) -> NDArray[np.float32]:
+    """Return what values are besides those predicted: 0 where the rounding of scores explains it.
+
+    Where nothing can be predicted it is the value itself.
+    """
+    rest = given - np.where(np.isfinite(predicted), predicted, 0)
+    return np.where(np.abs(rest) <= rounding, 0, np.where(np.isnan(rest), np.nan, rest)).astype(np.float32)
+
+
+def _differences(own: Series, table: pa.Table, scores: tuple[NDArray, NDArray], bits: int) -> list[bytes]:
+    """Return differences, and the same in percent, as what the two scores do not say: 0 where they are of the same pairs.
+
+    `bits` are those of the scores.
+    """
+    first, second = scores
+    rounding = 2.0 ** (2 - bits) * np.maximum(np.abs(first), np.abs(second))
+    given = own.spread(_column(table, "difference", np.float64), np.nan)
+    relative = own.spread(_column(table, "relative", np.float64), np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        percent = 100 / np.abs(second)
+        parts = [
+            _residuals(given, first - second, rounding),
+            _residuals(relative, given * percent, rounding * percent),
+        ]
+    return [_shuffled(part) for part in parts]
 
 
 def _marks(spec: ReportSpec, table: pa.Table) -> NDArray[np.uint8]:
-    """Return bits: 1 p is small, 2 q is small, 4 better, 8 worse."""
+    """Return bits: 1 p is small, 2 q is small, 4 better, 8 worse, 16 compared pairwise alone."""
     better = pc.fill_null(pc.cast(table["better"], pa.int8()), -1).to_numpy()
     with np.errstate(invalid="ignore"):
         small = [
             _column(table, "p_value", float) < spec.level,
             _column(table, "q_value", float) < spec.false_discovery_rate,
         ]
-    bits = small[0] * 1 + small[1] * 2 + (better == 1) * 4 + (better == 0) * 8
+    bits = small[0] * 1 + small[1] * 2 + (better == 1) * 4 + (better == 0) * 8 + _alone(table) * 16
     return bits.astype(np.uint8)
+
+
+def _alone(table: pa.Table) -> NDArray[np.uint8]:
+    """Return 1 for rows of a source with few init times: of what it shares with another one."""
+    return _codes(table, "sample", ["common", "alone"]).clip(0).astype(np.uint8)
 
 
 def _encode(parts: list[bytes]) -> str:
@@ -184,14 +212,14 @@ def encode(spec: ReportSpec, scores: pa.Table, differences: pa.Table) -> tuple[d
         values = _rounded(series.spread(_column(table, "value", np.float32), np.nan), bits)
         blocks = [_shuffled(series.keys.astype(np.uint16)), _shuffled(values)]
         blocks += _counts(series, table, ("n_inits", "n_days", "n_pairs"))
+        blocks += [_shuffled(series.spread(_alone(table), 0))]
 
         rows = np.flatnonzero((part == number) & usable)
         table = differences.take(rows)
         own = _series([one[rows] for one in keys], lead[rows], leads)
-        given = own.spread(_column(table, "difference", np.float64), np.nan)
         half = (_column(table, "upper", float) - _column(table, "lower", float)) / 2
-        rest = _residuals(own, given, series, _distances(series.keys, values, words["metric"]), bits)
-        blocks += [_shuffled(own.keys.astype(np.uint16)), _shuffled(rest)]
+        compared = _compared(own, series, _distances(series.keys, values, words["metric"]))
+        blocks += [_shuffled(own.keys.astype(np.uint16)), *_differences(own, table, compared, bits)]
         blocks += [_shuffled(_rounded(own.spread(half.astype(np.float32), np.nan), half_bits))]
         blocks += [_shuffled(own.spread(_marks(spec, table), 0))]
         blocks += _counts(own, table, ("n_days",))
@@ -204,4 +232,11 @@ def encode(spec: ReportSpec, scores: pa.Table, differences: pa.Table) -> tuple[d
     references = [
         words["source"].index(one) for one in pc.unique(differences["reference"]).to_pylist() if one in words["source"]
     ]
-    return {"words": words, "digits": 5 if bits < 23 else 7, "parts": heads, "references": references}, texts
+    strata = np.unique([score_keys[KEYS.index(name)] for name in STRATA], axis=1).T.tolist()
+    about = {"words": words, "digits": 5 if bits < 23 else 7, "parts": heads, "references": references}
+    return about | {"strata": strata, "alone": _sources_alone(scores, score_keys[-1])}, texts
+
+
+def _sources_alone(scores: pa.Table, source: Codes) -> list[int]:
+    """Return the places of sources that have scores besides the common sample."""
+    return np.unique(source[_alone(scores) == 1]).tolist()

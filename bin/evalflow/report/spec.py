@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from evalflow.documents import Document
+from evalflow.drawing.names import ProjectionName
 
 
 class ReportSource(Document):
@@ -21,6 +22,9 @@ class ReportSource(Document):
     runner: str | None = Field(None, description="Runner of a run.")
     checkpoint: str | None = Field(None, description="SHA-256 of a run's checkpoint.")
     lead_times: list[float] = Field(description="Hours.")
+    absent: list[str] = Field(
+        [], description="Of forecasts made elsewhere, the init times without files when the launch was planned."
+    )
 
 
 class ReportTruth(Document):
@@ -28,6 +32,26 @@ class ReportTruth(Document):
 
     label: str = Field(description="Name for people.")
     origin: str = Field(description="Where it is read from.")
+    license: str | None = Field(None, description="Licence or source of the data.")
+
+
+class ReportCase(Document):
+    """An event that is scored on its own."""
+
+    name: str = Field(description="As in the tables.")
+    start: str = Field(description="First valid time, ISO-8601, UTC.")
+    end: str = Field(description="Last valid time, ISO-8601, UTC.")
+    region: str = Field(description="Where, in words.")
+
+
+class MapDomain(Document):
+    """A part of the globe that score maps show."""
+
+    name: str = Field(description="Name for people.")
+    extent: tuple[float, float, float, float] | None = Field(
+        None, description="west, east, south, north in degrees; left out: the whole globe."
+    )
+    projection: ProjectionName = Field(description="Map projection.")
 
 
 class SectionSpec(Document):
@@ -59,14 +83,29 @@ class ReportSpec(Document):
     sections: list[SectionSpec] = Field(
         description="Scorecards that the config asks for, or one where it asks for none."
     )
-    filters: list[str] = Field([], description="Dimensions that the dashboard offers to filter by.")
+    cases: list[ReportCase] = Field([], description="Events that are scored on their own.")
+    plots: list[Literal["png", "svg"]] = Field([], description="Formats of the plots; none: there are none.")
+    map_domains: list[MapDomain] = Field([], description="Domains of the score maps; none: there are no maps.")
     level: float = Field(description="Chance of a false alarm of one comparison.")
     false_discovery_rate: float = Field(description="Part of the marked differences that may be chance.")
     min_days: int = Field(description="Days from which there are intervals.")
+    verifies: bool = Field(
+        False, description="Whether this launch verifies. Else what the last summary says of missing data still holds."
+    )
+
+    showcase: bool = Field(False, description="Whether there is a page with single forecasts, `showcase.html`.")
 
     def label_of(self, source_id: str) -> str:
         """Return the label of a source, or its id where the config does not name it any more."""
         return next((source.label for source in self.sources if source.source_id == source_id), source_id)
+
+
+class Lacking(Document):
+    """What verification did not find of a source at an init time, or could not use."""
+
+    source_id: str = Field(description="The source.")
+    init_time: str = Field(description="`YYYYmmddHHMM`, UTC.")
+    reason: str = Field(description="Why, in words.")
 
 
 class Reported(Document):

@@ -17,12 +17,21 @@ Row = dict[str, Any]
 NO_CASE = ~pc.field("case").is_valid()
 
 
+def _conditions(wanted: dict[str, Any]) -> pc.Expression:
+    """Return the condition that columns have given values, or one of a list of values."""
+    conditions = [
+        pc.field(column).isin(value) if isinstance(value, list) else pc.field(column) == value
+        for column, value in wanted.items()
+    ]
+    return reduce(and_, conditions)
+
+
 class ScoreTables:
     """The tables in a folder of results; rows come as mappings from column to value, missing values as None."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._tables: dict[str, pa.Table] = {}
+        self._tables: dict[str | tuple[str, str], pa.Table] = {}
 
     @property
     def exist(self) -> bool:
@@ -66,15 +75,17 @@ class ScoreTables:
 
     def _chosen(self, name: str, by: str | None, wanted: dict[str, Any]) -> pa.Table:
         chosen: dict[str, Any] = {stratum: "all" for stratum in STRATA if stratum != by} | wanted
-        conditions = [
-            pc.field(column).isin(value) if isinstance(value, list) else pc.field(column) == value
-            for column, value in chosen.items()
-        ]
-        return self._table(name).filter(reduce(and_, conditions))
+        return self._table(name).filter(_conditions(chosen))
+
+    def case_rows(self, name: str, **wanted: Any) -> list[Row]:
+        """Return the rows of a table that are of a case; `wanted` is as in `rows`."""
+        if ("case", name) not in self._tables:
+            self._tables["case", name] = self._read(name, filters=~NO_CASE)
+        return self._tables["case", name].filter(_conditions(wanted)).to_pylist()
 
     def table(self, name: str, columns: list[str]) -> pa.Table:
-        """Return columns of a table in all strata, but without cases."""
-        return self._read(name, columns=columns, filters=NO_CASE)
+        """Return columns of a table in all strata and cases."""
+        return self._read(name, columns=columns)
 
     def _read(self, name: str, **wanted: Any) -> pa.Table:
         try:

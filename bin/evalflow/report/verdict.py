@@ -75,10 +75,15 @@ def choose_lead_times(common: set[float], asked: set[float]) -> list[float]:
     return sorted({usable[0], usable[(len(usable) - 1) // 2], usable[-1]})
 
 
+def _fair(rows: list[Row]) -> list[Row]:
+    """Return the scores on the common sample; where there are none, all: who is best is decided among these."""
+    return [row for row in rows if row["sample"] == "common"] or rows
+
+
 def _common(rows: list[Row]) -> set[float]:
     """Return the lead times that every source has for every param that it has; where there are none, all."""
     leads: dict[tuple[str, str], set[float]] = {}
-    for row in rows:
+    for row in _fair(rows):
         if row["value"] is not None:
             leads.setdefault((row["source"], row["param"]), set()).add(row["lead_time"])
     sets = list(leads.values())
@@ -109,7 +114,7 @@ def _note(row: Row, spec: ReportSpec, reference: str) -> str:
 
 
 def _verdict(rows: list[Row], found: dict[str, Row], spec: ReportSpec, reference: str) -> Verdict | None:
-    rows = [row for row in rows if row["value"] is not None]
+    rows = _fair([row for row in rows if row["value"] is not None])
     if not rows:
         return None
     order = [source.source_id for source in spec.sources]

@@ -17,6 +17,8 @@ from packaging.version import InvalidVersion, Version
 
 from evalflow.errors import UserError
 from evalflow.requirements import TORCH_BUILD
+from evalflow.runners.anemoi_output import output_doubts, output_mistakes
+from evalflow.runners.anemoi_task import asked_of, unfit
 from evalflow.runners.base import ForecastRequest, Installed, Runner, common_settings
 from evalflow.texts import show
 
@@ -371,5 +373,9 @@ RUNNER = Runner(
     gives_way=frozenset(GIVE_WAY),
     parallel=parallel,
     rewrites=True,
+    mistakes=output_mistakes,
+    doubts=output_doubts,
+    unfit=unfit,
+    asked_of=asked_of,
     same_fields=same_fields,
 )

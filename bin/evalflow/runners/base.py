@@ -1,8 +1,15 @@
 """What a runner is: it says what its environment needs and which command makes one forecast."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from pydantic import Field
+
+from evalflow.config.times import length_text
+from evalflow.documents import Document
+from evalflow.texts import show
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,21 @@ class ForecastRequest:
     python: str = "python"
     forecaster: str = ""
     gpus: int = 0
+
+
+class Asked(Document):
+    """What a run asks of its checkpoint."""
+
+    key: str = Field(description="Place of the entry in the config.")
+    model_type: str = Field(description="forecaster or temporal_downscaler.")
+    lead_times: list[int | float] = Field(description="Lead times in hours.")
+    forecaster_lead_times: list[int | float] = Field([], description="Those of the forecaster that it refines.")
+    patched: bool = Field(False, description="Whether the inference config changes what the checkpoint says of itself.")
+    own_runner: str | None = Field(None, description="Runner that the inference config names.")
+
+
+Mistakes = list[tuple[str, str]]
+"""Pairs of a key of the inference config, and what is wrong there."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +100,10 @@ class Runner:
         number, and the output
     rewrites : whether a model looks in its working folder for all names, also for those in named
         YAML files
+    mistakes, doubts : what in an inference config keeps a forecast from being whole, for certain and
+        probably, from the config with located files and the lead times
+    unfit : why a checkpoint cannot make what is asked of it, from its metadata
+    asked_of : whether an inference config changes these metadata, and the runner that it names
     same_fields : whether, with an inference config, all lead times after the start have the same
         fields
     """
@@ -94,9 +120,34 @@ class Runner:
     gives_way: frozenset[str] = frozenset()
     parallel: Callable[[dict, str | None, int, str], dict] | None = None
     rewrites: bool = False
+    mistakes: Callable[[dict, list[int | float]], Mistakes] = lambda _config, _lead_times: []
+    doubts: Callable[[dict], Mistakes] = lambda _config: []
+    unfit: Callable[[dict, Asked], list[str]] = lambda _metadata, _asked: []
+    asked_of: Callable[[dict], tuple[bool, str | None]] = lambda _config: (False, None)
     same_fields: Callable[[dict], bool] = lambda _config: True
 
 
 def common_settings(job: ForecastRequest) -> dict:
     """Return what evalflow sets in the inference config of one forecast, for most runners."""
-    return {"checkpoint": str(job.checkpoint), "date": job.init_time, "lead_time": f"{job.lead_times[-1]}h"}
+    length = length_text(job.lead_times[-1])
+    return {
+        "checkpoint": str(job.checkpoint),
+        "date": job.init_time,
+        "lead_time": length if length.endswith("m") else f"{length}h",
+    }
+
+
+def listed(lead_times: list[int | float]) -> str:
+    """Return lead times in hours for a message: the first few, and how many more."""
+    more = f" and {len(lead_times) - 5} more" if len(lead_times) > 5 else ""
+    return f"{', '.join(f'{one:g}' for one in lead_times[:5])}{more} h"
+
+
+def outside(target: object) -> str | None:
+    """Return what is wrong with a place that a model writes to: it is outside of its working folder."""
+    if not isinstance(target, str) or not target:
+        return None
+    if "://" not in target and not os.path.isabs(target) and os.path.normpath(target).split("/")[0] != "..":
+        return None
+    allowed = "a path below it that is free, such as grib/{date}{time:04}_{step:03}.grib"
+    return f"{show(target)} is outside of a forecast's folder, and all init times would write there; allowed: {allowed}"

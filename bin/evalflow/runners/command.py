@@ -2,6 +2,7 @@
 
 import re
 
+from evalflow.config.times import length_text
 from evalflow.runners.base import ForecastRequest, Runner, common_settings
 
 
@@ -14,10 +15,10 @@ def command(job: ForecastRequest) -> list[str]:
         "output": str(job.output),
         "forecaster": job.forecaster,
         "init_time": job.init_time,
-        "lead_time": str(job.lead_times[-1]),
-        "start": str(job.lead_times[0]),
-        "end": str(job.lead_times[-1]),
-        "step": str(job.step),
+        "lead_time": length_text(job.lead_times[-1]),
+        "start": length_text(job.lead_times[0]),
+        "end": length_text(job.lead_times[-1]),
+        "step": length_text(job.step),
     }
     # Not str.format: braces that are not a placeholder (JSON) belong to the program.
     return [re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), word) for word in job.command]

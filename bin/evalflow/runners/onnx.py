@@ -1,18 +1,22 @@
 """The runner `onnx`: our program onnx_program.py runs ONNX Runtime inside the environment."""
 
+import re
 from pathlib import Path
 
-from evalflow.runners.base import ForecastRequest, Runner
+from evalflow.config.times import length_text
+from evalflow.runners.base import ForecastRequest, Mistakes, Runner, listed, outside
 
 _PROGRAM = Path(__file__).resolve().with_name("onnx_program.py")
 
 
 def settings(job: ForecastRequest) -> dict:
     """Return what evalflow sets in the inference config of one forecast."""
+    steps = (length_text(length) for length in (job.lead_times[0], job.lead_times[-1], job.step))
+    last = job.lead_times[-1]
     return {
         "date": job.init_time,
-        "lead_time": job.lead_times[-1],
-        "steps": f"{job.lead_times[0]}/{job.lead_times[-1]}/{job.step}",
+        "lead_time": last if isinstance(last, int) else length_text(last),
+        "steps": "/".join(steps),
     }
 
 
@@ -24,6 +28,19 @@ def command(job: ForecastRequest) -> list[str]:
     ]  # fmt: skip
 
 
+def mistakes(config: dict, lead_times: list[int | float]) -> Mistakes:
+    """Return what of an inference config keeps a forecast from being whole: key, and what it is."""
+    output = config.get("output")
+    what = outside(output.get("path")) if isinstance(output, dict) else None
+    wrong: Mistakes = [("output.path", what)] if what else []
+    match = re.fullmatch(r"([1-9]\d*)\s*h?", str(config.get("timestep")))
+    lacking = [lead for lead in lead_times if match and lead % int(match[1])]
+    if match and lacking:
+        what = f"is {match[0]}, and steps ask for {listed(lacking)}; allowed: steps that are multiples of it"
+        wrong.append(("timestep", what))
+    return wrong
+
+
 RUNNER = Runner(
     "onnx",
     version=1,
@@ -32,4 +49,5 @@ RUNNER = Runner(
     settings=settings,
     overrides=frozenset({"date", "lead_time", "steps"}),
     command=command,
+    mistakes=mistakes,
 )

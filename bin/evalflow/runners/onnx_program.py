@@ -46,23 +46,39 @@ def parse_time(value):
         return (time - (time.utcoffset() or dt.timedelta())).replace(tzinfo=None)
 
 
-def parse_hours(value, key):
-    """Return whole hours, above 0, from a number or from text such as '24h'."""
-    match = re.fullmatch(r"([1-9]\d*)\s*h?", str(value))
-    require(match, f"{key}: {value!r} is not a number of hours such as 24 or 24h")
-    return int(match[1])
+def parse_length(value, key):
+    """Return minutes, above 0, from a number of hours or from text such as '24h' or '30m'."""
+    match = re.fullmatch(r"([1-9]\d*)\s*([hm]?)", str(value))
+    require(match, f"{key}: {value!r} is not a number of hours such as 24 or 24h, or of minutes such as 30m")
+    return int(match[1]) * (1 if match[2] == "m" else 60)
+
+
+def length_text(minutes):
+    """Return minutes as text: '6', or '30m' where they are no whole hours."""
+    return f"{minutes}m" if minutes % 60 else f"{minutes // 60}"
 
 
 def parse_leads(steps, lead_time, timestep):
-    """Return the leads to write (hours): `steps`, else every timestep up to `lead_time`."""
-    steps = f"0/{lead_time}/{timestep}" if steps is None else steps
-    match = re.fullmatch(r"(\d+)/(\d+)/([1-9]\d*)", str(steps))
-    leads = list(range(int(match[1]), int(match[2]) + 1, int(match[3]))) if match else []
-    require(leads, f"steps: {steps!r} is not start/end/step in hours, such as 0/24/6")
-    require(leads[-1] <= lead_time, f"steps: {steps} goes beyond lead_time, {lead_time} h")
+    """Return the leads to write (minutes): `steps`, else every timestep up to `lead_time`."""
+    steps = "/".join(map(length_text, (0, lead_time, timestep))) if steps is None else steps
+    match = re.fullmatch(r"(\d+m?)/(\d+m?)/([1-9]\d*m?)", str(steps))
+    start, end, step = (
+        (int(text[:-1]) if text[-1] == "m" else 60 * int(text) for text in match.groups()) if match else (0, -1, 1)
+    )
+    leads = list(range(start, end + 1, step))
+    require(leads, f"steps: {steps!r} is not start/end/step in hours or minutes, such as 0/24/6 or 0/1/10m")
+    require(leads[-1] <= lead_time, f"steps: {steps} goes beyond lead_time, {describe(lead_time)}")
     for lead in [*leads, lead_time]:
-        require(lead % timestep == 0, f"lead {lead} h is not a multiple of the model's timestep, {timestep} h")
+        require(
+            lead % timestep == 0,
+            f"lead {describe(lead)} is not a multiple of the model's timestep, {describe(timestep)}",
+        )
     return leads
+
+
+def describe(minutes):
+    """Return minutes for people: '6 h', or '30 min'."""
+    return f"{minutes} min" if minutes % 60 else f"{minutes // 60} h"
 
 
 def complete(mapping, name, required, defaults):
@@ -76,7 +92,7 @@ def complete(mapping, name, required, defaults):
 def parse_config(config, folder):
     """Return the checked config.
 
-    `date` is a datetime, `timestep` and `leads` are in hours, `files` are the paths in `folder`.
+    `date` is a datetime, `timestep` and `leads` are in minutes, `files` are the paths in `folder`.
     """
     config = complete(config, "config", REQUIRED, DEFAULTS)
     files = complete(config["input"], "input", {"grib"}, {})["grib"]
@@ -90,8 +106,8 @@ def parse_config(config, folder):
     require(type(states) is int and states > 0, f"multistep_input: {states!r} is not a whole number above 0")
     require(type(scale) in (int, float) and 0 <= scale < np.inf, f"increment_scale: {scale!r} is no number from 0 up")
     require(type(bits) is int and 1 <= bits <= 32, f"output.bits_per_value: {bits!r} is not from 1 to 32")
-    timestep = parse_hours(config["timestep"], "timestep")
-    leads = parse_leads(config["steps"], parse_hours(config["lead_time"], "lead_time"), timestep)
+    timestep = parse_length(config["timestep"], "timestep")
+    leads = parse_leads(config["steps"], parse_length(config["lead_time"], "lead_time"), timestep)
     located = {"date": parse_time(config["date"]), "files": [folder / name for name in files]}
     return {**config, **output, **located, "timestep": timestep, "leads": leads}
 
@@ -163,8 +179,9 @@ def rollout(predict, states, steps, increment_scale):
 
 
 def write_state(path, state, messages, lead, bits):
-    """Write `state` (grid points, variables) as clones of `messages`, `lead` hours later."""
-    keys = {"edition": 2, "typeOfGeneratingProcess": 2, "step": lead, "bitmapPresent": 0}
+    """Write `state` (grid points, variables) as clones of `messages`, `lead` minutes later."""
+    step = {"stepUnits": "m", "step": lead} if lead % 60 else {"step": lead // 60}
+    keys = {"edition": 2, "typeOfGeneratingProcess": 2, **step, "bitmapPresent": 0}
     temporary = path.with_name(f".{path.name}.tmp")
     with explained(f"{path}: cannot be written"):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -180,18 +197,19 @@ def write_state(path, state, messages, lead, bits):
 def run(config, checkpoint, folder):
     """Forecast as the checked `config` says, with one line on stdout for each file in `folder`."""
     date, timestep, leads, variables = (config[key] for key in ("date", "timestep", "leads", "variables"))
-    times = [date - dt.timedelta(hours=timestep * back) for back in reversed(range(config["multistep_input"]))]
+    times = [date - dt.timedelta(minutes=timestep * back) for back in reversed(range(config["multistep_input"]))]
     states, messages = read_states(config["files"], times, variables)
     predicted = rollout(load_model(checkpoint, states.shape), states, leads[-1] // timestep, config["increment_scale"])
     for number, state in enumerate(predicted):
         lead = number * timestep
         broken = [name for name, values in zip(variables, state.T, strict=True) if not np.isfinite(values).all()]
-        require(not broken, f"lead {lead} h: the model gives values that are not finite in {', '.join(broken)}")
+        require(not broken, f"lead {describe(lead)}: the model gives values that are not finite in {', '.join(broken)}")
         if lead in leads:
             with explained(f"output.path: {config['path']} may use {{date}}, {{time}} and {{step}}"):
-                path = folder / config["path"].format(date=f"{date:%Y%m%d}", time=f"{date:%H%M}", step=lead)
+                step = lead // 60 if lead % 60 == 0 else length_text(lead)
+                path = folder / config["path"].format(date=f"{date:%Y%m%d}", time=f"{date:%H%M}", step=step)
             write_state(path, state, messages, lead, config["bits_per_value"])
-            print(f"lead {lead} h: {path}", flush=True)
+            print(f"lead {describe(lead)}: {path}", flush=True)
 
 
 def main(arguments=None):

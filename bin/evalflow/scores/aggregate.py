@@ -91,6 +91,9 @@ class Block:
     means
         The mean sums that the scores are made of, [sources, sums, leads, regions], named
         `GROUPS[group]`; for box averages dd.
+    deviations
+        What scores of deviations are about: `climatology`, or `mean` of the field at that time;
+        None: these are no such scores.
     """
 
     stratum: Stratum
@@ -104,6 +107,7 @@ class Block:
     pairs: NDArray[np.float64]
     means: NDArray[np.float64]
     differences: tuple[Differences, ...]
+    deviations: str | None = None
 
     def at_regions(self, places: Sequence[int]) -> "Block":
         """Return the block of some of its regions."""
@@ -209,6 +213,9 @@ class _Comparison:
         self.pairs = [one.pairs * self.valid for one in series]
         threshold = first.threshold
         self.events = [one.tables[threshold][:, 4] * self.valid for one in series] if threshold else None
+        self.deviations = None
+        if METRICS[first.metric].group == "activity":
+            self.deviations = "climatology" if has_anomalies(series) else "mean"
         self.day = self.axes.inits.astype("datetime64[D]").astype(np.int64)
 
     def block(self, stratum: Stratum) -> Block | None:
@@ -258,6 +265,7 @@ class _Comparison:
             pairs=np.stack([cut(pairs).sum(axis=0) for pairs in self.pairs]),
             means=np.stack(means),
             differences=tuple(self._differences(value, influence, evidence, one) for one in self.references),
+            deviations=self.deviations,
         )
         return _map(block, lambda array: array.reshape(*array.shape[:-1], *shape))
 
@@ -273,7 +281,7 @@ class _Comparison:
             for score in self.scores:
                 metric = METRICS[score.metric]
                 places = [self.sums.index(name) for name in metric.needs]
-                value, slopes = _linearise(metric, [mean[place] for place in places])
+                value, slopes = linearise(metric, [mean[place] for place in places])
                 values.append(value)
                 influences.append(sum(s * coefficient[:, place] for s, place in zip(slopes, places, strict=True)))
         shape = (len(means), len(self.scores))
@@ -325,7 +333,7 @@ class _Comparison:
         )
 
 
-def _linearise(
+def linearise(
     metric: Metric, means: list[NDArray[np.float64]]
 ) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
     """Return a score and its derivatives by the mean sums that it is made of."""

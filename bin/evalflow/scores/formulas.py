@@ -101,6 +101,16 @@ def fbi(a: NDArray, b: NDArray, c: NDArray) -> NDArray:
     return ratio(a + b, a + c)
 
 
+def freq_f(a: NDArray, b: NDArray, c: NDArray, d: NDArray) -> NDArray:
+    """Return the frequency of the event in the forecast."""
+    return ratio(a + b, a + b + c + d)
+
+
+def freq_o(a: NDArray, b: NDArray, c: NDArray, d: NDArray) -> NDArray:
+    """Return the frequency of the event in the truth: the base rate."""
+    return ratio(a + c, a + b + c + d)
+
+
 def pod(a: NDArray, c: NDArray) -> NDArray:
     """Return the probability of detection."""
     return ratio(a, a + c)

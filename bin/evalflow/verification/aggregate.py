@@ -1,11 +1,9 @@
 """From statistics to tables: scores per stratum, and differences, in the folder of results."""
 
-import errno
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
@@ -20,28 +18,35 @@ from evalflow.scores.series import Series, Wanted, gather
 from evalflow.scores.strata import Case, Stratum, all_strata
 from evalflow.scores.sums import Sums
 from evalflow.scores.table import METRICS
-from evalflow.store.files import new_in_place_of, to_json, write_over
+from evalflow.store.files import to_json, write_over
 from evalflow.store.layout import init_time_of, statistics_folder
 from evalflow.verification import wanted as wanting
 from evalflow.verification.aggregated import Aggregated
 from evalflow.verification.arrays import write_arrays_file
+from evalflow.verification.files import write_result
 from evalflow.verification.found import DomainFound
 from evalflow.verification.headline import find_headline
 from evalflow.verification.holdings import list_statistics
 from evalflow.verification.reading import SourceStatistics
-from evalflow.verification.samples import Compared, Samples
+from evalflow.verification.samples import Compared, Samples, reference_numbers
 from evalflow.verification.spec import VerificationSpec
 from evalflow.verification.tables import About, Tables, write_table
+from evalflow.verification.without import merge_without
 
 TABLES = ("scores.parquet", "differences.parquet", "scores.nc")
 MADE_FROM = "verification.json"
 """In the folder of results: what the tables there were made from."""
-VERSION = 1
+VERSION = 2
 """Raise it when the same statistics would give other tables."""
 _BYTES = 128_000_000
 """Memory for the sums of all sources; with more of them, params are read one after the other."""
-_NOT_SHOWN = {"awaited", "unseen", "verify_store", "results", "store"}
+_NOT_SHOWN = {"awaited", "unseen", "verify_store", "results", "store", "maps"}
 """Fields of the spec that no table depends on."""
+
+
+def partner_of(number: int, numbers: Sequence[int]) -> int:
+    """Return which of at most two sources the other one is; where there is none, it is itself."""
+    return next((other for other in numbers if other != number), number)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,21 +111,33 @@ class Verified:
                 strata.append(Stratum(case=Case(case.name, start, end, case.region)))
         return strata
 
-    def series(self, number: int, param: str, wanted: Wanted) -> Series | None:
-        """Return the sums of a source, or None where it has none."""
+    def series(self, compared: Compared, numbers: Sequence[int], *, alone: bool = False) -> dict[int, Series]:
+        """Return number of a source → its sums, of those that have any.
+
+        Parameters
+        ----------
+        alone : over the points that two sources share, or all of one; else over those that all share
+        """
+        leads, found = self.wanted(compared).lead_times, {}
+        for number in numbers:
+            one = self._series(number, compared.param, partner_of(number, numbers) if alone else None)
+            if one is not None:
+                found[number] = one.at_leads(leads)
+        return found
+
+    def _series(self, number: int, param: str, partner: int | None) -> Series | None:
         params = self._together(param)
-        key = number, params[0]
+        key = number, params[0], partner
         if key not in self._kept:
             for other in [one for one in self._kept if one[1] != params[0]]:
                 del self._kept[other]
             leads = [one for compared in self.samples.compared for one in compared.lead_times]
-            self._kept[key] = gather(self._sums(number, params), params, self._axes(params, leads))
-        found = self._kept[key].get(param)
-        return None if found is None else found.at_leads(wanted.lead_times)
+            self._kept[key] = gather(self._sums(number, params, partner), params, self._axes(params, leads))
+        return self._kept[key].get(param)
 
     @cached_property
-    def _kept(self) -> dict[tuple[int, str], dict[str, Series]]:
-        """Number of a source and the first of some params → their series: files are opened once for all of them."""
+    def _kept(self) -> dict[tuple[int, str, int | None], dict[str, Series]]:
+        """Numbers of a source and its partner, the first of some params → series: files are opened once for them."""
         return {}
 
     def _together(self, param: str) -> list[str]:
@@ -133,15 +150,15 @@ class Verified:
         first = params.index(param) // many * many
         return params[first : first + many]
 
-    def _sums(self, number: int, params: list[str]) -> Iterator[Sums]:
+    def _sums(self, number: int, params: list[str], partner: int | None) -> Iterator[Sums]:
         for name in self.spec.init_times:
-            yield from self.statistics[number].sums(init_time_of(name), self.samples.common(number, name), params)
+            common = self.samples.common(number, name, partner)
+            yield from self.statistics[number].sums(init_time_of(name), common, params)
 
     @cached_property
     def references(self) -> list[int]:
         """Numbers of the sources that differences are taken to."""
-        places = {source.source_id: number for number, source in enumerate(self.spec.sources)}
-        return [places[one] for one in self.spec.references]
+        return reference_numbers(self.spec)
 
 
 class Aggregator:
@@ -160,34 +177,18 @@ class Aggregator:
 
     def add(self, compared: Compared) -> None:
         """Add the scores of one param at lead times at which the same sources are compared."""
-        wanted = self.truth.wanted(compared)
-        found = {
-            number: self.truth.series(number, compared.param, wanted)
-            for number in (*compared.together, *compared.alone)
-        }
-        series = {number: one for number, one in found.items() if one is not None}
-        together = [number for number in compared.together if number in series]
-        self._compare({number: series[number] for number in together}, scored=together, of=self.truth.references)
-        self._add_alone([number for number in compared.alone if number in series], series)
-
-    def _add_alone(self, alone: list[int], series: dict[int, Series]) -> None:
-        """Add sources with few init times.
-
-        Their scores are of what each shares with the first reference. Their differences to each
-        reference, or, where one is a reference, those of each source to it, are of what the two
-        share.
-        """
-        references = [one for one in self.truth.references if one in series]
-        pairs: set[tuple[int, ...]] = set()
-        for number in alone:
-            first = next((one for one in references if one != number), number)
-            shared = {one: series[one] for one in sorted({number, first})}
-            self._compare(shared, scored=[number], of=[], alone=True)
-            others = series if number in references else references
-            pairs.update(tuple(sorted((number, other))) for other in others if other != number)
-        for pair in sorted(pairs):
-            of = [one for one in pair if one in references]
-            self._compare({one: series[one] for one in pair}, scored=[], of=of, alone=True)
+        truth = self.truth
+        together = truth.series(compared, compared.together)
+        self._compare(together, scored=list(together), of=truth.references)
+        there = {*compared.together, *compared.alone}
+        for number in compared.alone:
+            # Its scores are of what it shares with the first reference; where that is itself, of all it has.
+            first = next((one for one in truth.references if one != number and one in there), number)
+            of_two = truth.series(compared, sorted({number, first}), alone=True)
+            self._compare(of_two, scored=[number], of=[], alone=True)
+        for pair in compared.pairs(truth.references):
+            of_two = truth.series(compared, pair, alone=True)
+            self._compare(of_two, scored=[], of=[one for one in pair if one in truth.references], alone=True)
 
     def _compare(self, series: dict[int, Series], *, scored: list[int], of: list[int], alone: bool = False) -> None:
         """Add the scores of the sources `scored`, and the differences of all to those `of`."""
@@ -201,7 +202,7 @@ class Aggregator:
             param=first.param,
             units=param_named(first.param).units,
             lead_times=np.array([lead.total_seconds() / 3600 for lead in first.wanted.lead_times]),
-            scored=[numbers.index(one) for one in scored],
+            scored=[numbers.index(one) for one in scored if one in numbers],
             sample="alone" if alone else "common",
         )
         blocks = aggregate(
@@ -230,7 +231,7 @@ def _made_from(truths: Sequence[Verified]) -> str:
         for source in spec.sources:
             files = list_statistics(statistics_folder(spec.store, found.verif_id, source.source_id))
             parts.append({name: [path.name for path in files.get(name, [])] for name in spec.init_times})
-        parts += [found.model_dump(mode="json"), truth.samples.model_dump(mode="json", exclude={"packs"})]
+        parts += [found.model_dump(mode="json"), truth.samples.model_dump(mode="json", exclude={"packs", "maps"})]
     parts.append(truths[0].spec.model_dump(mode="json", exclude=_NOT_SHOWN) if truths else {})
     return digest([VERSION, parts])
 
@@ -244,14 +245,6 @@ def _known(spec: VerificationSpec, made_from: str) -> Aggregated | None:
         return None
     whole = known.made_from == made_from and all((spec.results / name).exists() for name in TABLES)
     return known.model_copy(update={"computed": False}) if whole else None
-
-
-def _write(path: Path, write: Callable[[Path], None]) -> None:
-    with new_in_place_of(path) as temporary:
-        try:
-            write(temporary)
-        except RuntimeError as error:  # the word of NetCDF's library for a disk that is full
-            raise OSError(errno.EIO, f"{error}; is the disk full?", str(path)) from error
 
 
 def aggregate_experiment(spec: VerificationSpec, found: list[tuple[DomainFound, Samples]]) -> Aggregated:
@@ -285,13 +278,14 @@ def aggregate_experiment(spec: VerificationSpec, found: list[tuple[DomainFound, 
             line for domain, samples in found for line in (*domain.notes, domain.lapse_rate, *samples.notes) if line
         ],
         problems=[line for domain, _ in found for line in domain.problems],
+        without=merge_without(samples.without for _, samples in found),
         days=days,
     )
     # First, what the tables were made from: of a launch that ends amid this, nobody takes them for
     # those of another.
     (spec.results / MADE_FROM).unlink(missing_ok=True)
-    _write(spec.results / TABLES[0], lambda path: write_table(scores, path, about))
-    _write(spec.results / TABLES[1], lambda path: write_table(differences, path, about))
-    _write(spec.results / TABLES[2], lambda path: write_arrays_file(scores, path, about))
+    write_result(spec.results / TABLES[0], lambda path: write_table(scores, path, about))
+    write_result(spec.results / TABLES[1], lambda path: write_table(differences, path, about))
+    write_result(spec.results / TABLES[2], lambda path: write_arrays_file(scores, path, about))
     write_over(spec.results / MADE_FROM, to_json(done.model_dump(mode="json")))
     return done

@@ -29,6 +29,9 @@ class Aggregated(Document):
     domains: list[list[str]] = Field(description="How many points each source takes away, per truth, as lines of text.")
     notes: list[str] = Field(description="What was left out, a line each.")
     problems: list[str] = Field(description="What the config names and what could not be had, a line each.")
+    without: dict[str, dict[str, str]] = Field(
+        {}, description="source_id → init time → why there is nothing of a forecast, or what it lacks."
+    )
     days: int = Field(description="The most days that a score is of.")
 
 

@@ -50,6 +50,7 @@ def _write(group: netCDF4.Dataset, table: pa.Table) -> None:
     places = np.stack([axes[name][1] for name in DIMENSIONS])
     shape = tuple(len(axes[name][0]) for name in DIMENSIONS)
     columns = [table[name].cast(pa.string()).to_pylist() for name in ("param", "metric", "threshold", "units")]
+    deviations = table["deviations"].cast(pa.string()).to_pylist()
     scale, value = table["scale"].to_numpy(), table["value"].to_numpy()
     rows_of: dict[tuple, list[int]] = {}
     for row, key in enumerate(zip(*columns, scale, strict=True)):
@@ -61,6 +62,8 @@ def _write(group: netCDF4.Dataset, table: pa.Table) -> None:
         variable = group.createVariable(name, "f8", DIMENSIONS, zlib=True, fill_value=np.nan)
         about = METRICS[metric].long_name + (f" of events {threshold}" if threshold else "")
         variable.setncatts({"units": units, "long_name": f"{about} of {param}" + (f" at {at:g} km" if at else "")})
+        if from_what := sorted({deviations[row] for row in rows} - {None}):
+            variable.deviations = ", ".join(from_what)
         variable[...] = array
 
 

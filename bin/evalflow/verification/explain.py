@@ -28,11 +28,11 @@ from evalflow.scores.sums import Sums
 from evalflow.scores.table import GROUPS, METRICS, Metric
 from evalflow.store.layout import comparison_folder, init_time_of, statistics_folder
 from evalflow.texts import show
-from evalflow.verification.aggregate import TABLES, Aggregator, Verified
+from evalflow.verification.aggregate import TABLES, Aggregator, Verified, partner_of
 from evalflow.verification.domain import define_domain
 from evalflow.verification.holdings import HOLDING, Holding, list_statistics, statistics_name
 from evalflow.verification.opening import find_sealed
-from evalflow.verification.samples import compare_samples
+from evalflow.verification.samples import Compared, compare_samples
 from evalflow.verification.spec import SourceEntry, TruthEntry, VerificationSpec
 from evalflow.verification.tables import About, Tables
 from evalflow.verification.truth import minutes_of
@@ -203,10 +203,9 @@ def _listed(values: Iterable[Any]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class _Traced(Verified):
-    """A truth of which one row is scored; the series that it is made of are kept."""
+    """A truth of which one row is scored."""
 
     row: dict[str, Any] = field(default_factory=dict)
-    kept: dict[int, Series] = field(default_factory=dict)
 
     def scores(self, param: str) -> list[Score]:
         row = self.row
@@ -225,12 +224,6 @@ class _Traced(Verified):
             if all(getattr(one, key) == row[key] for key in keys)
             and (one.case.name if one.case else None) == row["case"]
         ]
-
-    def series(self, number: int, param: str, wanted: Wanted) -> Series | None:
-        found = super().series(number, param, wanted)
-        if found is not None:
-            self.kept[number] = found
-        return found
 
 
 class _Sink(Tables):
@@ -264,10 +257,10 @@ def explain_score(spec: VerificationSpec, results: Path, keys: dict[str, Any]) -
     for compared in truth.samples.compared:
         if compared.param == row["param"] and _minutes(row) in compared.lead_times:
             Aggregator(truth, sink).add(compared)
-    value = math.nan if row["value"] is None else row["value"]
-    stored = Number(value, row["n_inits"], row["n_days"], row["n_pairs"])
+            break
+    stored = Number(math.nan if row["value"] is None else row["value"], row["n_inits"], row["n_days"], row["n_pairs"])
     made = Explained(row, METRICS[row["metric"]], spec.truths[number], stored)
-    return made if sink.found is None else _filled(made, truth, source, *sink.found)
+    return made if sink.found is None else _filled(made, truth, (source, compared), sink.found)
 
 
 def _minutes(row: dict[str, Any]) -> int:
@@ -300,27 +293,33 @@ def _check_file(path: Path) -> None:
         raise UserError(f"{path}: holds something else than its name says; remove it, and it is made again")
 
 
-def _filled(made: Explained, truth: _Traced, source: int, block: Block, about: About) -> Explained:
-    """Return the explanation with what a block of scores says."""
-    row = made.row
+def _filled(made: Explained, truth: _Traced, scored: tuple[int, Compared], found: tuple[Block, About]) -> Explained:
+    """Return the explanation with what a block of scores says.
+
+    Parameters
+    ----------
+    scored : number of the source, and who is compared with it
+    """
+    row, (block, about), (source, compared) = made.row, found, scored
     numbers = {one.source_id: place for place, one in enumerate(truth.spec.sources)}
-    compared = [numbers[source_id] for source_id, _, _ in about.sources]
-    place = compared.index(source)
+    shared = [numbers[source_id] for source_id, _, _ in about.sources]
+    place = shared.index(source)
     lead = int(np.argmin(np.abs(about.lead_times - row["lead_time"])))
     if row["region"] not in block.regions:
         return made
     region = block.regions.index(row["region"])
     number, sums = _number_in(block, made.metric, (place, lead, region))
-    series = [_cut(truth.kept[one], lead, row["region"]) for one in compared]
-    files = _files_of(truth, source, row)
+    alone = about.sample == "alone"
+    series = [_cut(one, lead, row["region"]) for one in truth.series(compared, shared, alone=alone).values()]
+    files = _files_of(truth, source, row, partner_of(source, shared) if alone else None)
     parts = [
         Part(
             init_time, one.value, of_init, one.pairs, files(init_time), _forecast(truth.spec.sources[source], init_time)
         )
         for init_time, one, of_init in _each_init(series, block, made.metric, place)
     ]
-    labels = [label for _, label, _ in about.sources]
-    return replace(made, recomputed=number, sums=sums, compared=labels, parts=parts if number.inits else [])
+    made = replace(made, recomputed=number, sums=sums, parts=parts if number.inits else [])
+    return replace(made, compared=[label for _, label, _ in about.sources])
 
 
 def _number_in(block: Block, metric: Metric, at: tuple[int, int, int]) -> tuple[Number, dict[str, float]]:
@@ -367,7 +366,9 @@ def _each_init(
             yield init_time, *_number_in(one, metric, (place, 0, 0))
 
 
-def _files_of(truth: _Traced, source: int, row: dict[str, Any]) -> Callable[[datetime], list[Path]]:
+def _files_of(
+    truth: _Traced, source: int, row: dict[str, Any], partner: int | None
+) -> Callable[[datetime], list[Path]]:
     """Return a function: init time → the files of statistics that a row of a source is of."""
     names = {init_time_of(name): name for name in truth.spec.init_times}
     threshold = parse_threshold(row["threshold"]).value if row["threshold"] else None
@@ -382,7 +383,7 @@ def _files_of(truth: _Traced, source: int, row: dict[str, Any]) -> Callable[[dat
         )
 
     def files(init_time: datetime) -> list[Path]:
-        common = truth.samples.common(source, names[init_time])
+        common = truth.samples.common(source, names[init_time], partner)
         read = truth.statistics[source].files(init_time, common, [row["param"]])
         return [path for path, sums in read if holds(sums)]
 

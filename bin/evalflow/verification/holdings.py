@@ -32,22 +32,27 @@ class ParamHolding(Document):
 
     made_from: dict[int, str] = Field(
         description="Lead time in minutes → digest of what else its numbers follow from: the truth's files at its times, the "
-        "elevations that it is corrected between, and, where points are left out for other sources, which ones count."
+        "elevations that it is corrected between, of a forecast that is the climatology its values, and, where points are left "
+        "out for other sources, which ones count."
     )
     thresholds: list[float] = Field([], description="Values of thresholds.")
-    climatology: str | None = Field(None, description="Digest of the climatology that anomalies are from.")
+    anomalies: dict[int, str] = Field(
+        {}, description="Lead time in minutes → digest of the values of the climatology that anomalies are from."
+    )
 
     def serves(self, wanted: "ParamHolding", minutes: int) -> bool:
         """Return whether this is all that is wanted of a lead time."""
         return (
             self.made_from.get(minutes) == wanted.made_from[minutes]
             and set(wanted.thresholds) <= set(self.thresholds)
-            and wanted.climatology in (None, self.climatology)
+            and wanted.anomalies.get(minutes) in (None, self.anomalies.get(minutes))
         )
 
     def at(self, minutes: Collection[int]) -> "ParamHolding":
         """Return what is held of some lead times."""
-        return self.model_copy(update={"made_from": {one: self.made_from[one] for one in minutes}})
+        made_from = {one: self.made_from[one] for one in minutes}
+        anomalies = {one: self.anomalies[one] for one in minutes if one in self.anomalies}
+        return self.model_copy(update={"made_from": made_from, "anomalies": anomalies})
 
 
 class Holding(Document):
@@ -63,7 +68,7 @@ class Holding(Document):
         """What stands for it in a file's name."""
         # Thousands of names are made for a plan: no model is turned into JSON for that.
         params = [
-            [name, *sorted(held.made_from.items()), held.thresholds, held.climatology]
+            [name, *sorted(held.made_from.items()), held.thresholds, *sorted(held.anomalies.items())]
             for name, held in self.params.items()
         ]
         text = repr([sorted(params), sorted(self.regions.items()), self.scales, self.forecast])

@@ -42,7 +42,8 @@ class SourceStatistics:
         spec, found = self.wanted.spec, self.wanted.found
         return list_statistics(statistics_folder(spec.store, found.verif_id, self.source.source_id))
 
-    def _own(self, init_time: datetime) -> Holding:
+    def own_holding(self, init_time: datetime) -> Holding:
+        """Return what is wanted of an init time over the source's own points."""
         if init_time not in self._holdings:
             self._holdings[init_time] = self.wanted.holding(self.source, init_time)
         return self._holdings[init_time]
@@ -54,7 +55,7 @@ class SourceStatistics:
         ----------
         params : those that are asked for; None: all
         """
-        for _, sums in self._read(init_time, self._own(init_time), params):
+        for _, sums in self._read(init_time, self.own_holding(init_time), params):
             yield sums
 
     def sums(self, init_time: datetime, common: MaskDigests, params: Collection[str] | None = None) -> Iterator[Sums]:
@@ -72,7 +73,7 @@ class SourceStatistics:
         self, init_time: datetime, common: MaskDigests, params: Collection[str] | None = None
     ) -> Iterator[tuple[Path, Sums]]:
         """Yield what `sums` does, each with the file that it is from."""
-        for path, sums in self._read(init_time, self._own(init_time), params):
+        for path, sums in self._read(init_time, self.own_holding(init_time), params):
             yield path, replace(sums, params={name: _without(one, name, common) for name, one in sums.params.items()})
         if common:
             wanted = self.wanted.holding(self.source, init_time, common)
@@ -107,8 +108,8 @@ class SourceStatistics:
             now, then = wanted.params[name], held.holding.params[name]
             same = [lead for lead in sums.lead_times if _same(now.made_from, then.made_from, minutes_of(lead))]
             if same:
-                own_normal = now.climatology is not None and now.climatology == then.climatology
-                kept[name] = at_leads(sums if own_normal else replace(sums, anomalies=None), same)
+                from_normal = [_same(now.anomalies, then.anomalies, minutes_of(lead)) for lead in sums.lead_times]
+                kept[name] = at_leads(_with_anomalies(sums, from_normal), same)
         name_of = {digest: name for name, digest in held.holding.regions.items()}
         regions = {name: held.sums.regions[name_of[digest]] for name, digest in self.wanted.found.regions.items()}
         return replace(held.sums, params=kept, regions={ALL: held.sums.regions[ALL], **regions})
@@ -116,6 +117,13 @@ class SourceStatistics:
 
 def _same(now: Mapping[int, str], then: Mapping[int, str], minutes: int) -> bool:
     return minutes in now and now[minutes] == then.get(minutes)
+
+
+def _with_anomalies(sums: ParamSums, kept: list[bool]) -> ParamSums:
+    """Return sums with the anomalies of some lead times alone."""
+    if sums.anomalies is None or all(kept):
+        return sums
+    return replace(sums, anomalies=np.where(np.array(kept)[:, None], sums.anomalies, 0) if any(kept) else None)
 
 
 def _without(sums: ParamSums, name: str, common: MaskDigests) -> ParamSums:

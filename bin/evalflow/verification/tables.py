@@ -91,10 +91,23 @@ class Columns:
         return pa.Table.from_arrays(arrays, names=list(names))
 
 
-SCORES = (*KEYS, "lead_time", "scale", "value", "lower", "upper", "n_inits", "n_days", "n_pairs", "sample")
+SCORES = (
+    *KEYS,
+    "lead_time",
+    "scale",
+    "value",
+    "lower",
+    "upper",
+    "n_inits",
+    "n_days",
+    "n_pairs",
+    "sample",
+    "deviations",
+)
 DIFFERENCES = (
     *KEYS, "reference", "reference_label", "lead_time", "scale", "difference", "relative", "lower", "upper", "p_value",
     "q_value", "better", "detectable", "days_needed", "n_inits", "n_days", "n_pairs", "sample",
+    "deviations",
 )  # fmt: skip
 
 
@@ -152,6 +165,7 @@ class Tables:
             columns.add_text(name, [getattr(stratum, name)], shape, None)
         columns.add_text("case", [stratum.case.name if stratum.case else None], shape, None)
         columns.add_text("sample", [about.sample], shape, None)
+        columns.add_text("deviations", [block.deviations], shape, None)
         columns.add_number("lead_time", about.lead_times[:, None], shape)
         scales = np.array([one.scale for one in block.scores], np.float64)
         columns.add_number("scale", scales[:, None, None], shape)
@@ -170,7 +184,7 @@ class Tables:
             return scores, _empty(DIFFERENCES)
         groups = [
             self.differences.column(name)
-            for name in ("reference", "truth", "season", "init_hour", "valid_hour", "case")
+            for name in ("reference", "truth", "region", "season", "init_hour", "valid_hour", "case")
         ]
         _, group = np.unique(np.stack(groups), axis=1, return_inverse=True)
         p, q = self.differences.column("p_value"), np.full(len(group.ravel()), np.nan)
@@ -188,7 +202,7 @@ def _empty(names: Iterable[str]) -> pa.Table:
     """Return a table without rows."""
 
     def kind(name: str) -> Any:
-        if name in KEYS or name == "sample" or name.startswith("reference"):
+        if name in KEYS or name in ("sample", "deviations") or name.startswith("reference"):
             return _TEXT
         if name == "better":
             return pa.bool_()

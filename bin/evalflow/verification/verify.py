@@ -1,6 +1,6 @@
 """Verify the forecasts of one source against a truth: sums per init time, which go to the store."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -21,17 +21,20 @@ from evalflow.scores.sums import FieldSums, ParamSums, Points, Sums, collect, ma
 from evalflow.store.files import new_in_store
 from evalflow.store.layout import init_time_name, init_time_of, statistics_folder
 from evalflow.verification.builtin import AtPoints, FromClimatology, Persistence
-from evalflow.verification.climatology import Climatology, climatology_folder
+from evalflow.verification.climatology import Climatology, anomalies_from, climatology_folder
+from evalflow.verification.common_masks import CommonMasks
 from evalflow.verification.done import InitDone, PackDone
 from evalflow.verification.forecasts import FromFiles
 from evalflow.verification.found import DomainFound
 from evalflow.verification.holdings import HOLDING, Holding, ParamHolding, lacking, list_statistics, statistics_name
+from evalflow.verification.map_maker import MapMaker
+from evalflow.verification.maps import CommonSample
 from evalflow.verification.opening import open_source
 from evalflow.verification.packs import Pack
 from evalflow.verification.points import TargetPoints, find_points, read_target
-from evalflow.verification.spec import SourceEntry, VerificationSpec
-from evalflow.verification.truth import TruthCopy
-from evalflow.verification.wanted import CORRECTED, Wanted, anomalies_from
+from evalflow.verification.spec import ReferenceSpec, SourceEntry, VerificationSpec
+from evalflow.verification.truth import TruthCopy, minutes_of
+from evalflow.verification.wanted import CORRECTED, Wanted
 
 Masks = Mapping[tuple[str, int], np.ndarray]
 """(param, lead time in minutes) → points that count, bool [points in the domain's order]."""
@@ -67,10 +70,8 @@ class Verifier:
         self.truth = TruthCopy(truth)
         self.folder = statistics_folder(spec.store, found.verif_id, source.source_id)
         self.notes: dict[str, None] = dict.fromkeys(self.truth.notes)
-        reference = anomalies_from(spec)
-        normal = None if reference is None else Climatology(climatology_folder(spec, found, reference))
-        self._normal = normal if normal is not None and normal.fields else None
-        self.wanted = Wanted(spec, found, climatology=self._normal is not None)
+        self.wanted = Wanted(spec, found)
+        self.maps: MapMaker | None = None
         self._mappings: dict[str, PointMapping] = {}
 
     @cached_property
@@ -86,12 +87,17 @@ class Verifier:
         return self._target.measured(self.found.scales)
 
     @cached_property
+    def _normal(self) -> Climatology:
+        """The climatology that anomalies are from."""
+        return self._climatology(anomalies_from(self.spec))
+
+    def _climatology(self, reference: ReferenceSpec | None) -> Climatology:
+        assert reference is not None
+        return Climatology(climatology_folder(self.spec, self.found, reference))
+
+    @cached_property
     def _own_climatology(self) -> Climatology:
-        assert self.source.reference is not None
-        own = Climatology(climatology_folder(self.spec, self.found, self.source.reference))
-        if not own.fields:
-            raise UserError(f"{self.source.label}: there is no climatology of its reference period")
-        return own
+        return self._climatology(self.source.reference)
 
     def _points_of(self, grid: Grid) -> PointMapping:
         if grid.digest not in self._mappings:
@@ -104,6 +110,31 @@ class Verifier:
         if self.source.builtin:
             return Persistence(self.truth, init_time, daily=self.source.builtin == "persistence_24h")
         return FromFiles(open_source(self.spec, self.source, init_time), self._points_of)
+
+    def open_maps(self, pack: Pack, samples: CommonSample | None) -> MapMaker:
+        """Collect sums at points for the blocks of a pack from now on; return what does; see `MapMaker`."""
+        self.maps = MapMaker(self.wanted, pack, samples)
+        return self.maps
+
+    def add_to_maps(self, init_time: datetime, masks: Masks | None = None) -> None:
+        """Read what maps lack of an init time whose statistics were there already.
+
+        Parameters
+        ----------
+        masks : as in `verify`
+        """
+        if self.maps is None:
+            return
+        try:
+            forecast = self._open(init_time)
+        except NotThere:
+            return
+        for param, minutes in self.maps.left(init_time):
+            lead_time = timedelta(minutes=minutes)
+            values = self._read(forecast, param, lead_time, masks or {})
+            if values is not None:
+                truth = self.truth.read_at(param, init_time, lead_time)
+                self.maps.add(param, init_time, lead_time, values, truth)
 
     def verify(self, init_time: datetime, masks: Masks | None = None) -> Outcome:
         """Compute what the store lacks of one init time, and put it there.
@@ -153,20 +184,41 @@ class Verifier:
     def _verify_param(
         self, forecast: AtPoints, param: str, asked: ParamHolding, init_time: datetime, masks: Masks
     ) -> ParamSums | None:
-        categories = Categories(tuple(asked.thresholds)) if asked.thresholds else None
         fields: dict[timedelta, FieldSums] = {}
         for minutes in asked.made_from:
             lead_time = timedelta(minutes=minutes)
-            values = forecast.read(param, lead_time)
+            values = self._read(forecast, param, lead_time, masks)
             if values is None:
                 continue
-            if param == CORRECTED and isinstance(forecast, FromFiles):
-                values = self._corrected(forecast, values)
-            mask = masks.get((param, minutes))
-            if mask is not None:
-                values = np.where(mask, values, np.float32(np.nan))
-            fields[lead_time] = self._measure(param, values, init_time, lead_time, categories)
+            categories = None
+            if asked.thresholds:
+                packings = forecast.packing(param, lead_time), self.truth.packing_at(param, init_time, lead_time)
+                categories = Categories(tuple(asked.thresholds), packings)
+            order = self._target.atoms.order
+            truth = self.truth.read_at(param, init_time, lead_time)
+            if self.maps and not self.maps.over_common:  # else masks may be those of two sources compared alone
+                self.maps.add(param, init_time, lead_time, values, truth)
+            normal = (
+                self._normal_at(param, init_time + lead_time, minutes in asked.anomalies) if asked.anomalies else None
+            )
+            fields[lead_time] = measure(
+                self._points,
+                values[order],
+                truth[order],
+                climatology=None if normal is None else normal[order],
+                categories=categories,
+            )
         return collect(fields, param_named(param).units, tuple(asked.thresholds)) if fields else None
+
+    def _read(self, forecast: AtPoints, param: str, lead_time: timedelta, masks: Masks) -> np.ndarray | None:
+        """Return a field as it is verified: corrected, and without the points that do not count."""
+        values = forecast.read(param, lead_time)
+        if values is None:
+            return None
+        if param == CORRECTED and isinstance(forecast, FromFiles):
+            values = self._corrected(forecast, values)
+        mask = masks.get((param, minutes_of(lead_time)))
+        return values if mask is None else np.where(mask, values, np.float32(np.nan))
 
     def _corrected(self, forecast: FromFiles, values: np.ndarray) -> np.ndarray:
         """Return temperatures at the truth's elevation, where temperatures are corrected."""
@@ -177,22 +229,14 @@ class Verifier:
             raise UserError("the elevation of this forecast is not known, and other forecasts are corrected for theirs")
         return correct_lapse_rate(values, self._target.elevation, elevation)
 
-    def _measure(
-        self, param: str, values: np.ndarray, init_time: datetime, lead_time: timedelta, categories: Categories | None
-    ) -> FieldSums:
-        order = self._target.atoms.order
-        truth = self.truth.read_at(param, init_time, lead_time)[order]
-        normal = None
-        if self._normal is not None:
-            found = self._normal.read(param, init_time + lead_time)
-            normal = np.full(order.size, np.nan, np.float32) if found is None else found[order]
-        return measure(
-            self._points,
-            values[order],
-            truth,
-            climatology=normal,
-            categories=categories,
-        )
+    def _normal_at(self, param: str, valid_time: datetime, asked: bool) -> np.ndarray:
+        """Return the climatology that anomalies are from: all missing where none are asked for."""
+        if not asked:
+            return np.full(self.found.points, np.nan, np.float32)
+        values = self._normal.read(param, valid_time)
+        if values is None:
+            raise UserError("the climatology that anomalies are from was removed meanwhile; launch again")
+        return values
 
     def _write(self, init_time: datetime, holding: Holding, params: dict[str, ParamSums]) -> None:
         atoms = self._target.atoms
@@ -202,12 +246,14 @@ class Verifier:
             write_sums(temporary, sums)
 
 
-MasksAt = Callable[[str], Masks]
-"""Returns for an init time the points that count, where these are not all of the forecast's own."""
+def verify_pack(verifier: Verifier, pack: Pack, masks: CommonMasks | None = None) -> PackDone:
+    """Verify the forecasts of a pack, and sum them up at points for score maps.
 
+    One that fails does not keep the others from it.
 
-def verify_pack(verifier: Verifier, pack: Pack, masks_at: MasksAt | None = None) -> PackDone:
-    """Verify the forecasts of a pack. One that fails does not keep the others from it.
+    Parameters
+    ----------
+    masks : where some points are left out because other sources lack them
 
     Raises
     ------
@@ -215,27 +261,48 @@ def verify_pack(verifier: Verifier, pack: Pack, masks_at: MasksAt | None = None)
         Where nothing more can be stored.
     """
     source, inits = verifier.source, []
-    for number, name in enumerate(pack.init_times, start=1):
-        done = _verify_one(verifier, name, masks_at(name) if masks_at else None)
-        if done.failed:
-            click.echo(f"evalflow: {source.label} {name}: {done.reason}", err=True)
-        click.echo(f"{source.label} {name}: {len(done.computed)} params computed ({number} of {len(pack.init_times)})")
-        inits.append(done)
+    maps = verifier.open_maps(pack, masks.samples if masks else None)
+    for name in sorted({*pack.init_times, *maps.init_times}):
+        if name in pack.init_times:
+            done = _verify_one(verifier, name, masks)
+            if done.failed:
+                click.echo(f"evalflow: {source.label} {name}: {done.reason}", err=True)
+            inits.append(done)
+            many = f"{len(inits)} of {len(pack.init_times)}"
+            click.echo(f"{source.label} {name}: {len(done.computed)} params computed ({many})")
+        _add_to_maps(verifier, name, masks)
     verifier.truth.close()
     return PackDone(source=source.source_id, truth=verifier.found.truth, inits=inits, notes=list(verifier.notes))
 
 
-def _verify_one(verifier: Verifier, name: str, masks: Masks | None) -> InitDone:
+def _add_to_maps(verifier: Verifier, name: str, masks: CommonMasks | None) -> None:
+    maps, init_time = verifier.maps, init_time_of(name)
+    assert maps is not None
     try:
-        outcome = verifier.verify(init_time_of(name), masks)
+        if maps.left(init_time):
+            verifier.add_to_maps(init_time, masks.of_maps(name) if masks else None)
+    except UserError as error:
+        maps.spoil(init_time)
+        verifier.notes[f"score maps: {name}: {error}"] = None
+    try:
+        maps.close(name)
+    except OSError as error:
+        raise UserError(f"{verifier.source.label} {name}: {describe_os_error(error)}") from None
+
+
+def _verify_one(verifier: Verifier, name: str, masks: CommonMasks | None) -> InitDone:
+    try:
+        samples: Sequence[Masks | None] = masks(name) if masks else [None]
+        outcomes = [verifier.verify(init_time_of(name), one) for one in samples]
     except NotThere as error:
         return InitDone(init_time=name, reason=str(error))
     except UserError as error:
         return InitDone(init_time=name, reason=str(error), failed=True)
     except OSError as error:
         raise UserError(f"{verifier.source.label} {name}: {describe_os_error(error)}") from None
-    reason = "; ".join(outcome.faults) or None
-    return InitDone(init_time=name, computed=outcome.computed, reason=reason, failed=bool(outcome.faults))
+    computed = [param for one in outcomes for param in one.computed]
+    faults = list(dict.fromkeys(fault for one in outcomes for fault in one.faults))
+    return InitDone(init_time=name, computed=computed, reason="; ".join(faults) or None, failed=bool(faults))
 
 
 def failed_pack(source: SourceEntry, pack: Pack, reason: str) -> PackDone:

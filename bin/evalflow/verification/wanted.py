@@ -1,4 +1,4 @@
-"""What is wanted of each forecast, and what the store lacks of it: packs to verify."""
+"""What is wanted of each forecast, as the files of truth and forecasts look now."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -7,23 +7,20 @@ from pathlib import Path
 
 from evalflow.digests import digest
 from evalflow.fields.archives import is_zarr
-from evalflow.fields.fingerprints import forecast_fingerprint, truth_fingerprint
+from evalflow.fields.fingerprints import truth_fingerprint
 from evalflow.fields.params import param_named
-from evalflow.fields.specs import SourceSpec
+from evalflow.reading.opening import look_of_forecast
 from evalflow.scores.categories import values_of
 from evalflow.scores.names import parse_threshold
-from evalflow.store.layout import init_time_of, statistics_folder
+from evalflow.verification.climatology import anomalies_from, climatology_folder, day_key, references, stored_fields
 from evalflow.verification.found import DomainFound
-from evalflow.verification.holdings import Holding, ParamHolding, lacking, list_statistics
-from evalflow.verification.opening import lead_times_of, seal_of, truth_spec
-from evalflow.verification.packs import Packs, make_packs
+from evalflow.verification.holdings import Holding, ParamHolding
+from evalflow.verification.opening import lead_times_of, truth_spec
 from evalflow.verification.spec import ReferenceSpec, SourceEntry, VerificationSpec
 from evalflow.verification.truth import hours_summed, minutes_of, times_needed
 
 CORRECTED = "T_2M"
 """The param that is corrected for elevation."""
-_NOTHING = digest([])
-"""What files look like where there are none."""
 
 MaskDigests = Mapping[tuple[str, int], str]
 """(param, lead time in minutes) → digest of the points that count for all sources."""
@@ -32,21 +29,23 @@ MaskDigests = Mapping[tuple[str, int], str]
 class Wanted:
     """What is wanted of the forecasts of one truth, as the files of truth and forecasts look now.
 
-    Parameters
-    ----------
-    climatology : whether there is the climatology that anomalies are from, where the config wants
-        one
+    Anomalies are wanted as far as the store has the climatology that they are from.
     """
 
-    def __init__(self, spec: VerificationSpec, found: DomainFound, climatology: bool = True) -> None:
+    def __init__(self, spec: VerificationSpec, found: DomainFound) -> None:
         self.spec, self.found = spec, found
-        reference = anomalies_from(spec) if climatology else None
-        self._climatology = None if reference is None else reference_digest(reference)
+        self._climatologies = {
+            one.to_json(): stored_fields(climatology_folder(spec, found, one)) for one in references(spec)
+        }
+        self._anomalies_from = anomalies_from(spec)
         self._truth = truth_spec(spec, spec.truths[found.truth])
         root = Path(self._truth.root or "")
         self._by_time = bool(self._truth.pattern) or is_zarr(root)
         self._look_at, self._truth_at = cache(self._look_at_truth), cache(self._look_at_times)
         self._leads = cache(lambda number: lead_times_of(spec.sources[number]))
+        self._days = cache(
+            lambda number, init_time: {minutes_of(lead): day_key(init_time + lead) for lead in self._leads(number)}
+        )
         self._numbers = {source.source_id: number for number, source in enumerate(spec.sources)}
         self._thresholds = {
             param: list(values_of([parse_threshold(text) for text in texts]))
@@ -79,13 +78,7 @@ class Wanted:
 
     def forecast(self, source: SourceEntry, init_time: datetime) -> str | None:
         """Return what the files of a forecast look like, or its seal; None if there are none."""
-        if source.builtin:
-            return source.builtin
-        if source.kind == "run":
-            seal = seal_of(source, init_time)
-            return None if seal is None else digest(seal)[:16]
-        found = forecast_fingerprint(SourceSpec(Path(source.root or ""), source.pattern), init_time)
-        return None if found == _NOTHING else found[:16]
+        return look_of_forecast(source, init_time)
 
     def holding(self, source: SourceEntry, init_time: datetime, masks: MaskDigests | None = None) -> Holding:
         """Return what is wanted of one forecast.
@@ -101,15 +94,18 @@ class Wanted:
         params = {}
         for param in about.params if looks else []:
             elevations = about.corrected if param == CORRECTED else None
+            own = self._normals(source.reference, source, init_time, param)
             made_from = {
-                minutes: _digest(truth, elevations, None if masks is None else masks[param, minutes])
+                minutes: _digest(truth, elevations, None if masks is None else masks[param, minutes], own.get(minutes))
                 for minutes, truth in truth_of(param if _is_sum(param) else CORRECTED).items()
-                if masks is None or (param, minutes) in masks
+                if (masks is None or (param, minutes) in masks) and (minutes in own or source.reference is None)
             }
             if made_from:
-                thresholds = self._thresholds.get(param, [])
+                normals = self._normals(self._anomalies_from, source, init_time, param)
                 params[param] = ParamHolding.model_construct(
-                    made_from=made_from, thresholds=thresholds, climatology=self._climatology
+                    made_from=made_from,
+                    thresholds=self._thresholds.get(param, []),
+                    anomalies={minutes: one for minutes, one in normals.items() if minutes in made_from},
                 )
         return Holding.model_construct(
             params=params,
@@ -118,6 +114,18 @@ class Wanted:
             forecast=f"{looks}-{about.grid}" if about.grid else looks or "nothing",
         )
 
+    def _normals(
+        self, reference: ReferenceSpec | None, source: SourceEntry, init_time: datetime, param: str
+    ) -> dict[int, str]:
+        """Return lead time in minutes → digest of a climatology at the valid time, where the store has it."""
+        if reference is None:
+            return {}
+        there = self._climatologies[reference.to_json()]
+        if not there:
+            return {}
+        keys = self._days(self._numbers[source.source_id], init_time)
+        return {minutes: there[param, key] for minutes, key in keys.items() if (param, key) in there}
+
 
 @cache
 def _is_sum(param: str) -> bool:
@@ -125,37 +133,5 @@ def _is_sum(param: str) -> bool:
 
 
 @lru_cache(maxsize=1 << 16)
-def _digest(truth: str, elevations: str | None, mask: str | None) -> str:
-    return digest([truth, elevations, mask])[:12]
-
-
-def anomalies_from(spec: VerificationSpec) -> ReferenceSpec | None:
-    """Return the reference period for anomalies: that of the first source that is a climatology."""
-    return next((source.reference for source in spec.sources if source.reference), None)
-
-
-def reference_digest(reference: ReferenceSpec) -> str:
-    """Return what stands for a reference period."""
-    return digest(reference.model_dump())[:12]
-
-
-def packs_of(spec: VerificationSpec, found: DomainFound) -> Packs:
-    """Return the packs of a truth: what the store lacks, and what this launch is still to forecast.
-
-    Where there is neither a forecast nor one to be made, there is nothing to do.
-    """
-    if not found.points:
-        return Packs(packs=[])
-    wanted = Wanted(spec, found)
-    lacks: dict[int, list[str]] = {}
-    for number, source in enumerate(spec.sources):
-        if not found.sources[source.source_id].params:
-            continue
-        there = list_statistics(statistics_folder(spec.store, found.verif_id, source.source_id))
-        awaited = set(spec.awaited.get(source.source_id, []))
-        for name in spec.init_times:
-            init_time = init_time_of(name)
-            asked = wanted.holding(source, init_time)
-            if name in awaited or lacking(asked, init_time, there.get(name, []), spec.verify_store).params:
-                lacks.setdefault(number, []).append(name)
-    return Packs(packs=make_packs(spec, found.truth, lacks))
+def _digest(truth: str, elevations: str | None, mask: str | None, climatology: str | None) -> str:
+    return digest([truth, elevations, mask, *([climatology] if climatology else [])])[:12]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from evalflow.config.inference import read_inference_config
+from evalflow.config.inference import Reading, read_inference_config
 from evalflow.errors import UserError
 from evalflow.lookup import Lookup
 from evalflow.yamlio import dump_yaml
@@ -30,7 +30,7 @@ def folder_of_files(tmp_path):
 
 def read(folder_of_files: Path, data: dict, overrides: frozenset[str] = frozenset()):
     return read_inference_config(
-        data, Lookup(folder_of_files, folder_of_files / "launch"), "runs[0].forecaster.config", overrides
+        data, Lookup(folder_of_files, folder_of_files / "launch"), "runs[0].forecaster.config", Reading(overrides)
     )
 
 
@@ -47,12 +47,11 @@ NOT_NAMED = [
     "6h",
     "without_suffix",
     "plain",
-    "plain/",
     "sub",
     "missing.grib",
     "https://e.org/data.grib",
-    "*/*.grib",
-    "{a}/data.grib",
+    "*/*.nc",
+    "{a}/data.nc",
 ]
 NOT_NAMED += ["data.grib\n", "", "/", 5000 * "a/", "a\0/b", "~nobody-of-this-name/file", "2024-01-01", "0/120/6"]
 
@@ -103,7 +102,7 @@ CONTENT_CHANGES = {
     "value of a YAML": ("sub/patch.yaml", "file: other.grib", True),
     "comment of a YAML": ("sub/patch.yaml", "# a comment\nfile: 'more.grib'", False),
     "file that a YAML names": ("sub/more.grib", "other", True),
-    "metadata of a Zarr store": ("store.zarr/.zmetadata", '{"a": 1}', True),
+    "metadata of a Zarr store that do not say what it is": ("store.zarr/.zmetadata", '{"a": 1}', False),
     "chunk of a Zarr store": ("store.zarr/chunk", "other", False),
     "YAML that is none": ("sub/patch.yaml", "a: [", True),
 }

@@ -49,8 +49,14 @@ def test_what_is_not_there(tmp_path):
         open_forecast(SourceSpec(tmp_path, pattern="%Y%m%d%H.grib"), datetime(2024, 1, 10, 6))
     with pytest.raises(UserError, match=f"{tmp_path}/absent: no such file or folder"):
         open_forecast(SourceSpec(tmp_path / "absent"), INIT)
-    with pytest.raises(UserError, match="no forecast that can be read among 1 files; allowed: GRIB, NetCDF, Zarr"):
+    with pytest.raises(UserError, match="notes.txt: is no forecast that can be read; allowed: GRIB, NetCDF, Zarr"):
         open_forecast(SourceSpec(tmp_path / "notes.txt"), INIT)
+    write(tmp_path / "texts" / "a.txt", b"nothing"), write(tmp_path / "texts" / "b.txt", b"nothing")
+    with pytest.raises(UserError, match="texts/a.txt: is no forecast that can be read, nor are 1 more; allowed: GRIB"):
+        open_forecast(SourceSpec(tmp_path / "texts"), INIT)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=f"{tmp_path}/empty: there is no file; allowed: GRIB, NetCDF, Zarr"):
+        open_forecast(SourceSpec(tmp_path / "empty"), INIT)
     with pytest.raises(UserError, match="has %B; allowed: %Y"):
         open_forecast(SourceSpec(tmp_path, pattern="%B.grib"), INIT)
     with pytest.raises(UserError, match="no member median; allowed but in an ICON archive"):

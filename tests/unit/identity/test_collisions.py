@@ -6,9 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 from evalflow import identity
+from evalflow import runs as naming
 from evalflow.digests import canonical, digest
 from evalflow.errors import UserError
-from evalflow.identity import merge_runs
+from evalflow.runs import merge_runs
 from evalflow.store.files import to_json
 from support.ids import forecaster
 
@@ -31,7 +32,7 @@ def test_short_ids_are_noticed(experiment, monkeypatch):
 
 
 def test_two_runs_of_one_id_stop_the_plan_with_both_shown(experiment, monkeypatch):
-    monkeypatch.setattr(identity, "run_specific_hash", lambda identity: "00000000")
+    monkeypatch.setattr(naming, "run_specific_hash", lambda identity: "00000000")
     experiment.data["runs"] = [forecaster(steps="0/24/6"), forecaster(steps="0/12/6")]
     with pytest.raises(UserError) as caught:
         experiment.ids()

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 from evalflow import identity
+from evalflow import runs as naming
 from evalflow.checkpoints.base import Checkpoint
 from evalflow.config.model import load_config
 from evalflow.digests import digest
-from evalflow.identity import baseline_identity, collect_all_runs, master_hash
+from evalflow.identity import baseline_identity, master_hash
 from evalflow.lookup import PROJECT, Lookup
+from evalflow.runs import collect_all_runs
 
 CONFIGS = PROJECT / "tests" / "data" / "configs"
 NAMED = {
@@ -32,7 +34,7 @@ def folder_of_configs(tmp_path, monkeypatch) -> Path:
     for name, content in NAMED.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content)
-    monkeypatch.setattr(identity, "provider_of", lambda uri, key: ByName())
+    monkeypatch.setattr(naming, "provider_of", lambda uri, key: ByName())
     monkeypatch.setattr(identity, "target_platform", lambda: "linux-x86_64")
     return tmp_path
 

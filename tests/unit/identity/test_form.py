@@ -5,9 +5,11 @@ import re
 from dataclasses import replace
 
 from evalflow import identity
+from evalflow import runs as naming
 from evalflow.config.runs import ForecasterConfig, RunConfig
-from evalflow.identity import RECIPE_VERSION, flat_id, register_run
+from evalflow.identity import RECIPE_VERSION, flat_id
 from evalflow.lookup import Lookup
+from evalflow.runs import register_run
 from support.ids import ENV, RUN, differences, digest_of
 
 
@@ -41,9 +43,9 @@ def test_the_recipe_is_part_of_the_environment(experiment, monkeypatch):
 
 def test_the_version_of_the_runner_is_part_of_the_run(experiment, monkeypatch):
     before = experiment.ids()
-    named = identity.runner_named
+    named = naming.runner_named
     newer = lambda name: replace(named(name), version=named(name).version + 1)  # noqa: E731
-    monkeypatch.setattr(identity, "runner_named", newer)
+    monkeypatch.setattr(naming, "runner_named", newer)
     assert differences(before, experiment.ids()) == RUN
 
 

@@ -12,16 +12,15 @@ from evalflow.identity import (
     SAMPLE,
     Comparison,
     baseline_identity,
-    collect_all_runs,
     comparison_identity,
     comparison_parts,
     forecasts_identity,
     master_hash,
-    register_run,
     verif_id,
     verification_identity,
 )
 from evalflow.lookup import Lookup
+from evalflow.runs import collect_all_runs, register_run
 from evalflow.sources import collect_sources
 from support.changes import with_changes
 
@@ -103,6 +102,8 @@ CHANGES = {
     "scales": ({"experiment.scales": [100]}, False),
     "cases": ({"experiment.cases": [{"name": "a", "start": "2024-01-01", "end": "2024-01-02"}]}, False),
     "dashboard": ({"experiment.dashboard.stratification": ["season", "valid_hour"]}, False),
+    "plots": ({"experiment.plots": {"formats": ["svg"]}}, False),
+    "license of the truth": ({"truth.license": "CC BY 4.0"}, False),
     "scorecards": ({"experiment.scorecards": CARDS}, False),
     "score maps": ({"experiment.scoremaps": {"enabled": True}}, False),
     "showcase": ({"showcase": {"dates": ["2024-01-01"], "animations": {"wind": "barbs"}}}, False),
@@ -174,7 +175,7 @@ def test_coordinates_in_other_files_are_their_content(lookup, tmp_path, experime
 def test_each_key_of_the_experiment_counts_or_is_known_not_to():
     """A key that is added without a thought shows here."""
     fields = set(type(read({}).experiment).model_fields)
-    of_products = {"references", "significance", "scales", "cases", "dashboard", "scorecards", "scoremaps"}
+    of_products = {"references", "significance", "scales", "cases", "dashboard", "plots", "scorecards", "scoremaps"}
     assert fields == {"params", "thresholds", "stratification", *COMPARING, *SAMPLE} | of_products
 
 

@@ -1,14 +1,18 @@
 """A forecast that loses a field on its way is not complete."""
 
+from datetime import datetime
+
 import eccodes
 import pytest
 from evalflow.errors import UserError
-from evalflow.inference.proof import _check_output, read_fields
+from evalflow.inference.output import Wanted, check_output
 
 
 def field(lead: int, name: str = "2t", level: int | None = None) -> bytes:
     message = eccodes.GRIBMessage.from_samples("regular_ll_pl_grib2" if level else "regular_ll_sfc_grib2")
-    message.set({"dataDate": 20240101, "step": lead, "shortName": name, **({"level": level} if level else {})})
+    message.set(
+        {"dataDate": 20240101, "dataTime": 0, "step": lead, "shortName": name, **({"level": level} if level else {})}
+    )
     return message.get_buffer()
 
 
@@ -17,13 +21,13 @@ def u(lead: int, level: int) -> bytes:
 
 
 @pytest.fixture
-def check(tmp_path):
+def count_fields(tmp_path):
     """Return a function that checks fields: file → messages, wanted lead times, whether all must have the same."""
 
     def run(files: dict[str, list[bytes]], wanted: list[int], same: bool = True) -> dict[int, int]:
         for name, messages in files.items():
             (tmp_path / name).write_bytes(b"".join(messages))
-        return _check_output(tmp_path, wanted, same)[1]
+        return check_output(tmp_path, Wanted(datetime(2024, 1, 1), wanted, same)).leads
 
     return run
 
@@ -39,8 +43,8 @@ def check(tmp_path):
         [field(0), u(6, 500), u(6, 850), u(12, 500), u(12, 850)],
     ],
 )
-def test_these_are_whole(check, messages):
-    assert sum(check({"all": messages}, [0, 6, 12]).values()) == len(messages)
+def test_these_are_whole(count_fields, messages):
+    assert sum(count_fields({"all": messages}, [0, 6, 12]).values()) == len(messages)
 
 
 @pytest.mark.parametrize(
@@ -54,30 +58,28 @@ def test_these_are_whole(check, messages):
         ([field(0), field(6), field(6), field(12)], "at 12 h: 2t"),  # of two outputs, one has lost it
     ],
 )
-def test_these_are_not(check, messages, text):
+def test_these_are_not(count_fields, messages, text):
     with pytest.raises(UserError) as caught:
-        check({"all": messages}, [0, 6, 12])
+        count_fields({"all": messages}, [0, 6, 12])
     assert text in str(caught.value) and "\n" not in str(caught.value)
-    check({"all": messages}, [0, 6, 12], same=False)
+    count_fields({"all": messages}, [0, 6, 12], same=False)
 
 
-def test_fields_may_be_in_any_files(check, tmp_path):
-    assert check({"a": [field(0), field(6)], "b": [u(12, 500), u(6, 500), field(12)]}, [0, 6, 12]) == {
+def test_fields_may_be_in_any_files(count_fields):
+    assert count_fields({"a": [field(0), field(6)], "b": [u(12, 500), u(6, 500), field(12)]}, [0, 6, 12]) == {
         0: 1,
         6: 2,
         12: 2,
     }
-    leads = read_fields([tmp_path / "a", tmp_path / "b"])
-    assert {lead: counts.total() for lead, counts in leads.items()} == {0: 1, 6: 2, 12: 2}
 
 
-def test_grib_1_too(check):
+def test_grib_1_too(count_fields):
     old = eccodes.GRIBMessage.from_samples("regular_ll_sfc_grib1")
 
     def message(lead: int, number: int) -> bytes:
-        old.set({"step": lead, "indicatorOfParameter": number})
+        old.set({"dataDate": 20240101, "dataTime": 0, "step": lead, "indicatorOfParameter": number})
         return old.get_buffer()
 
-    assert check({"all": [message(6, 167), message(12, 167)]}, [6, 12]) == {6: 1, 12: 1}
+    assert count_fields({"all": [message(6, 167), message(12, 167)]}, [6, 12]) == {6: 1, 12: 1}
     with pytest.raises(UserError, match="missing at 12 h"):
-        check({"all": [message(6, 167), message(12, 168)]}, [6, 12])
+        count_fields({"all": [message(6, 167), message(12, 168)]}, [6, 12])

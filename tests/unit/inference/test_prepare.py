@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from evalflow.config.inference import InferenceConfig, read_inference_config
+from evalflow.config.inference import InferenceConfig, Reading, read_inference_config
 from evalflow.inference.prepare import place_resources
 from evalflow.inference.spec import Resources
 from evalflow.lookup import Lookup
@@ -19,7 +19,8 @@ def write(root: Path, files: dict[str, str]) -> None:
 
 
 def read(path: Path, rewrite: bool = True) -> InferenceConfig:
-    return read_inference_config(str(path), Lookup(path.parents[2], path.parents[2]), "config", rewrite=rewrite)
+    reading = Reading(rewrite=rewrite)
+    return read_inference_config(str(path), Lookup(path.parents[2], path.parents[2]), "config", reading)
 
 
 @pytest.fixture(params=["beside", "evalml"])

@@ -3,23 +3,26 @@
 import hashlib
 import json
 import shutil
+import signal
 from pathlib import Path
 
-import eccodes
 import pytest
 import yaml
 from evalflow.config.times import as_hours
 from evalflow.digests import file_digest
 from evalflow.errors import UserError
-from evalflow.inference.proof import check_forecast, read_fields
+from evalflow.fields.grib.variables import OF_OTHERS
+from evalflow.inference import output as inference_output
+from evalflow.inference.proof import check_forecast
 from evalflow.inference.task import UNFINISHED
 from evalflow.runners.base import ForecastRequest
 from evalflow.runners.registry import runner_named
 from evalflow.store.layout import FORECAST_SEAL, MADE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.environments import needs_root, small_disk
-from support.shell_model import TIMES, WHOLE, Model, grib
+from support.environments import needs_root, run, small_disk
+from support.grib_files import grib as small_grib
+from support.shell_model import TIMES, WHOLE, Model, end_by, grib
 from support.specs import RUN_ID
 
 # --- one forecast -----------------------------------------------------------------------------------------------------
@@ -75,11 +78,13 @@ def test_prepared_run(model):
     ("script", "status", "reason"),
     [
         ('cp "$samples/lead-0.grib" "$1"', 1, "no field for lead time 6 h in what the model wrote"),
-        (WHOLE + '; : > "$1/lead-12.grib"', 1, "lead-12.grib: the model left an empty file"),
         ('echo text > "$1/result.txt"', 1, "the model ended without an error but wrote no GRIB file"),
         (":", 1, "wrote no GRIB file"),
-        (WHOLE + '; printf "GRIB and garbage" > "$1/b.grib"', 1, "the model wrote GRIB that cannot be read: "),
-        (WHOLE + '; head -c 150 "$samples/lead-6.grib" > "$1/b.grib"', 1, "the model wrote GRIB that cannot be read: "),
+        (
+            WHOLE + '; head -c 150 "$samples/lead-6.grib" > "$1/b.grib"',
+            1,
+            "the model wrote GRIB that cannot be read: b.grib: message 1, at byte 0, is cut off",
+        ),
         (WHOLE + "; echo last words; exit 3", 3, "the model ended with status 3"),
         (WHOLE + "; kill -KILL $$", 137, "the model ended with status 137"),
         ("exec no-such-model", 127, "no-such-model"),
@@ -101,33 +106,10 @@ def test_forecast_that_is_not_whole_fails(model, capfd, script, status, reason):
 
 
 def test_several_leads_in_one_file_of_any_name(model):
-    (model.samples / "both").write_bytes(grib(6) + grib(0) + grib(6, dataTime=600))
+    (model.samples / "both").write_bytes(grib(6) + grib(0) + grib(6, shortName="msl"))
     model.does(TIMES[0], 'cp "$samples/both" "$1/odd name"')
     assert model.run(TIMES[0]) == 0
     assert json.loads((model.output / TIMES[0] / FORECAST_SEAL).read_text())["leads"] == {"0": 1, "6": 2}
-
-
-def test_leads_are_hours_whatever_the_unit_and_the_type_of_step(tmp_path):
-    message = eccodes.GRIBMessage.from_samples("regular_ll_sfc_grib2")
-    message.set({"indicatorOfUnitOfTimeRange": 0, "forecastTime": 360})  # minutes
-    (tmp_path / "minutes").write_bytes(message.get_buffer())
-    message.set({"productDefinitionTemplateNumber": 8, "stepType": "accum", "stepUnits": 1, "stepRange": "6-12"})
-    (tmp_path / "accumulated").write_bytes(message.get_buffer())
-    leads = read_fields([tmp_path / "minutes", tmp_path / "accumulated"])
-    assert {lead: counts.total() for lead, counts in leads.items()} == {6: 1, 12: 1}
-
-
-def test_leads_below_an_hour(tmp_path):
-    """Runs may have `steps: 0/1/30m`; ecCodes shows 30 minutes as 0 hours, or as an error in GRIB 1."""
-    message = eccodes.GRIBMessage.from_samples("regular_ll_sfc_grib2")
-    message.set({"indicatorOfUnitOfTimeRange": 0, "forecastTime": 30})
-    (tmp_path / "edition 2").write_bytes(message.get_buffer())
-    message = eccodes.GRIBMessage.from_samples("regular_ll_sfc_grib1")
-    for unit, number in ((0, 10), (13, 6)):  # 10 minutes; 6 quarters of an hour
-        message.set({"unitOfTimeRange": unit, "P1": number})
-        (tmp_path / f"edition 1, {unit}").write_bytes(message.get_buffer())
-    leads = read_fields(list(tmp_path.iterdir()))
-    assert {lead: counts.total() for lead, counts in leads.items()} == {0.5: 1, as_hours(10): 1, 1.5: 1}
 
 
 def test_what_a_former_try_left_is_removed(model):
@@ -237,12 +219,72 @@ def test_placeholders_in_values_are_not_filled_in(tmp_path):
     assert runner_named("command").command(job) == [f"{tmp_path}/$(x) {{start}}{tmp_path}/{{step}}"]
 
 
+@pytest.mark.parametrize(
+    ("lead_times", "step", "words", "lead_time"),
+    [
+        ([0, 6, 12], 6, "0 12 6 12", "12h"),
+        ([0, 0.5, 1], 0.5, "0 1 30m 1", "1h"),
+        ([as_hours(minutes) for minutes in range(10, 91, 10)], as_hours(10), "10m 90m 10m 90m", "90m"),
+    ],
+)
+def test_lengths_below_an_hour_are_minutes(tmp_path, lead_times, step, words, lead_time):
+    """As anemoi-inference has them, which knows no half hours."""
+    command = ["{start}", "{end}", "{step}", "{lead_time}"]
+    job = ForecastRequest(tmp_path, tmp_path, tmp_path, "2024-01-01T00:00", lead_times, step, command)
+    assert runner_named("command").command(job) == words.split()
+    assert runner_named("anemoi").settings(job)["lead_time"] == lead_time
+    assert runner_named("onnx").settings(job)["steps"] == "/".join(words.split()[:3])
+
+
 def test_folders_of_any_name(tmp_path):
     model = Model(tmp_path / "odd $(touch pwned) 'name' \"q\" {output}")
     model.samples.rename(tmp_path / "samples")
     model.change(command=["cp", f"{tmp_path}/samples/lead-0.grib", f"{tmp_path}/samples/lead-6.grib", "{output}"])
     assert model.run(TIMES[0]) == 0
     assert check_forecast(model.output / TIMES[0], "f" * 64, verify=True) is None
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_a_shell_s_own_tables_of_ecCodes_reach_neither_the_model_nor_the_check(model, tmp_path, local):
+    """A `boot.def` of another version ends whoever reads GRIB by SIGABRT."""
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "boot.def").write_text("this is no definition {{{\n")
+    (model.image / "share" / "eccodes-cosmo-resources" / "definitions").mkdir(parents=True)
+    model.change(disable_local_eccodes_definitions=not local)
+    model.does(TIMES[0], f'{WHOLE}; env > "$1/env.txt"')
+    script, *words = model.words(TIMES[0])
+    shell = dict.fromkeys(OF_OTHERS, str(tmp_path / "tables"))
+    done = run(script, *words, spec=model.spec, env=shell)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((model.stored()[TIMES[0]] / FORECAST_SEAL).read_text())["leads"] == {"0": 1, "6": 1}
+    seen = (model.stored()[TIMES[0]] / "env.txt").read_text()
+    given = [line for line in seen.splitlines() if line.split("=")[0] in OF_OTHERS]
+    definitions = model.image / "share" / "eccodes-cosmo-resources" / "definitions"
+    assert given == ([f"ECCODES_DEFINITION_PATH={definitions}"] if local else [])
+
+
+def test_what_is_odd_is_in_the_seal(model):
+    (model.samples / "empty").write_bytes(b"".join(missing(6 * number) for number in range(2)))
+    model.does(TIMES[0], WHOLE + '; cp "$samples/empty" "$1"')
+    assert model.run(TIMES[0]) == 0
+    document = json.loads((model.output / TIMES[0] / FORECAST_SEAL).read_text())
+    assert document["warnings"] == ["every value is missing at all lead times: 10u (10)"]
+
+
+def missing(lead: int) -> bytes:
+    return small_grib([float("nan")] * 12, shortName="10u", dataDate=20240101, step=lead)
+
+
+def test_a_check_that_is_ended_loses_no_forecast_and_no_model(model, monkeypatch, capfd):
+    """It is kept with its log, also where it was made on the node, and the status asks for no retry."""
+    monkeypatch.setattr(inference_output, "_by_field", lambda _entries: end_by(signal.SIGABRT))
+    assert model.run(*TIMES[:2], on_node=True) == 1
+    assert "the check of what the model wrote was ended (SIGABRT), twice; log: " in capfd.readouterr().err
+    for init_time in TIMES[:2]:
+        names = {path.name for path in (model.unfinished / init_time).iterdir()}
+        assert names == {"lead-0.grib", "lead-6.grib", "config.yaml", "forecast.log"}
+    monkeypatch.undo()
+    assert model.run(*TIMES) == 0 and set(model.stored()) == set(TIMES)
 
 
 def test_local_definitions_of_ecCodes(model):

@@ -84,6 +84,14 @@ def test_a_large_file_of_the_command_is_named_where_it_is(sandbox, tmp_path):
     assert files.keys() == OWN
 
 
+def test_tables_of_ecCodes_that_a_shell_names_are_not_used(sandbox):
+    """As in a task: the forecast of a sandbox is that of evalflow."""
+    script = sandbox()["run_forecast.sh"]
+    names = next(line for line in script.splitlines() if line.startswith("unset ")).split()
+    assert {"ECCODES_DEFINITION_PATH", "GRIB_DEFINITION_PATH", "ECCODES_SAMPLES_PATH", "PYTHONPATH"} <= set(names)
+    assert script.index("unset ") < script.index("exec ")
+
+
 def test_a_program_stays_one(sandbox, tmp_path):
     sandbox([write(tmp_path / "model.sh", "#!/bin/sh\n", 0o700), write(tmp_path / "table.csv", ""), "{output}"])
     assert (sandbox.modes["command/model.sh"], sandbox.modes["command/table.csv"]) == (0o755, 0o644)

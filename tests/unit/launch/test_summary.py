@@ -9,6 +9,7 @@ import pytest
 from evalflow.launch.summary import describe_summary, is_lacking, make_summary, write_summary
 from evalflow.plan.model import Plan
 from evalflow.plan.plan import write_plan
+from evalflow.verification.aggregated import Aggregated
 from evalflow.verification.done import PackDone
 from support.environments import run as run_script
 from support.stored import give_name, store_made, write_forecast
@@ -72,6 +73,22 @@ def test_a_name_that_cannot_be_made_is_said_with_the_forecast_and_the_reason(pla
         f"{made}: is whole, but cannot be given its name: {made.parents[1]}/{planned['init_times'][0]}: Read-only file"
     )
     assert line in text and "missing: " in text
+
+
+def test_what_is_odd_in_forecasts_is_said_once_for_all_of_them(planned):
+    """A model whose precipitation is missing everywhere, say. Old forecasts have no warnings."""
+    for number, init_time in enumerate(planned["init_times"]):
+        seal = give_name(store_made(planned["runs"][0], init_time)) / "forecast.json"
+        about = json.loads(seal.read_text())
+        if number:
+            about["warnings"] = ["every value is missing at all lead times: tp (0)", *map(str, range(4 + number))]
+        seal.write_text(json.dumps(about))
+    summary, counted, lacking = summarize(planned)
+    assert counted["warnings"]["every value is missing at all lead times: tp (0)"] == 2 and not lacking
+    run_id, lines = counted["run_id"], describe_summary(Plan(**planned), summary).splitlines()
+    assert f"warning: {run_id}: every value is missing at all lead times: tp (0) (in 2 of 3 made)" in lines
+    assert f"warning: {run_id}: and 2 more warnings, in summary.json" in lines
+    assert len([line for line in lines if line.startswith(f"warning: {run_id}")]) == 6
 
 
 def test_missing_forecasts_are_lacking_and_those_that_nobody_wanted_are_not(planned):
@@ -155,6 +172,23 @@ def test_a_forecast_that_is_not_there_is_no_fault(planned):
     plan = Plan(**planned)
     summary = make_summary(plan, done=[pack(planned, reason="no such file")])
     assert summary["statistics"][0]["lacking"] and not is_lacking(plan, {**summary, "runs": []})
+
+
+def test_what_an_archive_lacks_is_said_though_nothing_was_computed(planned):
+    planned["target"], planned["verification"]["truths"] = "verification", [TRUTH]
+    plan, source_id = Plan(**planned), planned["verification"]["sources"][0]["source_id"]
+    without = {source_id: {"202401011200": "/archive/2024010112.grib: no such forecast"}}
+    scores = Aggregated(
+        evalflow="0.2", made_from="", tables=[], rows={}, headline=[], domains=[], notes=[], problems=[], days=0,
+        without=without,
+    )  # fmt: skip
+    summary = make_summary(plan, scores=scores)
+    assert summary["statistics"][0]["without"] == without[source_id]
+    text = describe_summary(plan, summary)
+    assert "0 computed, 1 init times lack some" in text
+    assert "202401011200: /archive/2024010112.grib: no such forecast" in text
+    assert not is_lacking(plan, {**summary, "runs": []})
+    assert make_summary(plan)["statistics"][0]["without"] == {}
 
 
 def test_many_notes_are_not_all_shown(planned):

@@ -210,4 +210,5 @@ def test_what_forecasts_are_made_from_is_in_the_plan_with_its_digest(experiment)
     for run in plan["runs"]:
         spec, checkpoint = run["spec"], checkpoints[run["env_id"]]
         assert spec["checkpoint"] == hash_file(Path(checkpoint["location"]))
-        assert spec["digests"] == {path: hash_file(Path(path)) for path in spec["files"].values()} != {}
+        named = [*spec["files"].values(), str(experiment.folder / "table.csv")]  # which physics.yaml names
+        assert spec["digests"] == {path: hash_file(Path(path)) for path in named} != {}

@@ -111,7 +111,10 @@ MISTAKES = {
         {RUN + "checkpoint": "empty"},
         [r"runs\[0\].forecaster.checkpoint: .*/empty: the file is empty"],
     ),
-    "a folder as checkpoint": ({RUN + "checkpoint": "."}, [r"runs\[0\].forecaster.checkpoint: .*: not a regular file"]),
+    "a folder as checkpoint": (
+        {RUN + "checkpoint": "."},
+        [r"runs\[0\].forecaster.checkpoint: .*: is a folder; allowed: a file in it"],
+    ),
     "an unknown source": ({RUN + "checkpoint": "gopher://a"}, ["unknown kind of checkpoint: gopher://a"]),
     "missing inference config": ({RUN + "config": "no.yaml"}, [r"^runs\[0\].forecaster.config: no such file: no.yaml"]),
     "inference config of no mapping": (

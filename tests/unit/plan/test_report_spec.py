@@ -56,3 +56,25 @@ def test_it_is_written_where_pages_are_to_be_drawn(reported, tmp_path, target, t
     write_plan(plan, tmp_path / "plan.json")
     assert (tmp_path / "report.json").exists() == there
     assert (tmp_path / "verification.json").exists() == (target != "report")
+
+
+def test_license_cases_and_plots(reported):
+    reported.data["truth"]["license"] = "CC BY 4.0"
+    box = {"name": "a", "start": "2024-01-01", "end": "2024-01-02", "region": {"box": [5, 11, 45, 48]}}
+    whole = {"name": "b", "start": "2024-01-01T06:00", "end": "2024-01-02T00:00"}
+    reported.data["experiment"] = {"cases": [box, whole]}
+    plan = reported.plan()
+    report = plan["report"]
+    assert report["truths"] == [{"label": "analyses", "origin": "/archive", "license": "CC BY 4.0"}]
+    assert [(case["name"], case["region"]) for case in report["cases"]] == [
+        ("a", "5 to 11°E, 45 to 48°N"),
+        ("b", "the whole domain"),
+    ]
+    assert report["plots"] == ["png"] and "license" not in plan["verification"]["truths"][0]
+    reported.data["experiment"]["plots"] = {"formats": []}
+    assert reported.plan()["report"]["plots"] == []
+
+
+@pytest.mark.parametrize(("target", "verifies"), [("experiment", True), ("verification", True), ("report", False)])
+def test_whether_a_launch_verifies(reported, target, verifies):
+    assert reported.plan(target=target)["report"]["verifies"] == verifies

@@ -99,6 +99,14 @@ def test_what_has_no_meaning_here_is_one_warning(experiment):
     assert "executor" in warning and "jobs" in warning and "batch_rules" not in warning
 
 
+def test_what_is_accepted_and_not_run_is_said(experiment):
+    roots = dict.fromkeys(("ekf_root", "mon_synop_root", "ver_synop_root"), "/obs")
+    lines = experiment.plan(experiment.changed({"mec": roots}))["warnings"]
+    assert lines == ["mec: accepted, and not run: evalflow makes no files for MEC"]
+    lines = experiment.plan(experiment.changed({"mec": roots, "profile": PROFILE}))["warnings"]
+    assert [line.split(":")[0] for line in lines] == ["mec", "profile"]
+
+
 @pytest.mark.parametrize("name", ["a b", "x --output=/etc/passwd", "-x", "a;b", "$(id)", "a\nb", ""])
 @pytest.mark.parametrize("place", ["inference_resources", "profile"])
 def test_a_partition_is_a_name_and_no_more(experiment, name, place):

@@ -261,8 +261,8 @@ def test_a_store_that_may_not_be_changed_is_said(stored, monkeypatch):
 
 def _run_and_squash(experiment) -> tuple:
     from evalflow.config.model import load_config
-    from evalflow.identity import collect_all_runs
     from evalflow.lookup import Lookup
+    from evalflow.runs import collect_all_runs
 
     config = load_config(experiment.folder / "experiment.yaml")
     runs = collect_all_runs(config, Lookup(experiment.folder, experiment.launch))

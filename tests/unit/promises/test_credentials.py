@@ -2,7 +2,7 @@
 
 import pytest
 from evalflow.config import inference
-from evalflow.config.inference import read_inference_config
+from evalflow.config.inference import Reading, read_inference_config
 from evalflow.errors import UserError
 from evalflow.lookup import Lookup
 from evalflow.texts import render
@@ -42,6 +42,6 @@ def test_credentials_in_a_named_file_that_is_rewritten_are_refused(experiment):
     experiment.write("sub/a.grib", "GRIB")
     with pytest.raises(UserError, match=r"sub/index.yaml: url: a URL with a user name or password in it") as caught:
         read_inference_config(
-            {"index": "sub/index.yaml"}, Lookup(experiment.folder, experiment.launch), "key", rewrite=True
+            {"index": "sub/index.yaml"}, Lookup(experiment.folder, experiment.launch), "key", Reading(rewrite=True)
         )
     assert "hush" not in str(caught.value)

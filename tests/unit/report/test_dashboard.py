@@ -41,23 +41,24 @@ class Arrays:
 
 
 def decoded(text: str) -> dict:
-    """Return truth, param, keys, lead → (value, n_days), and the same with the reference → (rest, half, marks)."""
+    """Return truth, param, keys, lead → numbers; with the reference among the keys those of a difference."""
     known = about(text)
     words, leads, scores, differences = known["words"], known["words"]["lead_time"], {}, {}
     for number, head in enumerate(known["parts"]):
-        arrays, n, m, of = Arrays(text, number), head["scores"], head["differences"], len(leads)
+        arrays, of = Arrays(text, number), len(leads)
         whole = (words["truth"][head["truth"]], words["param"][head["param"]])
-        keys = arrays.take("<u2", 8, n)
-        columns = [arrays.take("<f4", n, of), *(arrays.take("<u4", n, of) for _ in range(3))]
-        for i, lead in ((i, lead) for i in range(n) for lead in range(of)):
-            name = tuple(words[key][keys[place, i]] for place, key in enumerate(KEYS))
-            scores[*whole, *name, leads[lead]] = (columns[0][i, lead], columns[2][i, lead])
-        keys = arrays.take("<u2", 9, m)
-        kinds = ("<f4", "<f4", "u1", "<u4")
-        columns = [arrays.take(kind, m, of) for kind in kinds]
-        for i, lead in ((i, lead) for i in range(m) for lead in range(of)):
-            name = tuple(words[key][keys[place, i]] for place, key in enumerate((*KEYS, "source")))
-            differences[*whole, *name, leads[lead]] = tuple(column[i, lead] for column in columns)
+
+        def read(count: int, names: tuple, kinds: dict, into: dict, whole=whole, arrays=arrays, of=of) -> None:
+            keys = arrays.take("<u2", len(names), count)
+            columns = {name: arrays.take(kind, count, of) for name, kind in kinds.items()}
+            for i, lead in ((i, lead) for i in range(count) for lead in range(of)):
+                name = tuple(words[key][keys[place, i]] for place, key in enumerate(names))
+                into[*whole, *name, leads[lead]] = {name: column[i, lead] for name, column in columns.items()}
+
+        counts = dict.fromkeys(("inits", "days", "pairs"), "<u4")
+        read(head["scores"], KEYS, {"value": "<f4", **counts, "alone": "u1"}, scores)
+        own = {"rest": "<f4", "relative": "<f4", "half": "<f4", "marks": "u1", "days": "<u4"}
+        read(head["differences"], (*KEYS, "source"), own, differences)
         assert arrays.at == len(arrays.bytes)
     return {"scores": scores, "differences": differences}
 
@@ -66,7 +67,7 @@ def key_of(row: dict, *more: str) -> tuple:
     return (
         row["truth"],
         row["param"],
-        *(row[key] or ("" if key == "threshold" else 0.0) for key in KEYS),
+        *(row[key] or ("" if key in ("threshold", "case") else 0.0) for key in KEYS),
         *more,
         row["lead_time"],
     )
@@ -75,10 +76,11 @@ def key_of(row: dict, *more: str) -> tuple:
 def test_the_page_holds_each_score_as_float32(spec):
     found = decoded(drawn(spec))["scores"]
     rows = pq.read_table(spec.results / "scores.parquet").to_pylist()
-    there = {key for key, (value, _) in found.items() if np.isfinite(value)}
+    there = {key for key, numbers in found.items() if np.isfinite(numbers["value"])}
     assert there == {key_of(row) for row in rows}
     for row in rows:
-        assert found[key_of(row)] == (np.float32(row["value"]), 20)
+        expected = {"value": np.float32(row["value"]), "inits": 40, "days": 20, "pairs": 4000, "alone": 0}
+        assert found[key_of(row)] == expected
 
 
 def test_a_difference_is_what_the_two_scores_do_not_say(spec):
@@ -86,27 +88,59 @@ def test_a_difference_is_what_the_two_scores_do_not_say(spec):
     rows = pq.read_table(spec.results / "differences.parquet").to_pylist()
     assert rows
     for row in rows:
-        rest, half, marks, days = found[key_of(row, row["reference"])]
-        assert rest == 0 and half == pytest.approx(1, rel=1e-3) and days == 20
+        numbers = found[key_of(row, row["reference"])]
+        assert numbers["rest"] == 0 and numbers["half"] == pytest.approx(1, rel=1e-3) and numbers["days"] == 20
         small = {6.0: 3, 12.0: 1, 24.0: 0}[row["lead_time"]]
-        assert marks == small + (4 if row["better"] else 8)
+        assert numbers["marks"] == small + (4 if row["better"] else 8)
+
+
+def test_percent_are_missing_where_the_tables_lack_them_and_exact_elsewhere(spec):
+    found = decoded(drawn(spec))["differences"]
+    for row in pq.read_table(spec.results / "differences.parquet").to_pylist():
+        rest = found[key_of(row, row["reference"])]["relative"]
+        if row["metric"] == "BIAS":
+            assert np.isnan(rest)
+        elif row["scale"]:  # the tables of the tests say −5 % whatever the scores are
+            base = 0.5 * rmse("baseline-1", row["param"], row["lead_time"])
+            assert rest == pytest.approx(-5 - 100 * row["difference"] / base, rel=1e-4)
+        else:
+            assert rest == 0
 
 
 def test_a_difference_of_other_pairs_keeps_its_own_value(spec):
     scores = score_rows()
     rows = difference_rows(scores)
-    rows[0]["difference"] += 0.25
-    write_tables(spec.results, scores, rows)
-    found = decoded(drawn(spec))["differences"]
-    assert found[key_of(rows[0], "baseline-1")][0] == pytest.approx(0.25, rel=1e-5)
-    assert sum(rest != 0 for rest, *_ in found.values() if np.isfinite(rest)) == 1
+    rows[0] |= {"difference": rows[0]["difference"] + 0.25, "sample": "alone"}
+    write_tables(spec.results, [{**scores[0], "sample": "alone"}, *scores[1:]], rows)
+    text = drawn(spec)
+    found = decoded(text)
+    moved = found["differences"][key_of(rows[0], "baseline-1")]
+    assert moved["rest"] == pytest.approx(0.25, rel=1e-5) and moved["marks"] & 16
+    assert sum(one["rest"] != 0 for one in found["differences"].values() if np.isfinite(one["rest"])) == 1
+    assert [key for key, one in found["scores"].items() if one["alone"]] == [key_of(scores[0])]
+    assert about(text)["alone"] == [0]
 
 
-def test_cases_are_no_stratum_of_the_dashboard(spec):
+def test_a_difference_whose_scores_are_not_in_the_table_is_there_itself(spec):
     scores = score_rows()
-    case = [{**row, "case": "storm", "value": 99.0} for row in scores]
+    rows = difference_rows(scores)
+    left = [row for row in scores if row["source"] != "baseline-1" or row["metric"] != "ETS"]
+    write_tables(spec.results, left, rows)
+    found = decoded(drawn(spec))["differences"]
+    for row in rows:
+        whole = row["difference"] if row["metric"] == "ETS" else 0
+        assert found[key_of(row, "baseline-1")]["rest"] == np.float32(whole)
+
+
+def test_cases_are_strata_with_the_region_that_they_are_in(spec):
+    scores = score_rows()
+    case = [{**row, "case": "storm", "value": 99.0} for row in scores if row["region"] == "alps"]
     write_tables(spec.results, scores + case, difference_rows(scores))
-    assert 99.0 not in [value for value, _ in decoded(drawn(spec))["scores"].values()]
+    text = drawn(spec)
+    found = decoded(text)["scores"]
+    assert all(found[key_of(row)]["value"] == 99 for row in case)
+    assert about(text)["words"]["case"] == ["", "storm"]
+    assert about(text)["strata"] == [[0, 0, 0, 0, 0], [1, 0, 0, 0, 0], [1, 0, 0, 0, 1]]
 
 
 def test_words_come_in_the_order_of_the_config(spec):
@@ -147,8 +181,10 @@ def test_it_is_drawn_by_the_report_and_linked_from_the_first_page(spec):
 def test_without_tables_or_rows_there_is_no_dashboard(tmp_path):
     spec = make_spec(tmp_path)
     assert draw_dashboard(spec, ScoreTables(spec.results)) == []
-    rows = score_rows()
-    write_tables(spec.results, [{**rows[0], "case": "storm"}], [{**difference_rows(rows)[0], "case": "storm"}])
+    write_tables(spec.results, score_rows(), difference_rows(score_rows()))
+    for name in ("scores", "differences"):
+        path = spec.results / f"{name}.parquet"
+        pq.write_table(pq.read_table(path)[:0], path)
     assert draw_dashboard(spec, ScoreTables(spec.results)) == []
 
 

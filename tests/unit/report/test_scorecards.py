@@ -49,6 +49,17 @@ def test_numbers_of_a_cell(spec):
     assert "over 200\xa0km −5.0\xa0%" in first.note and "20 days" in first.note
 
 
+def test_a_source_with_few_init_times_is_marked(spec):
+    scores = score_rows()
+    rows = [{**row, "sample": "alone"} if row["source"] == "run-1" else row for row in difference_rows(scores)]
+    write_tables(spec.results, scores, rows)
+    card = make(spec)
+    cell = cells_of(card, "candidate", "T_2M", "RMSE")[0]
+    assert cell.note.endswith("40 init times; compared alone, on what both have")
+    assert "compared alone" not in cells_of(card, "other", "T_2M", "RMSE")[0].note
+    assert next(csv.DictReader(io.StringIO(scorecard_csv(card))))["sample"] == "alone"
+
+
 def test_a_bias_is_compared_by_its_size_in_units(spec):
     cells = cells_of(make(spec), "candidate", "T_2M", "BIAS")
     expected = [abs(bias("run-1", lead)) - abs(bias("baseline-1", lead)) for lead in (6.0, 12.0, 24.0)]
@@ -133,3 +144,10 @@ def test_a_source_without_scores_is_named(spec):
     write_tables(spec.results, scores, difference_rows(scores))
     card = make(spec)
     assert [grid.label for grid in card.grids] == ["candidate"] and "other: nothing to compare" in card.lacking
+
+
+def test_a_source_compared_alone_is_marked_on_its_scorecard(spec):
+    scores = [{**row, "sample": "alone" if row["source"] == "run-2" else "common"} for row in score_rows()]
+    write_tables(spec.results, scores, difference_rows(scores))
+    days = {grid.label: grid.days for grid in make(spec).grids}
+    assert days == {"candidate": "20 days", "other": "20 days; compared alone, on what both have"}

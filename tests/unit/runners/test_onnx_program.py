@@ -1,9 +1,12 @@
 """The program of the runner onnx: what it reads, computes and writes."""
 
+import datetime as dt
+
 import eccodes
 import numpy as np
 import pytest
 import yaml
+from evalflow.fields.grib.index import read_index
 from evalflow.runners import onnx_program as runner
 from support.onnx_inputs import INIT, POINTS, STEP, VARIABLES, analyses, analysis, field, increase, messages_in
 
@@ -48,11 +51,12 @@ def test_rollout_gives_the_model_as_many_states_as_it_takes(number_of_states):
     [("0/24/6", [0, 6, 12, 18, 24]), ("6/24/6", [6, 12, 18, 24]), ("12/24/12", [12, 24]), ("0/0/6", [0])],
 )
 def test_leads(steps, expected):
-    assert runner.parse_leads(steps, 24, 6) == expected
+    assert runner.parse_leads(steps, 24 * 60, 6 * 60) == [60 * hours for hours in expected]
 
 
 def test_leads_without_steps_are_every_timestep():
-    assert runner.parse_leads(None, 18, 6) == [0, 6, 12, 18]
+    assert runner.parse_leads(None, 18 * 60, 6 * 60) == [0, 360, 720, 1080]
+    assert runner.parse_leads(None, 60, 20) == [0, 20, 40, 60]
 
 
 @pytest.mark.parametrize(
@@ -140,6 +144,18 @@ def test_increment_scale_and_output_settings(run, inputs):
     message = messages_in(inputs.output / "6/19960116T0000.grib2")[1]
     assert message["bitsPerValue"] == 24
     np.testing.assert_allclose(message["values"], field("2t", INIT) + 5, atol=1e-3)
+
+
+def test_steps_of_ten_minutes(run, inputs):
+    step = dt.timedelta(minutes=10)
+    inputs.grib.write_bytes(b"".join(analyses(INIT - step, INIT)))
+    files = run(timestep="10m", lead_time="70m", steps="0/70m/10m", variables=["2t"])
+    leads = {minutes: f"{minutes}m" if minutes % 60 else f"{minutes // 60:03}" for minutes in range(0, 71, 10)}
+    assert files == {f"grib/199601160000_{name}.grib" for name in leads.values()}
+    index = read_index([inputs.output / "grib" / f"199601160000_{name}.grib" for name in leads.values()])
+    assert [message.lead_time for message in index] == [dt.timedelta(minutes=minutes) for minutes in leads]
+    message = messages_in(inputs.output / "grib/199601160000_70m.grib")[0]
+    np.testing.assert_allclose(message["values"], field("2t", INIT) + 70, atol=1e-2)
 
 
 def test_relative_grib_path_is_beside_the_config(run):

@@ -136,6 +136,7 @@ def test_categorical_scores_of_the_oracle(scored_world, weights, threshold):
     found = values_of(aggregate(series, [Score(name, threshold) for name in CATEGORICAL], [Stratum()]))
     methods = {"ETS": "equitable_threat_score", "FBI": "frequency_bias", "POD": "probability_of_detection"}
     methods |= {"FAR": "false_alarm_ratio", "POFD": "probability_of_false_detection", "CSI": "critical_success_index"}
+    methods |= {"FREQ_F": "forecast_rate", "FREQ_O": "base_rate"}
     methods |= {"HSS": "heidke_skill_score", "PSS": "peirce_skill_score", "SEDI": "symmetric_extremal_dependence_index"}
     event = oracle.categorical.ThresholdEventOperator(
         default_event_threshold=threshold.value, default_op_fn=getattr(operator, threshold.operator)

@@ -26,7 +26,7 @@ def score(name: str, sums: dict) -> float:
 @pytest.mark.parametrize(
     ("name", "value"),
     [("ETS", 0.2160), ("HSS", 0.3553), ("PSS", 0.5229), ("SEDI", 0.7528), ("CSI", 28 / 123), ("FBI", 100 / 51)]
-    + [("POD", 28 / 51), ("FAR", 0.72), ("POFD", 72 / 2752)],
+    + [("POD", 28 / 51), ("FAR", 0.72), ("POFD", 72 / 2752), ("FREQ_F", 100 / 2803), ("FREQ_O", 51 / 2803)],
 )
 def test_finley(name, value):
     assert score(name, FINLEY) == pytest.approx(value, abs=5e-5)

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+import netCDF4
 import numpy as np
 import pytest
 from evalflow.verification import climatology as room
@@ -169,18 +170,92 @@ def test_two_reference_periods_are_two_climatologies(past):
 
 
 def test_a_reference_period_of_which_the_truth_has_nothing(past):
-    """The others are verified; the source is said to lack its climatology, and is looked for again."""
+    """The others are verified; that there is no climatology is a problem, and makes nothing be computed again."""
     past.trial.data["sources"][1]["reference"] = {"start": "1990-01-01T00:00", "end": "1999-12-31T00:00", "window": 5}
-    spec, found = past.trial.spec, past.trial.find()
-    (problem,) = make_climatology(spec, found, references(spec)[0])
-    assert problem == (
+    done = past.trial.run()
+    assert done.aggregated.problems == [
         "truth analyses: has no T_2M from 1990-01-01T00:00 to 1999-12-31T00:00, the reference period of a climatology; "
         "choose another period"
-    )
-    done = past.trial.run()
+    ]
     assert {row["label"] for row in done.scores(metric="RMSE")} == {"model"}
-    assert set(done.reasons) == {"normal: there is no climatology of its reference period"}
+    assert done.computed == {("model", "T_2M"): 6}
     assert done.scores(metric="ACC", value=...) == [] or all(row["value"] is None for row in done.scores(metric="ACC"))
+    again = past.trial.run()
+    assert (again.packs, again.aggregated.computed) == ([], False), "nothing is computed, and no task is started"
+    assert again.aggregated.problems == done.aggregated.problems
+
+
+def test_a_reference_period_that_the_archive_holds_later(past):
+    """What could not be had is looked for again: anomalies are computed as soon as there is a climatology."""
+    past.trial.data["sources"][1]["reference"] = {"start": "2019-01-01T00:00", "end": "2019-12-31T00:00", "window": 2}
+    past.trial.data["truths"][0] |= {"root": str(past.trial.root / "years"), "pattern": "%Y.grib"}
+    write_analyses(past.trial.root / "years" / "2024.grib", past.times, past.analyses)
+    first = past.trial.run()
+    assert first.computed == {("model", "T_2M"): 6} and not first.scores(metric="ACC", lead_time=12)
+    error = first.score("RMSE", "model", 12)
+    old = [datetime(2019, 1, 7) + hour * H for hour in range(0, 24 * 9, 6)]
+    write_analyses(past.trial.root / "years" / "2019.grib", old, {"T_2M": some_fields("T_2M", len(old), 3)})
+    done = past.trial.run()
+    assert done.computed == {("model", "T_2M"): 6, ("normal", "T_2M"): 6}
+    assert done.aggregated.problems == [] and done.score("ACC", "model", 12) is not None
+    assert done.score("RMSE", "model", 12) == error
+
+
+def test_a_period_that_holds_only_some_times_of_the_year(past):
+    past.trial.data["sources"][1]["reference"] = {
+        "start": "2021-01-01T00:00", "end": "2021-01-11T00:00", "window": 1,
+    }  # fmt: skip
+    done = past.trial.run()
+    (problem,) = done.aggregated.problems
+    assert problem == (
+        "truth analyses: has no T_2M from 2021-01-01T00:00 to 2021-01-11T00:00, the reference period of a climatology at "
+        "6 of 15 times of the year; choose another period"
+    )
+    counts = {row["label"]: row["n_inits"] for row in done.scores(metric="RMSE", lead_time=24)}
+    assert counts["normal"] < counts["model"] == 6
+    again = past.trial.run()
+    assert (again.packs, again.aggregated.computed) == ([], False)
+
+
+def test_what_follows_from_a_climatology_is_computed_again_where_its_values_are_others(past):
+    """Sums of anomalies name the values that they are from, so those of other values are never taken for them."""
+    years = past.trial.root / "years"
+    past.trial.data["truths"][0] |= {"root": str(years), "pattern": "%Y.grib"}
+    write_analyses(years / "2024.grib", past.times, past.analyses)
+
+    def write_past(more: float) -> None:
+        for year in (2021, 2022, 2023):
+            old = {time: values + np.float32(more) for time, values in past.past.items() if time.year == year}
+            write_analyses(years / f"{year}.grib", old, {"T_2M": np.array(list(old.values()))})
+
+    write_past(0)
+    first = past.trial.run()
+    bias = first.score("BIAS", "normal", 12)
+    write_past(3)
+    assert not past.trial.run().computed, "it is made once"
+    for path in climatology_folder(past.trial.spec, first.found[0], references(past.trial.spec)[0]).iterdir():
+        path.unlink()
+    done = past.trial.run()
+    assert done.computed == {("model", "T_2M"): 6, ("normal", "T_2M"): 6}
+    assert done.score("BIAS", "normal", 12) == pytest.approx(bias + 3, rel=1e-5)
+    assert not past.trial.run().computed
+
+
+@pytest.mark.parametrize(("climatology", "said"), [(True, "climatology"), (False, "mean")])
+def test_the_tables_say_what_activity_is_about(past, climatology, said):
+    if not climatology:
+        past.trial.data["sources"].pop()
+    done = past.trial.run()
+    rows = done.scores(label="model", lead_time=12)
+    assert {row["metric"]: row["deviations"] for row in rows if row["deviations"]} == dict.fromkeys(
+        ["STD_F", "STD_O", "ACTIVITY"], said
+    )
+    past.trial.data["references"] = ["baseline-model"]
+    past.trial.data["sources"].append(source("persistence", past.leads, builtin="persistence"))
+    rows = past.trial.run().differences(label="persistence", lead_time=12)
+    assert {row["metric"] for row in rows if row["deviations"] == said} == {"STD_F", "STD_O", "ACTIVITY"}
+    with netCDF4.Dataset(done.results / "scores.nc") as file:
+        assert file["T_2M.ACTIVITY"].deviations == said and "deviations" not in file["T_2M.RMSE"].ncattrs()
 
 
 def test_a_damaged_climatology_is_set_aside_and_made_again(past):

@@ -91,7 +91,7 @@ def test_the_first_forecast_is_damaged(world):
     done = world.trial.run()
     assert {row["n_inits"] for row in done.scores(metric="RMSE")} == {5}
     assert [init.failed for init in done.done[0].inits] == [True] + 5 * [False]
-    assert len(done.reasons) == 1 and "no forecast that can be read among 1 files" in done.reasons[0]
+    assert len(done.reasons) == 1 and ": is no forecast that can be read" in done.reasons[0]
 
 
 def test_a_run_without_forecasts_is_a_note(world):

@@ -13,7 +13,7 @@ from evalflow.verification.explain import Explained, Number, explain_score
 from support.environments import run as run_script
 from support.grib_files import LATITUDES, LONGITUDES
 from support.report import make_spec
-from support.verified import World, make_world, source
+from support.verified import World, make_world, source, write_forecast
 
 WEIGHTS = np.cos(np.radians(LATITUDES))
 KEYS = {"param": "T_2M", "metric": "RMSE", "source": "model", "lead_time": 12.0}
@@ -70,9 +70,13 @@ def test_a_region_and_an_hour(world):
 
 
 def test_rows_of_every_kind_are_traced(world):
-    """Each kind of sums, baselines, one with few init times, which is compared alone."""
+    """Each kind of sums, baselines, one with few init times, which is compared alone on the points that it has."""
     persistence = source("persistence", world.leads, builtin="persistence")
-    few = source("few", world.leads, world.write_forecasts("few", [0, 2]))
+    fields = world.forecasts["T_2M"].copy()
+    fields[:, :, [1, 4]] = np.nan
+    for init in (0, 2):
+        write_forecast(world.trial.root / "few", world.inits[init], world.leads, {"T_2M": fields[init]})
+    few = source("few", world.leads, world.trial.root / "few")
     world.trial.data["sources"] += [persistence, few]
     world.trial.data["references"] = ["baseline-persistence"]
     world.trial.data["thresholds"] = {"T_2M": ["> 280", "<= 278.5"]}

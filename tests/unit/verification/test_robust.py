@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,12 +13,12 @@ import pytest
 from evalflow.errors import UserError
 from evalflow.verification import verify as room
 from evalflow.verification.holdings import read_statistics
+from evalflow.verification.lacking import packs_of
 from evalflow.verification.packs import blocks, make_packs
 from evalflow.verification.truth import copy_truth
 from evalflow.verification.verify import Verifier, verify_pack
-from evalflow.verification.wanted import packs_of
 from support.environments import needs_root, small_disk
-from support.verified import Trial, make_world, source, write_forecast
+from support.verified import Trial, make_world, source, write_analyses, write_forecast
 
 
 def files(world, label: str = "model") -> list[Path]:
@@ -25,22 +26,51 @@ def files(world, label: str = "model") -> list[Path]:
 
 
 def test_a_forecast_that_cannot_be_read_does_not_stop_the_others(world):
-    """A file that is cut amid its fields; one that is none; one that is not there."""
+    """A file that is cut amid its fields; one that is none; one that is not there. Each is named, by every launch."""
     folder = world.trial.root / "model"
     cut, text, gone = (folder / f"{world.inits[place]:%Y%m%d%H}.grib" for place in (1, 3, 4))
-    cut.write_bytes(cut.read_bytes()[:-200])
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
     text.write_text("nothing")
     gone.unlink()
     done = world.trial.run()
-    failed = {init.init_time for init in done.done[0].inits if init.failed}
-    assert f"{world.inits[3]:%Y%m%d%H%M}" in failed and f"{world.inits[4]:%Y%m%d%H%M}" not in failed
-    (row,) = done.scores(metric="RMSE", lead_time=6)
-    assert row["n_inits"] == 6 - 1 - len(failed)
-    # What can be mended is tried again; the rest is there.
+    names = [f"{time:%Y%m%d%H%M}" for time in world.inits]
+    assert [init.init_time for init in done.done[0].inits if init.failed] == [names[3]]
+    (note,) = done.done[0].notes
+    assert re.fullmatch(
+        rf"{cut}: message 3, at byte \d+, is cut off or damaged; what begins there is left out", note
+    ), "what lies before the cut is verified"
+    assert {row["lead_time"]: row["n_inits"] for row in done.scores(metric="RMSE")} == {0: 4, 6: 4, 12: 3, 18: 3, 24: 3}
+    without = {
+        names[1]: f"{cut}: lacks T_2M at 3 lead times, the first at 12 h",
+        names[3]: f"{text}: none of it could be verified, or it has no such init time",
+        names[4]: f"{gone}: no such forecast",
+    }
+    assert done.aggregated.without == {"baseline-model": without}
+    again = world.trial.run()
+    assert again.aggregated.without == {"baseline-model": without}
+    assert [pack.init_times for pack in again.packs] == [[names[3]]], "what can be mended is tried again"
     world.write_forecasts(inits=[1, 3])
     done = world.trial.run()
     (row,) = done.scores(metric="RMSE", lead_time=6)
-    assert row["n_inits"] == 5
+    assert row["n_inits"] == 5 and done.aggregated.without == {"baseline-model": {names[4]: without[names[4]]}}
+
+
+def test_a_file_of_the_truth_that_is_cut_is_named_and_what_lies_before_is_used(world):
+    days = world.trial.root / "days"
+    world.trial.data["truths"][0] |= {"root": str(days), "pattern": "%Y%m%d.grib"}
+    for first in range(0, len(world.times), 4):
+        fields = {"T_2M": world.analyses["T_2M"][first : first + 4]}
+        write_analyses(days / f"{world.times[first]:%Y%m%d}.grib", world.times[first : first + 4], fields)
+    cut = days / "20240111.grib"
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size * 5 // 8])
+    done = world.trial.run()
+    (note,) = done.done[0].notes
+    assert note.startswith(f"{cut}: message 3, at byte ") and "is cut off or damaged" in note
+    (line,) = [line for line in done.aggregated.notes if "has no T_2M at" in line]
+    assert "at 2 of 15 valid times, the first 2024-01-11T12:00 and the last 2024-01-11T18:00" in line
+    assert done.aggregated.without == {}, "the forecasts are whole"
+    counts = {row["lead_time"]: row["n_inits"] for row in done.scores(metric="RMSE")}
+    assert counts == {0: 5, 6: 5, 12: 5, 18: 5, 24: 5}
 
 
 def test_a_param_that_cannot_be_made_does_not_stop_the_others(tmp_path):

@@ -5,7 +5,8 @@ import pytest
 from evalflow.errors import UserError
 from evalflow.store.files import read_json
 from evalflow.verification.aggregate import aggregate_experiment
-from evalflow.verification.samples import common_masks, compare_samples
+from evalflow.verification.common_masks import CommonMasks
+from evalflow.verification.samples import compare_samples
 from support.grib_files import LATITUDES
 from support.verified import World, make_world, some_fields, source, write_forecast
 
@@ -133,7 +134,7 @@ def test_one_with_few_init_times_is_compared_alone_and_marked(world):
     assert (row["label"], row["reference_label"], row["sample"], row["n_inits"]) == ("other", "model", "alone", 2)
     assert row["difference"] == pytest.approx(wanted, rel=1e-5)
     assert any(
-        "fewer than min_coverage 0.9; it is compared with the references alone" in x for x in done.aggregated.notes
+        "fewer than min_coverage 0.9; it is compared with each reference alone" in x for x in done.aggregated.notes
     )
     headline = done.aggregated.headline[-1]
     assert set(headline.values) == {"model", "other"} and headline.best == "model"
@@ -152,6 +153,78 @@ def test_the_reference_has_few_init_times(world):
     assert {row["label"]: row["n_inits"] for row in done.scores(metric="RMSE", lead_time=12)} == {
         "model": 6, "other": 6, "few": 2,
     }  # fmt: skip
+
+
+def test_one_with_few_init_times_takes_no_points_from_the_others(world):
+    """It lacks two points, and is compared with each of two references on the points that the two share."""
+    world.trial.data["references"] = ["baseline-model", "baseline-second"]
+    add_other(world, label="second", missing=[3])
+    add_other(world, label="few", inits=[1, 4], missing=[0, 5])
+    done = world.trial.run()
+    common = [point for point in range(12) if point != 3]
+    assert done.score("RMSE", "model", 12) == pytest.approx(rmse(world, 12, range(6), common), rel=1e-6)
+    assert done.score("RMSE", "second", 12) == pytest.approx(rmse(world, 12, range(6), common, OTHER), rel=1e-6)
+    with_model = [point for point in range(12) if point not in (0, 5)]
+    with_second = [point for point in range(12) if point not in (0, 3, 5)]
+    assert done.score("RMSE", "few", 12) == pytest.approx(rmse(world, 12, [1, 4], with_model, OTHER), rel=1e-6)
+    pairs = {row["label"]: (row["n_pairs"], row["sample"]) for row in done.scores(metric="RMSE", lead_time=12)}
+    assert pairs == {"model": (66, "common"), "second": (66, "common"), "few": (20, "alone")}
+    rows = {(row["label"], row["reference_label"]): row for row in done.differences(metric="RMSE", lead_time=12)}
+    assert set(rows) == {("few", "model"), ("few", "second"), ("model", "second"), ("second", "model")}
+    wanted = rmse(world, 12, [1, 4], with_model, OTHER) - rmse(world, 12, [1, 4], with_model)
+    assert rows["few", "model"]["difference"] == pytest.approx(wanted, rel=1e-4)
+    assert rows["few", "model"]["n_pairs"] == 20
+    assert rows["few", "second"]["difference"] == pytest.approx(0, abs=1e-6), "both add the same"
+    assert rows["few", "second"]["n_pairs"] == len(with_second) * 2
+    # The model over its own points, those that all have, and at two init times those that few has.
+    assert done.computed["model", "T_2M"] == 6 + 6 + 2
+    # Second over its own, which are the common ones, and over those of few; few over its own, which
+    # it shares with the model, and over those of second.
+    assert done.computed["second", "T_2M"] == 6 + 2 and done.computed["few", "T_2M"] == 2 + 2
+    again = world.trial.run()
+    assert (again.packs, again.aggregated.computed) == ([], False)
+
+
+def test_a_reference_with_few_init_times_takes_no_points_from_the_others(world):
+    world.trial.data["references"] = ["baseline-few"]
+    add_other(world)
+    add_other(world, inits=[1, 4], missing=[2], label="few")
+    done = world.trial.run()
+    kept = [point for point in range(12) if point != 2]
+    assert done.score("RMSE", "model", 12) == pytest.approx(rmse(world, 12, range(6)), rel=1e-6)
+    assert done.score("RMSE", "few", 12) == pytest.approx(rmse(world, 12, [1, 4], kept, OTHER), rel=1e-6)
+    rows = {row["label"]: row for row in done.differences(metric="RMSE", lead_time=12)}
+    wanted = rmse(world, 12, [1, 4], kept) - rmse(world, 12, [1, 4], kept, OTHER)
+    assert rows["model"]["difference"] == pytest.approx(wanted, rel=1e-5)
+    assert {row["n_pairs"] for row in rows.values()} == {22}
+
+
+def test_coverage_is_of_the_init_times_that_any_source_has(world):
+    """Two sources of one half each cut nobody and each other neither; nobody has enough for a common sample."""
+    for init in (3, 4, 5):
+        (world.trial.root / "model" / f"{world.inits[init]:%Y%m%d%H}.grib").unlink()
+    world.trial.data["references"] = ["baseline-model"]
+    add_other(world, inits=[2, 3, 4, 5])
+    done = world.trial.run()
+    found = {row["label"]: (row["sample"], row["n_inits"]) for row in done.scores(metric="RMSE", lead_time=12)}
+    assert found == {"model": ("alone", 3), "other": ("alone", 1)}
+    assert done.score("RMSE", "model", 12) == pytest.approx(rmse(world, 12, [0, 1, 2]), rel=1e-6)
+    (row,) = done.differences(metric="RMSE", lead_time=12)
+    assert (row["label"], row["n_inits"]) == ("other", 1)
+    notes = "\n".join(done.aggregated.notes)
+    assert "model has 3 of 6 init times" in notes and "other has 4 of 6 init times" in notes
+
+
+def test_init_times_that_nobody_has_do_not_count(world):
+    """A launch that is half done compares what there is."""
+    for init in (3, 4, 5):
+        (world.trial.root / "model" / f"{world.inits[init]:%Y%m%d%H}.grib").unlink()
+    add_other(world, inits=[0, 1, 2])
+    done = world.trial.run()
+    assert {row["label"]: row["sample"] for row in done.scores(metric="RMSE", lead_time=12)} == {
+        "model": "common",
+        "other": "common",
+    }
 
 
 def test_coverage_counts_per_lead_time(world):
@@ -177,6 +250,7 @@ def test_two_with_few_init_times_that_are_both_references(world):
 
 def test_strict_ends_with_the_table(world):
     add_other(world, inits=[0, 1, 2, 3, 4], missing=[7])
+    world.trial.data["references"] = ["baseline-model"]
     world.trial.data["comparing"] |= {"common_sample": "strict"}
     with pytest.raises(UserError) as error:
         world.trial.run()
@@ -226,10 +300,11 @@ def test_statistics_that_were_replaced_meanwhile_are_not_mixed(world):
     done = world.trial.run()
     for file in world.trial.root.glob("data/verification/*/baseline-other/202401110000.*.nc"):
         file.unlink()
-    masks_at = common_masks(world.trial.spec, done.found[0], done.samples[0], 0)
+    masks_at = CommonMasks(world.trial.spec, done.found[0], done.samples[0], 0)
     with pytest.raises(UserError, match="T_2M: statistics were replaced while samples were compared; launch again"):
         masks_at("202401110000")
-    assert masks_at("202401100000")["T_2M", 360].sum() == 11
+    (masks,) = masks_at("202401100000")
+    assert masks["T_2M", 360].sum() == 11
 
 
 def test_no_point_in_common_leaves_nothing(world):

@@ -124,6 +124,14 @@ def role_of(arrays: Arrays, dim: str) -> str | None:
     return role or ("time" if is_time(own) else "lead" if is_duration(own) else None)
 
 
+def roles_of(arrays: Arrays, variable: Variable) -> dict[str, str | None]:
+    """Return what each dimension of a variable stands for: see `role_of`."""
+    roles = {dim: role_of(arrays, dim) for dim in variable.dims}
+    if "lead" in roles.values():  # then `time` is when the forecasts start
+        roles = {dim: "init" if role == "time" else role for dim, role in roles.items()}
+    return roles
+
+
 def _standard_role(variable: Variable) -> str | None:
     return _ROLE_OF.get(text(variable.attrs.get("standard_name", "")))
 
@@ -142,6 +150,32 @@ def coordinate_of(arrays: Arrays, dim: str, role: str) -> Variable | None:
     along = [one for one in arrays.variables.values() if one.dims == (dim,)]
     own = [one for one in along if one.name == dim]
     return next(iter(own + [one for one in along if _standard_role(one) == role]), None)
+
+
+def coordinate_in(
+    arrays: Arrays, variable: Variable, axes: Mapping[str, str], role: str
+) -> tuple[Variable | None, bool]:
+    """Return what holds a variable's values of a role, and whether it is along a dimension.
+
+    Parameters
+    ----------
+    axes : role → dimension of the variable; without the role, a scalar coordinate may have it
+
+    Raises
+    ------
+    UserError
+        Where a dimension has no values.
+    """
+    if role in axes:
+        dim = axes[role]
+        found = coordinate_of(arrays, dim, role)
+        if found is None and role != "member":
+            raise UserError(f"{arrays.path}: {variable.name} has a dimension {dim}, which has no values")
+        return found, True
+    named = text(variable.attrs.get("coordinates", "")).split()
+    scalars = [var for var in arrays.variables.values() if not var.dims or (var.shape == (1,) and var.name in named)]
+    scalars.sort(key=lambda var: var.name not in named)
+    return next((var for var in scalars if role_of(arrays, var.name) == role), None), False
 
 
 def _is_pressure(variable: Variable) -> bool:
@@ -171,9 +205,7 @@ def find_fields(arrays: Arrays, told: Told, *, at_stations: bool = False) -> tup
 
 def _fields_of(arrays: Arrays, variable: Variable, told: Told, at_stations: bool, notes: list[str]):
     """Yield (whether its name told it, field) for a variable: one for each pressure level."""
-    roles = {dim: role_of(arrays, dim) for dim in variable.dims}
-    if "lead" in roles.values():  # then `time` is when the forecasts start
-        roles = {dim: "init" if role == "time" else role for dim, role in roles.items()}
+    roles = roles_of(arrays, variable)
     pressure = [dim for dim, role in roles.items() if role == "pressure"]
     levels: list[float | None] = (
         list(_levels(arrays.variables.get(pressure[0]))) if pressure else [_level(arrays, variable)]

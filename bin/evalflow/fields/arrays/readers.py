@@ -10,10 +10,11 @@ import numpy as np
 
 from evalflow.errors import UserError
 from evalflow.fields.arrays.anemoi import output_units
-from evalflow.fields.arrays.cf import Field, Told, coordinate_of, find_fields, role_of, sum_length
+from evalflow.fields.arrays.cf import Field, Told, coordinate_in, coordinate_of, find_fields, sum_length
 from evalflow.fields.arrays.grids import FindGrid, at_stations, grid_of
-from evalflow.fields.arrays.named import Arrays, Variable, as_timedelta, durations_of, text, times_of
+from evalflow.fields.arrays.named import Arrays, Variable, as_timedelta, durations_of, packing_of, text, times_of
 from evalflow.fields.grids import Grid
+from evalflow.fields.params import convert_distance
 from evalflow.fields.reader import NotThere, member_index
 
 _BLOCK_BYTES = 512 << 20
@@ -121,6 +122,11 @@ class _Reader:
         one = self._first(param).field
         return f"{one.where()} [{one.units or 'no units'}]"
 
+    def packing(self, param: str, time: timedelta | datetime) -> float:
+        """Return how far two values of a param are apart in the file; 0: not packed."""
+        one = self._first(param).field
+        return convert_distance(packing_of(one.variable), one.units, one.param, one.where())
+
     def members(self, param: str) -> list[str]:
         """Return the ensemble members of a param: three digits where they are numbers.
 
@@ -134,7 +140,7 @@ class _Reader:
         if coordinate is None:
             size = source.field.variable.shape[source.field.variable.dims.index(dim)]
             return [f"{member:03d}" for member in range(size)]
-        return [_member_name(value) for value in np.asarray(coordinate.read()).ravel()]
+        return [member_name(value) for value in np.asarray(coordinate.read()).ravel()]
 
     def _read(self, param: str, place: _Place, member: str | None) -> np.ndarray:
         """Return one time's values, out of the block that holds them.
@@ -339,20 +345,11 @@ class CfArchive(_Reader):
 
 
 def _coordinate(arrays: Arrays, one: Field, role: str) -> tuple[Variable | None, bool]:
-    """Return the variable of a role, and whether it is along a dimension (else: a scalar)."""
-    if role in one.axes:
-        dim = one.axes[role]
-        found = coordinate_of(arrays, dim, role)
-        if found is None and role != "member":
-            raise UserError(f"{one.where()} has a dimension {dim}, which has no values")
-        return found, True
-    named = text(one.variable.attrs.get("coordinates", "")).split()
-    scalars = [var for var in arrays.variables.values() if not var.dims or (var.shape == (1,) and var.name in named)]
-    scalars.sort(key=lambda var: var.name not in named)
-    return next((var for var in scalars if role_of(arrays, var.name) == role), None), False
+    return coordinate_in(arrays, one.variable, one.axes, role)
 
 
-def _member_name(value: object) -> str:
+def member_name(value: object) -> str:
+    """Return a member as it is called here: three digits where it is a number."""
     name = text(value).strip().removesuffix(".0")
     return f"{int(name):03d}" if name.isdigit() else name
 

@@ -31,13 +31,16 @@ class ForecastFiles:
         Raises
         ------
         UserError
-            Where no field that is known is of this init time.
+            Where no field that is known is of this init time, and none lies before any damage.
         NotThere
             Where files of many init times lack this one.
         """
-        messages = read_index(files, wanted=is_known)
+        self.notes: list[str] = []
+        messages = read_index(files, wanted=is_known, damage=self.notes)
         mine = [one for one in messages if one.reference_time == init_time and one.lead_time >= timedelta(0)]
         others = [one for one in messages if one.reference_time != init_time]
+        if not mine and self.notes:
+            raise UserError(self.notes[0])
         if not mine:
             if others and not of_one_init_time:
                 raise NotThere(f"{others[0].path}: no forecast of {init_time} (UTC)")
@@ -45,7 +48,6 @@ class ForecastFiles:
                 raise UserError(f"{others[0].where}: is of {others[0].reference_time}, not of {init_time} (UTC)")
             raise UserError(f"{files[0].parent if files else 'no files'}: no GRIB with a param that is known")
         self.where = str(mine[0].path)
-        self.notes: list[str] = []
         if others and of_one_init_time:
             first = f"{others[0].where} is of {others[0].reference_time}"
             self.notes.append(f"{len(others)} fields of other init times than {init_time} are left out: {first}")
@@ -101,7 +103,7 @@ class ArchiveFiles:
     def _index(self, path: Path) -> dict[datetime, list[Message]]:
         if path not in self._by_file:
             found: dict[datetime, list[Message]] = defaultdict(list)
-            for message in read_index([path], wanted=is_known):
+            for message in read_index([path], wanted=is_known, damage=self.notes):
                 found[message.valid_time].append(message)
             self._by_file[path] = dict(found)
         return self._by_file[path]

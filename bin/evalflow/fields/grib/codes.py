@@ -17,16 +17,9 @@ from contextlib import contextmanager
 
 import findlibs
 
-_OF_OTHERS = (
-    "ECCODES_DEFINITION_PATH", "ECCODES_EXTRA_DEFINITION_PATH", "ECCODES_SAMPLES_PATH", "ECCODES_EXTRA_SAMPLES_PATH",
-    "GRIB_DEFINITION_PATH", "GRIB_SAMPLES_PATH", "ECCODES_GRIBEX_MODE_ON", "GRIB_GRIBEX_MODE_ON",
-    "ECCODES_FAIL_IF_LOG_MESSAGE", "GRIB_API_FAIL_IF_LOG_MESSAGE", "ECCODES_LOG_STREAM", "GRIB_API_LOG_STREAM",
-    "ECCODES_DEBUG", "GRIB_API_DEBUG", "ECCODES_ECKIT_GEO", "ECCODES_GRIB_DATA_QUALITY_CHECKS",
-    "ECCODES_GRIB_HOURLY_STEPS_WITH_UNITS", "ECCODES_GRIB_GEO_STRICT", "ECCODES_PYTHON_USE_FINDLIBS",
-)  # fmt: skip
-"""Variables that change ecCodes' tables or answers, or let it end the process."""
+from evalflow.fields.grib.variables import OF_OTHERS
 
-for _name in _OF_OTHERS:
+for _name in OF_OTHERS:
     os.environ.pop(_name, None)
 findlibs._load_globally = ctypes.CDLL  # whose default is RTLD_LOCAL
 
@@ -66,3 +59,14 @@ def text(handle: int, key: str) -> str:
         return eccodes.codes_get(handle, key, ktype=str)
     except eccodes.KeyValueNotFoundError:
         return ""
+
+
+def number(handle: int, key: str) -> float:
+    """Return a number with a fraction from a message.
+
+    Raises
+    ------
+    GribError
+        Where the message has no such key.
+    """
+    return eccodes.codes_get(handle, key, ktype=float)

@@ -23,9 +23,11 @@ _LOCAL = 192
 _LOCAL_TABLE = 128
 """Tables from here on are a centre's own (GRIB1)."""
 _ECMWF = 98
+_ECMWF_IN_GRIB2 = 192
+"""Discipline in which ECMWF keeps the tables and numbers of GRIB1."""
 # The same quantity over another time has another number in ECMWF's tables: (table, number) → that
 # of the first.
-TWINS = {
+TWINS: dict[tuple[int, ...], tuple[int, ...]] = {
     (128, 123): (128, 49), (228, 28): (128, 49),  # 10fg6, 10fg3 → 10fg
     (128, 121): (128, 201), (228, 26): (128, 201),  # mx2t6, mx2t3 → mx2t
     (128, 122): (128, 202), (228, 27): (128, 202),  # mn2t6, mn2t3 → mn2t
@@ -112,7 +114,12 @@ class Message:
         return f"{self.path}: message {self.number}"
 
 
-def read_index(files: Iterable[Path], wanted: Callable[[bytes], bool] | None = None) -> list[Message]:
+def read_index(
+    files: Iterable[Path],
+    wanted: Callable[[bytes], bool] | None = None,
+    damage: list[str] | None = None,
+    unknown: list[str] | None = None,
+) -> list[Message]:
     """Return what is in GRIB files, in the order of files and messages.
 
     Files that are no GRIB are passed over.
@@ -121,19 +128,40 @@ def read_index(files: Iterable[Path], wanted: Callable[[bytes], bool] | None = N
     ----------
     files : GRIB 1 or 2, or anything else
     wanted : decides by a header, before it is decoded, whether the field is of interest
+    damage : gets a line for each file that is cut off or damaged, of which what lies before that is
+        returned; None: such a file is an error
+    unknown : gets a line for each message that is whole and cannot be described, which is then
+        passed over; without it, such a message is an error
 
     Raises
     ------
     UserError
         Where a message is cut off, damaged, or has a time that does not exist.
     """
-    return [
-        _describe(path, part)
-        for path in files
-        if is_grib(path)
-        for part in scan(path)
-        if wanted is None or wanted(part.header)
-    ]
+    found = []
+    for path in files:
+        if not is_grib(path):
+            continue
+        try:
+            for part in scan(path):
+                if wanted is None or wanted(part.header):
+                    found += _described(path, part, unknown)
+        except UserError as error:
+            if damage is None:
+                raise
+            damage.append(f"{error}; what begins there is left out")
+    return found
+
+
+def _described(path: Path, part: Part, unknown: list[str] | None) -> list[Message]:
+    """Return a message as a list of one, or none where it cannot be described and `unknown` takes a line on it."""
+    try:
+        return [_describe(path, part)]
+    except UserError as error:
+        if unknown is None:
+            raise
+        unknown.append(str(error))
+        return []
 
 
 def _describe(path: Path, part: Part) -> Message:
@@ -162,7 +190,7 @@ def _field_of_grib1(keys: Keys) -> tuple[Field, int | None]:
     kind = _MARS_TYPES.get((centre == _ECMWF and keys("marsType")) or 0)
     if kind:
         more.append(("type", kind))
-    numbers = (table, number)
+    numbers: tuple[int, ...] = (table, number)
     if centre == _ECMWF:
         numbers = TWINS.get(numbers, numbers)
     # Both halves of a layer are in one number of two bytes; of a level it is the level.
@@ -185,11 +213,14 @@ def _field_of_grib2(keys: Keys) -> tuple[Field, int | None]:
     more = []
     if keys("productDefinitionTemplateNumber") not in _PLAIN_TEMPLATES:
         more = [(key, value) for key in _MORE if (value := keys(key)) is not None]
+    centre = keys("centre")
+    if centre == _ECMWF and numbers[0] == _ECMWF_IN_GRIB2:
+        numbers = (numbers[0], *TWINS.get(numbers[1:], numbers[1:]))
     statistic = keys("typeOfStatisticalProcessing")
     field = Field(
         edition=2,
         numbers=numbers,
-        centre=keys("centre") if max(numbers) >= _LOCAL else None,
+        centre=centre if max(numbers) >= _LOCAL else None,
         statistic=None if statistic is None else _GRIB2_STATISTICS.get(statistic, f"statistic {statistic}"),
         first=_surface(keys, "First") or (255, 0.0),
         second=_surface(keys, "Second"),

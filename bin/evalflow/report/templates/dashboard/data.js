@@ -1,8 +1,10 @@
 // What the page holds: words, and arrays per truth and param that are decoded when they are needed.
 const ABOUT = JSON.parse(document.getElementById("about").textContent);
 const WORDS = ABOUT.words;
+ABOUT.sources.push({ label: "truth" }); // has a line of its own beside the activity of forecasts
 const LEADS = WORDS.lead_time;
-const KEYS = ["metric", "threshold", "scale", "region", "season", "init_hour", "valid_hour", "source"];
+const STRATA = ["region", "season", "init_hour", "valid_hour", "case"];
+const KEYS = ["metric", "threshold", "scale", ...STRATA, "source"];
 const NONE = new Float32Array(LEADS.length).fill(NaN);
 
 /** Return the bytes of a deflated base64 text. */
@@ -30,7 +32,7 @@ class Reader {
 /** Return the number that names a series: its codes as digits. */
 function joined(codes) {
   let name = 0;
-  codes.forEach((code, column) => { name = name * WORDS[column < 8 ? KEYS[column] : "source"].length + code; });
+  codes.forEach((code, column) => { name = name * WORDS[KEYS[column] ?? "source"].length + code; });
   return name;
 }
 
@@ -47,12 +49,12 @@ function places(codes, columns, count) {
 /** Return the arrays of a part of the page. */
 async function decoded(number) {
   const head = ABOUT.parts[number], reader = new Reader(await inflated(document.getElementById("part-" + number).textContent));
-  const n = head.scores, m = head.differences, all = LEADS.length;
-  const part = { scores: places(reader.take(Uint16Array, 8 * n), 8, n), value: reader.take(Float32Array, n * all) };
+  const n = head.scores, m = head.differences, all = LEADS.length, columns = KEYS.length;
+  const part = { scores: places(reader.take(Uint16Array, columns * n), columns, n), value: reader.take(Float32Array, n * all) };
   for (const name of ["inits", "days", "pairs"]) part[name] = reader.take(Uint32Array, n * all);
-  part.differences = places(reader.take(Uint16Array, 9 * m), 9, m);
-  part.rest = reader.take(Float32Array, m * all);
-  part.half = reader.take(Float32Array, m * all);
+  part.alone = reader.take(Uint8Array, n * all);
+  part.differences = places(reader.take(Uint16Array, (columns + 1) * m), columns + 1, m);
+  for (const name of ["rest", "relativeRest", "half"]) part[name] = reader.take(Float32Array, m * all);
   part.marks = reader.take(Uint8Array, m * all);
   part.pairedDays = reader.take(Uint32Array, m * all);
   return part;
@@ -80,15 +82,20 @@ function scoreOf(part, codes, source) {
   const place = part.scores.get(joined([...codes, source]));
   if (place === undefined) return null;
   const cut = (array) => array.subarray(place * LEADS.length, (place + 1) * LEADS.length);
-  return { value: cut(part.value), inits: cut(part.inits), days: cut(part.days), pairs: cut(part.pairs) };
+  return { value: cut(part.value), inits: cut(part.inits), days: cut(part.days), pairs: cut(part.pairs), alone: cut(part.alone) };
 }
 
-/** Return the paired differences of a source to the reference, or null. */
+const orZero = (value) => (Number.isFinite(value) ? value : 0);
+
+/** Return the paired differences of a source to the reference, in units and in percent, or null. */
 function differenceOf(part, codes, source, reference) {
   const place = part.differences.get(joined([...codes, source, reference]));
   if (place === undefined) return null;
   const cut = (array) => array.subarray(place * LEADS.length, (place + 1) * LEADS.length);
   const own = scoreOf(part, codes, source)?.value ?? NONE, other = scoreOf(part, codes, reference)?.value ?? NONE;
-  const value = Array.from(cut(part.rest), (rest, i) => distance(codes[0], own[i]) - distance(codes[0], other[i]) + rest);
-  return { value, score: own, half: cut(part.half), marks: cut(part.marks), days: cut(part.pairedDays) };
+  const base = Array.from(other, (value) => Math.abs(distance(codes[0], value))), half = cut(part.half);
+  const value = Array.from(cut(part.rest), (rest, i) => orZero(distance(codes[0], own[i]) - distance(codes[0], other[i])) + rest);
+  const relative = Array.from(cut(part.relativeRest), (rest, i) => orZero((100 * value[i]) / base[i]) + rest);
+  const relativeHalf = relative.map((percent, i) => half[i] * (value[i] ? Math.abs(percent / value[i]) : 100 / base[i]));
+  return { value, score: own, half, relative, relativeHalf, marks: cut(part.marks), days: cut(part.pairedDays) };
 }

@@ -13,7 +13,7 @@ function ticksOf(low, high, count = 5) {
 
 /** Return lead times to write at the axis: multiples of parts of a day. */
 function leadTicks(from, to) {
-  const step = [0.25, 0.5, 1, 2, 3, 6, 12, 24, 48, 72, 120].find((size) => (to - from) / size <= 10) ?? 240, found = [];
+  const step = [0.25, 0.5, 1, 2, 3, 6, 12, 24, 48, 72, 120].find((size) => (to - from) / size <= 7) ?? 240, found = [];
   for (let tick = Math.ceil(from / step) * step; tick <= to; tick += step) found.push(tick);
   return found;
 }
@@ -76,27 +76,36 @@ function svgOf(panel) {
   parts.push(`<text x="700" y="${top - 16}" text-anchor="end" fill="${text}">lead time [h]</text>`);
   for (const line of panel.lines) {
     parts.push(`<path d="M16 ${top}h28" stroke="${line.look.colour}" stroke-width="2" stroke-dasharray="${line.look.dash.join(" ")}"/><path d="${markerPath(line.look.shape, 30, top)}" fill="${line.look.colour}"/>`);
-    parts.push(`<text x="52" y="${top + 4}" fill="${text}">${safe(ABOUT.sources[line.source].label)}</text>`);
+    parts.push(`<text x="52" y="${top + 4}" fill="${text}">${safe(labelOf(line.source))}</text>`);
     top += 18;
   }
   const heading = `<text x="16" y="24" font-size="16" font-weight="600" fill="${text}">${safe(panel.title())}</text><text x="16" y="44" fill="${colourOf("--soft")}">${safe(filterText())}; ${safe(ABOUT.metrics[panel.metric].better)}</text>`;
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${top + 8}" viewBox="0 0 ${width} ${top + 8}" font-family="system-ui, sans-serif" font-size="12"><rect width="100%" height="100%" fill="${colourOf("--ground")}"/>${heading}${parts.join("")}</svg>`;
 }
 
-/** Return the numbers of a panel as CSV. */
-function csvOf(panel) {
+const HEADS = ["truth", "param", "metric", "units", "threshold", ...CHOICES.slice(1), "source", "label", "lead_time", "value", "n_inits", "n_days", "n_pairs", "sample"];
+const plain = (value) => (Number.isFinite(value) ? String(Number(value.toPrecision(ABOUT.digits))) : "");
+
+/** Return the rows of a series at some lead times, with the columns HEADS. */
+function scoreRows(panel, metric, threshold, unit, source, series, leads) {
+  return leads.map((i) => [WORDS.truth[state.truth], WORDS.param[panel.param], metric, unit, threshold, ...CHOICES.slice(1).map((name) => WORDS[name][state[name]]),
+    sourceName(source), labelOf(source), LEADS[i], plain(series.value[i]), series.inits[i], series.days[i], series.pairs[i], series.alone[i] ? "alone" : "common"]);
+}
+
+/** Return the rows of a panel of scores over lead time: its head, and what it shows. */
+function panelRows(panel) {
+  const rows = panel.lines.flatMap((line) => {
+    const gap = panel.gaps.find((one) => one.source === line.source), all = LEADS.map((_, i) => i), metric = line.source === TRUTH ? "STD_O" : WORDS.metric[panel.metric];
+    return scoreRows(panel, metric, panel.thresholdText(), panel.unit(), line.source, line, all).map((row, i) => [...row, ...(gap
+      ? [WORDS.source[state.reference], plain((gap.inUnits ?? gap.value)[i]), plain(gap.relative[i]), plain(gap.half[i] * (gap.inUnits ? Math.abs(gap.inUnits[i] / gap.value[i]) : 1)), markText(gap.marks[i])]
+      : ["", "", "", "", ""])]);
+  });
+  return [[...HEADS, "reference", "difference", "relative", "half_width", "mark"], ...rows];
+}
+
+/** Return rows as CSV. */
+function csvOf(rows) {
   const cell = (value) => (/[",\r\n]/.test(value) ? `"${String(value).replace(/"/g, '""')}"` : String(value));
-  const plain = (value) => (Number.isFinite(value) ? String(Number(value.toPrecision(ABOUT.digits))) : "");
-  const rows = [["truth", "param", "metric", "units", "threshold", ...CHOICES.slice(1), "source", "label", "lead_time", "value", "n_inits", "n_days", "n_pairs", "reference", "difference", "half_width", "mark"]];
-  for (const line of panel.lines) {
-    const gap = panel.gaps.find((one) => one.source === line.source);
-    LEADS.forEach((lead, i) => rows.push([
-      WORDS.truth[state.truth], WORDS.param[panel.param], WORDS.metric[panel.metric], panel.unit(), WORDS.threshold[panel.threshold] ?? "",
-      ...CHOICES.slice(1).map((name) => WORDS[name][state[name]]), WORDS.source[line.source], ABOUT.sources[line.source].label, lead,
-      plain(line.value[i]), line.inits[i], line.days[i], line.pairs[i], gap ? WORDS.source[state.reference] : "",
-      gap ? plain(gap.value[i]) : "", gap ? plain(gap.half[i]) : "", gap ? markText(gap.marks[i]) : "",
-    ]));
-  }
   return rows.map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
 }
 
@@ -123,9 +132,9 @@ function pngOf(svg) {
 
 /** Save a panel as a file of a kind. */
 async function exportPanel(panel, kind) {
-  const name = panel.title().replace(/[^A-Za-z0-9_.-]+/g, "-").replace(/^-+|-+$/g, "") + "." + kind;
-  if (kind === "csv") save(name, new Blob([csvOf(panel)], { type: "text/csv" }));
-  else if (kind === "svg") save(name, new Blob([svgOf(panel)], { type: "image/svg+xml" }));
-  else save(name, await pngOf(svgOf(panel)));
+  const name = panel.title().replace(/[^A-Za-z0-9_.-]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 100) + "." + kind;
+  if (kind === "csv") save(name, new Blob([csvOf(panel instanceof Panel ? panelRows(panel) : [HEADS, ...panel.rows()])], { type: "text/csv" }));
+  else if (kind === "svg") save(name, new Blob([panel.svg()], { type: "image/svg+xml" }));
+  else save(name, await pngOf(panel.svg()));
   announce(`${name} is saved`);
 }

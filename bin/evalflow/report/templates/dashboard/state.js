@@ -1,12 +1,14 @@
 // What is shown. It is in the address behind #, by names and only where it differs from the first view.
-const CHOICES = ["truth", "region", "season", "init_hour", "valid_hour", "scale"];
+const CHOICES = ["truth", ...STRATA, "scale"];
+const SWITCHES = ["tables", "log", "percent"];
 const FIRST = () => ({
   ...Object.fromEntries(CHOICES.map((name) => [name, 0])),
   threshold: -1, // each one in a panel of its own
   reference: ABOUT.references[0] ?? -1,
   metric: ABOUT.headlines.map((name) => WORDS.metric.indexOf(name)),
   param: WORDS.param.map((_, i) => i),
-  hidden: [], strong: [], show: "both", tables: false, log: false, from: LEADS[0], to: LEADS[LEADS.length - 1],
+  hidden: [], strong: [], view: "lead", show: "both", tables: false, log: false, percent: false,
+  from: LEADS[0], to: LEADS[LEADS.length - 1], lead: LEADS[LEADS.length - 1], // `lead` is that of quantiles
 });
 let state = FIRST();
 
@@ -46,12 +48,21 @@ function fromHash(hash) {
     if (LISTS[name]) found[name] = placesOf(text, WORDS[LISTS[name]]) ?? found[name];
     else if ((CHOICES.includes(name) || name === "threshold") && place >= 0) found[name] = place;
     else if (name === "reference" && ABOUT.references.includes(place)) found[name] = place;
-    else if ((name === "from" || name === "to") && LEADS.includes(Number(text))) found[name] = Number(text);
+    else if (["from", "to", "lead"].includes(name) && LEADS.includes(Number(text))) found[name] = Number(text);
     else if (name === "show" && ["both", "scores", "differences"].includes(text)) found[name] = text;
-    else if (name === "tables" || name === "log") found[name] = text === "true";
+    else if (name === "view" && viewsThere().includes(text)) found[name] = text;
+    else if (SWITCHES.includes(name)) found[name] = text === "true";
   }
   if (found.from >= found.to) [found.from, found.to] = [LEADS[0], LEADS[LEADS.length - 1]];
-  return found;
+  return { ...found, ...nearestStrata(found, WORDS.case[found.case] ? "case" : null) };
+}
+
+/** Return the strata nearest to those wanted of which there are scores; what is chosen in `kept` stays. Only what the config asks for is crossed. */
+function nearestStrata(wanted, kept = null) {
+  const agreed = (one) => STRATA.filter((name, i) => one[i] === wanted[name]).length;
+  const able = ABOUT.strata.filter((one) => kept === null || one[STRATA.indexOf(kept)] === wanted[kept]);
+  const best = able.reduce((found, one) => (agreed(one) > agreed(found) ? one : found), able[0]);
+  return Object.fromEntries(STRATA.map((name, i) => [name, best[i]]));
 }
 
 /** Put the state into the address, without a new entry in the history. */

@@ -36,6 +36,7 @@ const colourOf = (name) => {
 const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3]];
 /** Return how a source looks: colour, dash and marker, so that colour is never the only difference. */
 function lookOf(source) {
+  if (source === WORDS.source.length) return { colour: colourOf("--text"), dash: [2, 3], shape: 3 }; // the truth
   const style = ABOUT.sources[source].style;
   return { colour: colourOf("--s" + (style % 8)), dash: DASHES[Math.floor(style / 8) % 4], shape: style % 4 };
 }

@@ -1,0 +1,1 @@
+"""Maps: domains and projections, rasters of fields, coastlines and borders, colours."""
