@@ -13,7 +13,7 @@ import pytest
 import yaml
 from support import killed
 from support.environments import needs_root
-from support.launches import Workspace, copy_project, copy_workspace, error_lines
+from support.launches import Workspace, copy_project, copy_workspace
 
 SCRATCH = "process { withLabel: forecast { scratch = true } }"
 
@@ -184,7 +184,7 @@ def test_scratch_of_nextflow_is_refused_and_that_of_the_node_is_used(without_for
     config.write_text(SCRATCH)
     result = killed.launch(without_forecasts)
     assert result.status != 0 and not names(without_forecasts)
-    assert any("process.scratch" in line and "ext.on_node = true" in line for line in error_lines(result.text))
+    assert any("process.scratch" in line and "ext.on_node = true" in line for line in result.text.splitlines())
     config.write_text("process.scratch = true\nprocess { withLabel: forecast { ext.on_node = true } }")
     result = killed.launch(without_forecasts, model=f'pwd >> "{without_forecasts.root}/places"')
     assert result.status == 0, result.text

@@ -39,6 +39,9 @@ _TAKES_AWAY = {
     "COMPARE_SAMPLES": "the tables have nothing of this truth",
     "AGGREGATE": "the tables of scores are not made anew, and pages show those that there are",
     "MAKE_REPORT": "the pages are not drawn anew",
+    "PREPARE_SHOWCASE": "the showcase",
+    "DRAW_SHOWCASE": "pictures of the showcase",
+    "SHOW_SHOWCASE": "the page of the showcase is not made anew",
     "CREATE_SANDBOX": "the sandbox of this run",
 }
 """Step after the forecasts → what is left out where it fails."""
@@ -227,7 +230,7 @@ def explain_what_is_missing(
             failed += lines
             left += omitted
     for one in failures:
-        if one.step == "PREPARE_RUN" or one.step in _TAKES_AWAY:
+        if one.step not in _FORECASTS + _ENVIRONMENTS:
             failed.append(_failed(one, one.tag))
         if one.step in _TAKES_AWAY:
             left.append(LeftOut(what=f"{one.step} {one.tag}".strip(), reason=_TAKES_AWAY[one.step]))

@@ -52,6 +52,18 @@ def test_module_that_does_not_import(tmp_path, failing):
     assert "does not work: ModuleNotFoundError: No module named 'onnxruntime'" in message
 
 
+def test_what_a_forecast_imports_is_imported_before_an_environment_is_sealed(tmp_path):
+    """anemoi-inference 0.8.3 needs a module that anemoi-transform has no more: `import anemoi.inference` does not show it."""
+    lost = "from anemoi.transform.variables.variables import VariableFromMarsVocabulary\n"
+    modules = ("anemoi/inference/__init__", "anemoi/inference/commands/__init__", "eccodes", "torch")
+    files = {f"{name}.py": "" for name in modules} | {"anemoi/inference/commands/run.py": lost}
+    spec = make_spec(tmp_path / "store", [make_wheel(tmp_path, "anemoi_inference", files=files)])
+    result = run("build_image.py", "--lock", lock(spec), spec=spec.model_copy(update={"runner": "anemoi"}))
+    message = one_line(result)
+    assert "does not work: ModuleNotFoundError: No module named 'anemoi.transform'" in message
+    assert message.endswith("; name versions that go together in its requirements")
+
+
 def test_package_whose_content_is_another_than_locked(tmp_path, failing, monkeypatch):
     index = tmp_path / "index"
     make_wheel(index, "gamma")

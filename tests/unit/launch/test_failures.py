@@ -1,12 +1,15 @@
 """What failed in a launch, why, and what was left out because of it: by the store, Nextflow's trace, and logs of tasks."""
 
+import re
 from pathlib import Path
 
 import pytest
 from evalflow.inference.giving_up import GIVEN_UP
+from evalflow.launch import failures
 from evalflow.launch.failures import Failed, LeftOut, describe_failures
 from evalflow.launch.summary import describe_summary, is_lacking, make_summary
 from evalflow.plan.model import Plan
+from support.paths import PROJECT
 from support.stored import give_name, store_environment, store_made
 
 COLUMNS = ("process", "tag", "status", "exit", "attempt", "workdir")
@@ -213,6 +216,17 @@ def test_a_later_step_that_failed_says_what_it_takes_away(ready, trace, process,
     assert failed == [Failed(step=step, what=shown, reason="/archive: Input/output error", log=folder / ".command.log")]
     assert [one.what for one in left] == [f"{step} {shown}".strip()] and left[0].reason.startswith(left_out)
     assert f"\n  {step} {shown}".rstrip() + ": /archive: Input/output error\n" in said
+
+
+def test_every_step_of_a_launch_is_known():
+    """What is left out where a step fails is said of each."""
+    names = {
+        name
+        for path in PROJECT.glob("modules/*/*.nf")
+        for name in re.findall(r"^process (\w+)", path.read_text(), re.M)
+    }
+    known = {*failures._FORECASTS, *failures._ENVIRONMENTS, *failures._TAKES_AWAY, "PREPARE_RUN", "MAKE_PLAN"}
+    assert names | {"RUN_FORECAST_ALONE"} == known
 
 
 def test_without_a_trace_only_what_is_missing_is_said(ready):
