@@ -52,3 +52,14 @@ def test_a_default_names_no_param(compared):
         "domain": "common", "mapping": "nearest", "max_distance": "auto", "weights": "area", "scales": [50, 200],
         "lapse_rate": "auto", "common_sample": "intersect", "min_coverage": 0.9,
     }  # fmt: skip
+
+
+def test_score_maps_that_are_switched_on(compared):
+    assert "maps" not in compared.plan()["verification"]
+    maps = {"params": ["2t", "T_2M"], "leadtimes": [12, 6], "scores": ["RMSE"], "seasons": ["DJF"], "init_hours": [0]}
+    compared.data["experiment"] = {"scoremaps": maps}
+    assert "maps" not in compared.plan()["verification"], "they must be switched on"
+    compared.data["experiment"]["scoremaps"]["enabled"] = True
+    assert compared.plan()["verification"]["maps"] == {
+        "params": ["T_2M"], "lead_times": [6, 12], "scores": ["RMSE"], "seasons": ["DJF"], "init_hours": ["00"],
+    }  # fmt: skip

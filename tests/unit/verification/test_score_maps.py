@@ -16,7 +16,7 @@ from evalflow.verification.map_files import list_map_files, open_map_file
 from evalflow.verification.packs import ten_days
 from scipy import stats
 from support.grib_files import LATITUDES
-from support.verified import Trial, World, make_world, source, write_forecast
+from support.verified import Trial, World, make_world, source, write_analyses, write_forecast
 
 MAPS = {"params": ["T_2M"], "lead_times": [6, 24], "scores": ["BIAS", "RMSE", "MAE", "STDE"], "seasons": ["all"],
         "init_hours": ["all"]}  # fmt: skip
@@ -349,3 +349,17 @@ def test_without_maps_there_is_no_file(remapped):
     done = remapped.trial.run()
     assert done.packs == [] and not done.aggregated.computed
     assert not (remapped.trial.root / "results" / "score_maps.nc").exists()
+
+
+def test_each_truth_has_maps_of_its_own(tmp_path):
+    world = make_world(tmp_path, days=3, leads=(6, 24), every=24)
+    warmer = {"T_2M": world.analyses["T_2M"] + np.float32(2)}
+    world.trial.add_truth(write_analyses(tmp_path / "warmer.grib", world.times, warmer), "warmer")
+    world.trial.data["maps"] = dict(MAPS)
+    world.trial.run()
+    own = ORACLE["BIAS"](errors(world, "model", 24))
+    np.testing.assert_allclose(read_maps(world, "T_2M.BIAS", "model"), own, rtol=1e-4, atol=1e-5)
+    with netCDF4.Dataset(tmp_path / "results" / "score_maps.nc") as file:
+        assert (file.truth, file["truth_2"].truth) == ("analyses", "warmer")
+        np.testing.assert_allclose(file["truth_2/T_2M.BIAS"][0, 1, 0, 0], own - 2, rtol=1e-4, atol=1e-5)
+    assert world.trial.run().packs == []
