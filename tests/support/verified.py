@@ -58,10 +58,10 @@ def some_fields(param: str, count: int, seed: int = 0, points: int = POINTS) -> 
 
 
 def message(param: str, values: np.ndarray, time: datetime, step: int | str = 0, **keys: Any) -> bytes:
-    """Return a GRIB message whose values are exact."""
+    """Return a GRIB message whose values are exact, if no other packing is given."""
     about = sum_of(str(step)) if param.startswith("TOT_PREC") else {**KEYS[param], "stepRange": str(step)}
     when = {"dataDate": int(f"{time:%Y%m%d}"), "dataTime": int(f"{time:%H%M}")}
-    return grib(values, packing="grid_ieee", **about, **when, **keys)
+    return grib(values, **{"packing": "grid_ieee", **about, **when, **keys})
 
 
 def write_analyses(path: Path, times: Iterable[datetime], fields: Mapping[str, np.ndarray], **keys: Any) -> Path:

@@ -170,7 +170,7 @@ class ExperimentConfig(Model):
     common_sample: Literal["intersect", "strict"] = Field(
         "intersect",
         description="What happens where a source lacks values that others have. intersect: these values are left "
-        "out for all sources. strict: the launch ends with a table of what is missing.",
+        "out for all sources. strict: there are no scores against this truth, and the summary has a table of what is missing.",
     )
     min_coverage: Number = Field(
         0.9,

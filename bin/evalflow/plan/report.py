@@ -61,6 +61,17 @@ def _sections(experiment: Experiment, verification: VerificationSpec) -> list[Se
     ]
 
 
+def with_absent(spec: ReportSpec, external: dict[str, dict[str, bool]]) -> ReportSpec:
+    """Say which forecasts made elsewhere are not there: source_id → init time → whether there are files."""
+    sources = [
+        source.model_copy(
+            update={"absent": [time for time, there in external.get(source.source_id, {}).items() if not there]}
+        )
+        for source in spec.sources
+    ]
+    return spec.model_copy(update={"sources": sources})
+
+
 def _domains(experiment: Experiment) -> list[MapDomain]:
     """Return the domains of the score maps."""
     maps = experiment.config.experiment.scoremaps
@@ -73,8 +84,15 @@ def _domains(experiment: Experiment) -> list[MapDomain]:
     return found
 
 
-def report_spec(experiment: Experiment, verification: VerificationSpec, options: Options) -> ReportSpec:
-    """Return what the pages of an experiment are drawn from, besides its tables of scores."""
+def report_spec(
+    experiment: Experiment, verification: VerificationSpec, options: Options, showcase: bool = False
+) -> ReportSpec:
+    """Return what the pages of an experiment are drawn from, besides its tables of scores.
+
+    Parameters
+    ----------
+    showcase : whether there is a page with single forecasts
+    """
     significance = verification.significance
     return ReportSpec(
         evalflow=__version__,
@@ -100,4 +118,5 @@ def report_spec(experiment: Experiment, verification: VerificationSpec, options:
         false_discovery_rate=significance.false_discovery_rate,
         min_days=significance.min_days,
         verifies=options.target in VERIFIES and bool(verification.truths),
+        showcase=showcase,
     )

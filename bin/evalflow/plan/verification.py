@@ -69,7 +69,7 @@ def _shape(name: str, shape: ShapeConfig | RegionConfig, lookup: Lookup, key: st
     return RegionEntry(name=name, box=shape.box, file=file)
 
 
-def _regions(experiment: Experiment) -> dict[str, RegionEntry]:
+def region_entries(experiment: Experiment) -> dict[str, RegionEntry]:
     """Return name → region: those of the stratification, then cases' own."""
     stratification, lookup = experiment.config.experiment.stratification, experiment.lookup
     key, regions = "experiment.stratification", {}
@@ -173,7 +173,7 @@ def verification_spec(experiment: Experiment, options: Options) -> VerificationS
     """
     config = experiment.config
     sources = collect_sources(config, experiment.runs, experiment.lookup)
-    regions = _regions(experiment) if config.truths() else {}  # without a truth nobody looks at them
+    regions = region_entries(experiment) if config.truths() else {}  # without a truth nobody looks at them
     by_index = {index: source.source_id for source in sources.values() for index in source.indexes}
     settings = config.experiment
     site = options.launch / options.grids if options.grids else None

@@ -22,6 +22,9 @@ class ReportSource(Document):
     runner: str | None = Field(None, description="Runner of a run.")
     checkpoint: str | None = Field(None, description="SHA-256 of a run's checkpoint.")
     lead_times: list[float] = Field(description="Hours.")
+    absent: list[str] = Field(
+        [], description="Of forecasts made elsewhere, the init times without files when the launch was planned."
+    )
 
 
 class ReportTruth(Document):
@@ -89,6 +92,8 @@ class ReportSpec(Document):
     verifies: bool = Field(
         False, description="Whether this launch verifies. Else what the last summary says of missing data still holds."
     )
+
+    showcase: bool = Field(False, description="Whether there is a page with single forecasts, `showcase.html`.")
 
     def label_of(self, source_id: str) -> str:
         """Return the label of a source, or its id where the config does not name it any more."""

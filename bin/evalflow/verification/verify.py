@@ -184,13 +184,16 @@ class Verifier:
     def _verify_param(
         self, forecast: AtPoints, param: str, asked: ParamHolding, init_time: datetime, masks: Masks
     ) -> ParamSums | None:
-        categories = Categories(tuple(asked.thresholds)) if asked.thresholds else None
         fields: dict[timedelta, FieldSums] = {}
         for minutes in asked.made_from:
             lead_time = timedelta(minutes=minutes)
             values = self._read(forecast, param, lead_time, masks)
             if values is None:
                 continue
+            categories = None
+            if asked.thresholds:
+                packings = forecast.packing(param, lead_time), self.truth.packing_at(param, init_time, lead_time)
+                categories = Categories(tuple(asked.thresholds), packings)
             order = self._target.atoms.order
             truth = self.truth.read_at(param, init_time, lead_time)
             if self.maps and not self.maps.over_common:  # else masks may be those of two sources compared alone

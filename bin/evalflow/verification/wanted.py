@@ -7,22 +7,20 @@ from pathlib import Path
 
 from evalflow.digests import digest
 from evalflow.fields.archives import is_zarr
-from evalflow.fields.fingerprints import forecast_fingerprint, truth_fingerprint
+from evalflow.fields.fingerprints import truth_fingerprint
 from evalflow.fields.params import param_named
-from evalflow.fields.specs import SourceSpec
+from evalflow.reading.opening import look_of_forecast
 from evalflow.scores.categories import values_of
 from evalflow.scores.names import parse_threshold
 from evalflow.verification.climatology import anomalies_from, climatology_folder, day_key, references, stored_fields
 from evalflow.verification.found import DomainFound
 from evalflow.verification.holdings import Holding, ParamHolding
-from evalflow.verification.opening import lead_times_of, seal_of, truth_spec
+from evalflow.verification.opening import lead_times_of, truth_spec
 from evalflow.verification.spec import ReferenceSpec, SourceEntry, VerificationSpec
 from evalflow.verification.truth import hours_summed, minutes_of, times_needed
 
 CORRECTED = "T_2M"
 """The param that is corrected for elevation."""
-_NOTHING = digest([])
-"""What files look like where there are none."""
 
 MaskDigests = Mapping[tuple[str, int], str]
 """(param, lead time in minutes) → digest of the points that count for all sources."""
@@ -80,13 +78,7 @@ class Wanted:
 
     def forecast(self, source: SourceEntry, init_time: datetime) -> str | None:
         """Return what the files of a forecast look like, or its seal; None if there are none."""
-        if source.builtin:
-            return source.builtin
-        if source.kind == "run":
-            seal = seal_of(source, init_time)
-            return None if seal is None else digest(seal)[:16]
-        found = forecast_fingerprint(SourceSpec(Path(source.root or ""), source.pattern), init_time)
-        return None if found == _NOTHING else found[:16]
+        return look_of_forecast(source, init_time)
 
     def holding(self, source: SourceEntry, init_time: datetime, masks: MaskDigests | None = None) -> Holding:
         """Return what is wanted of one forecast.
