@@ -236,12 +236,15 @@ def decode(folder: Path) -> Measured:
     return measure(folder, sys.executable, "-c", DECODE, path, PYTHONPATH=str(PROJECT / "bin"))
 
 
-def verify(folder: Path, regions: int = 0, thresholds: int = 0) -> Measured:
+def verify(folder: Path, regions: int = 0, thresholds: int = 0, maps: bool = False) -> Measured:
     """Measure how one forecast of 227,000 points, 21 lead times and 5 params is verified; the truth is copied already."""
     trial = write_large(folder)
     trial.data["regions"] = REGIONS[:regions]
     if thresholds:
         trial.data["thresholds"] = {"T_2M": [f"> {270 + step}" for step in range(thresholds)]}
+    if maps:
+        about = {"scores": ["BIAS"], "seasons": ["all"], "init_hours": ["all"]}
+        trial.data["maps"] = {"params": ["T_2M"], "lead_times": [6, 24], **about}
     words = prepare(trial)
     found = measure(folder, sys.executable, PROJECT / "bin" / "verify.py", *words, "--output", folder / "done.json")
     files = list(folder.glob("data/verification/*/*/*.nc"))
@@ -263,6 +266,14 @@ def verify_in_regions(folder: Path) -> Measured:
 @row("these verified with 12 thresholds", cpu=6, megabytes=300)
 def verify_with_thresholds(folder: Path) -> Measured:
     return verify(folder, thresholds=12)
+
+
+@row("these verified with score maps of two lead times", cpu=5, megabytes=320)
+def verify_with_maps(folder: Path) -> Measured:
+    found = verify(folder, maps=True)
+    (file,) = folder.glob("data/verification/*/*/maps/*.npz")
+    found.more = {"MB of a block with one init hour": round(file.stat().st_size / 1e6, 1)}
+    return found
 
 
 @row("their truth copied, 21 valid times", cpu=6.3, megabytes=400)

@@ -72,3 +72,14 @@ def test_a_stations_service_that_cannot_be_asked_ends_the_plan(compared, monkeyp
     (launch / ".jretrievedwh-conf.prod.py").write_text("")
     (launch / ".env").write_text("JRETRIEVE_CLIENT_ID=a\nJRETRIEVE_CLIENT_SECRET=b\n")
     assert compared.plan()["verification"]["truths"][1]["root"] == "jretrievedwh:1"
+
+
+def test_score_maps_that_are_switched_on(compared):
+    assert "maps" not in compared.plan()["verification"]
+    maps = {"params": ["2t", "T_2M"], "leadtimes": [12, 6], "scores": ["RMSE"], "seasons": ["DJF"], "init_hours": [0]}
+    compared.data["experiment"] = {"scoremaps": maps}
+    assert "maps" not in compared.plan()["verification"], "they must be switched on"
+    compared.data["experiment"]["scoremaps"]["enabled"] = True
+    assert compared.plan()["verification"]["maps"] == {
+        "params": ["T_2M"], "lead_times": [6, 12], "scores": ["RMSE"], "seasons": ["DJF"], "init_hours": ["00"],
+    }  # fmt: skip
