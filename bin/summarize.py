@@ -9,7 +9,7 @@ import click
 
 from evalflow.cli import command
 from evalflow.errors import describe_os_error
-from evalflow.launch.cost import read_cost, read_made_twice
+from evalflow.launch.cost import read_made_twice
 from evalflow.launch.summary import describe_shown, describe_summary, is_lacking, make_summary, write_summary
 from evalflow.plan.model import Plan
 from evalflow.report.spec import Reported
@@ -39,15 +39,15 @@ from evalflow.yamlio import read_text
 def main(plan, trace, made_twice, verified, **told):
     """Compare the plan that a launch began with against the store as it is now.
 
-    Give whole forecasts the names that they lack. Exit with status 1 if a forecast that was to be
-    made is missing, or what the config names could not be verified.
+    Give whole forecasts the names that they lack. Say what failed, why, and what was left out
+    because of it. Exit with status 1 if something that was to be made is missing, or what the
+    config names could not be verified.
     """
     planned = Plan.from_json(read_text(plan), str(plan))
     aggregated, shown, reported = (told[name] for name in ("aggregated", "shown", "reported"))
-    cost = read_cost(trace, planned) if trace else None
     done = [PackDone.from_json(read_text(file), str(file)) for file in verified] if not planned.stub else []
     scores = Aggregated.from_json(read_text(aggregated), str(aggregated)) if aggregated and not planned.stub else None
-    summary = make_summary(planned, cost, read_made_twice(made_twice), done, scores)
+    summary = make_summary(planned, trace, read_made_twice(made_twice), done, scores)
     click.echo(describe_summary(planned, summary))
     problems = False
     if scores is not None:

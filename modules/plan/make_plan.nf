@@ -4,6 +4,7 @@
 
 process MAKE_PLAN {
     label 'launch'
+    ext all_need: true // where it fails, the launch ends
     cache false // the store may have changed since
 
     input:

@@ -27,7 +27,7 @@ class OneMember:
         self._own_notes: dict[str, int] = {}
         self.params, self.lead_times = reader.params, reader.lead_times
         self.grid, self.describe, self.accumulation = reader.grid, reader.describe, reader.accumulation
-        self.use_only, self.files = reader.use_only, reader.files
+        self.use_only, self.files, self.packing = reader.use_only, reader.files, reader.packing
 
     @property
     def notes(self) -> list[str]:

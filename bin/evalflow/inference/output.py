@@ -212,7 +212,7 @@ def _compare(groups: dict[Hashable, list[Entry]], wanted: Wanted) -> tuple[str |
             for grid, one in zip(gone, new, strict=False):
                 moved[grid, one.grid].append((known[grid], one))
             lost[lead] += [known[grid] for grid in gone[len(new) :]]
-            before = now if new and gone else before | now
+            before = now
             known |= {one.grid: one for one in at[lead]}
     first = next((lead for lead in later if lost[lead]), None)
     problem = None

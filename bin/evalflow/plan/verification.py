@@ -19,6 +19,7 @@ from evalflow.verification.spec import (
     ComparingSpec,
     Dimension,
     GridFileEntry,
+    MapsSpec,
     ReferenceSpec,
     RegionEntry,
     SignificanceSpec,
@@ -143,6 +144,19 @@ def _all_canonical(params: list[str]) -> list[str]:
     return list(dict.fromkeys(_canonical(param) for param in params))
 
 
+def _maps(experiment: Experiment) -> MapsSpec | None:
+    maps = experiment.config.experiment.scoremaps
+    if maps is None or not maps.enabled:
+        return None
+    return MapsSpec(
+        params=_all_canonical(maps.params),
+        lead_times=sorted(maps.leadtimes),
+        scores=list(maps.scores),
+        seasons=list(maps.seasons),
+        init_hours=maps.init_hours,
+    )
+
+
 def _crossed(experiment: Experiment) -> list[list[Dimension]]:
     """Return the dimensions besides the region that the dashboard crosses."""
     listed = [name for name in experiment.config.experiment.dashboard.stratification if name != "region"]
@@ -185,4 +199,5 @@ def verification_spec(experiment: Experiment, options: Options) -> VerificationS
         crossed=_crossed(experiment),
         references=list(dict.fromkeys(by_index[index] for index in config.references())),
         significance=SignificanceSpec(**settings.significance.model_dump()),
+        maps=_maps(experiment),
     )

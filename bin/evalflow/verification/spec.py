@@ -54,6 +54,16 @@ class SignificanceSpec(Document):
     min_days: int = Field(description="Days from which there are intervals.")
 
 
+class MapsSpec(Document):
+    """Score maps: which sums are kept at each point, and which scores are made of them."""
+
+    params: list[str] = Field(description="Params to map.")
+    lead_times: list[float] = Field(description="Lead times in hours.")
+    scores: list[str] = Field(description="Scores: BIAS, RMSE, MAE, STDE.")
+    seasons: list[str] = Field(description="Seasons of the init time; `all` is all of them.")
+    init_hours: list[str] = Field(description="Init hours of two digits; `all` is all of them.")
+
+
 class VerificationSpec(Document):
     """The verification of an experiment."""
 
@@ -77,6 +87,7 @@ class VerificationSpec(Document):
     crossed: list[list[Dimension]] = Field(description="Dimensions of which every combination is a stratum.")
     references: list[str] = Field(description="source_id of what differences are taken to, the first one first.")
     significance: SignificanceSpec = Field(description="When a difference counts.")
+    maps: MapsSpec | None = Field(None, description="Score maps; left out: none.")
     unseen: list[str] = Field(
         [], description="run_ids of which the store has no forecast, and which this launch makes."
     )

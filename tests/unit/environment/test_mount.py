@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from evalflow.environment.mount import mounted
+from evalflow.environment.mount import Environment, mounted
+from evalflow.fields.grib.variables import OF_OTHERS
 from evalflow.host import scratch_folder
 from evalflow.processes import ENDING
 from evalflow.store.layout import proof_of
@@ -392,3 +393,10 @@ def test_full_scratch(images, tmp_path):
         env = {"EVALFLOW_MOUNT_METHODS": "unpack", "EVALFLOW_SCRATCH": str(tmp_path / "small")}
         assert "No space left on device" in one_line(run(SCRIPT, images["unpack"], "--", "true", env=env))
         assert not [path for path in (tmp_path / "small").glob("*/unpacked/*") if path.is_dir()]
+
+
+def test_commands_do_not_see_what_a_shell_tells_ecCodes(monkeypatch, tmp_path):
+    for name in (*OF_OTHERS, "ECCODES_OF_THE_SITE"):
+        monkeypatch.setenv(name, "/elsewhere")
+    seen = Environment("folder", tmp_path).variables()
+    assert not set(OF_OTHERS) & set(seen) and seen["ECCODES_OF_THE_SITE"] == "/elsewhere"

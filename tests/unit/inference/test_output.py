@@ -375,11 +375,11 @@ def test_missing_values_in_other_forms(check, keys):
 
 
 def test_values_that_cannot_be_decoded_are_a_warning(check):
-    broken = [bytearray(grib(sample=LARGE, packing="grid_png", bitsPerValue=16, **T_2M, step=lead)) for lead in LEADS]
-    for one in broken:
-        place = one.index(b"\x89PNG")
-        one[place : place + 4] = b"none"
-    assert "a.grib: message 1 cannot be decoded" in check({"a.grib": list(map(bytes, broken))}).warnings[0]
+    strange = [bytearray(grib(**T_2M, step=lead)) for lead in LEADS]
+    for one in strange:
+        start = one.index(b"\0\0\0\x15\5")  # section 5, of 21 octets
+        one[start + 9 : start + 11] = (60000).to_bytes(2, "big")  # a packing that nobody has
+    assert "a.grib: message 1 cannot be decoded" in check({"a.grib": list(map(bytes, strange))}).warnings[0]
 
 
 # --- what lies beside ---------------------------------------------------------------------------------------------------
