@@ -309,6 +309,32 @@ def aggregate_365(folder: Path) -> Measured:
     return aggregate(folder, 365)
 
 
+def animate(folder: Path, way: str, frames: int) -> Measured:
+    """Measure an animation of 227,000 points at 900 × 700 pixels."""
+    drawn = folder / "drawn"
+    drawn.mkdir()
+    script = PROJECT / "tests" / "support" / "large_showcase.py"
+    found = measure(folder, sys.executable, script, way, str(frames), drawn, PYTHONPATH=str(PROJECT / "bin"))
+    files = list(drawn.iterdir())
+    found.more = {"files": len(files), "kB": round(sum(file.stat().st_size for file in files) / 1000)}
+    return found
+
+
+@row("41 frames of 227,000 points, drawn", cpu=12, megabytes=400)
+def animation(folder: Path) -> Measured:
+    return animate(folder, "rasters", 41)
+
+
+@row("164 frames of them, drawn", megabytes=450)
+def animation_long(folder: Path) -> Measured:
+    return animate(folder, "rasters", 164)
+
+
+@row("41 frames of them as contours, one PNG each")
+def animation_contours(folder: Path) -> Measured:
+    return animate(folder, "contours", 41)
+
+
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
