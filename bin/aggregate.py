@@ -11,6 +11,7 @@ from evalflow.store.files import write_over
 from evalflow.verification.aggregate import aggregate_experiment
 from evalflow.verification.found import DomainFound
 from evalflow.verification.aggregated import describe_headline
+from evalflow.verification.map_tables import map_experiment
 from evalflow.verification.samples import Samples
 from evalflow.verification.spec import VerificationSpec
 from evalflow.yamlio import read_text
@@ -34,6 +35,8 @@ def main(spec, domains, samples, output):
     ]
     done = aggregate_experiment(known, found)
     write_over(output, done.to_json(indent=1) + "\n")
+    for line in map_experiment(known, found):
+        click.echo(f"score maps: {line}")
     for line in describe_headline(done.headline):
         click.echo(line)
 

@@ -12,7 +12,7 @@ from evalflow.store.files import write_over
 from evalflow.verification.domain import define_domain
 from evalflow.verification.found import nothing_found
 from evalflow.verification.spec import VerificationSpec
-from evalflow.verification.wanted import packs_of
+from evalflow.verification.lacking import packs_of
 from evalflow.yamlio import read_text
 
 

@@ -31,6 +31,11 @@ from evalflow.inference.task import run_forecasts
     "--at_once", type=click.IntRange(1), default=1, help="Forecasts to make at a time, each on GPUs of its own."
 )
 @click.option("--on_node", is_flag=True, help="Make forecasts on node-local scratch, and store them from there.")
+@click.option(
+    "--failures",
+    type=click.Path(path_type=Path),
+    help="Folder that the tasks of a launch share: a run whose first forecasts all failed is given up.",
+)
 def main(spec, init_times, **options):
     """Make forecasts of one run for some init times, and put each finished one into the store."""
     run_forecasts(ForecastTask(spec=RunSpec.read(spec), init_times=init_times.split(","), **options))

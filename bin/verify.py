@@ -10,7 +10,8 @@ from evalflow.cli import command
 from evalflow.errors import UserError
 from evalflow.store.files import write_over
 from evalflow.verification.found import DomainFound
-from evalflow.verification.samples import common_masks, read_packs
+from evalflow.verification.common_masks import CommonMasks
+from evalflow.verification.samples import read_packs
 from evalflow.verification.spec import VerificationSpec
 from evalflow.verification.verify import Verifier, failed_pack, verify_pack
 from evalflow.yamlio import read_text
@@ -35,14 +36,14 @@ def main(spec, domain, packs, pack, truth, output):
     listed, samples = read_packs(read_text(packs), str(packs))
     (chosen,) = [one for one in listed if one.id == pack]
     source = known.sources[chosen.source]
-    masks_at = common_masks(known, found, samples, chosen.source) if samples else None
+    masks = CommonMasks(known, found, samples, chosen.source) if samples else None
     try:
         verifier = Verifier(known, found, source, truth)
     except UserError as error:
         click.echo(f"evalflow: {source.label}: {error}", err=True)
         done = failed_pack(source, chosen, str(error))
     else:
-        done = verify_pack(verifier, chosen, masks_at)
+        done = verify_pack(verifier, chosen, masks)
     write_over(output, done.to_json(indent=1) + "\n")
 
 

@@ -28,6 +28,18 @@ def read_lock(path: Path) -> dict | None:
         return None
 
 
+TORCH_BUILD = r"cpu|xpu|cu[0-9]{2,3}|rocm[0-9]+(?:\.[0-9]+){1,2}"
+"""A build of PyTorch, as uv names it and as PyTorch's versions end: 2.5.1+cu124."""
+
+_LOCKED = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*)(?:\[[^]]*\])?(?:==(?P<version>\S+)| @ (?P<url>\S+))", re.ASCII)
+
+
+def locked_packages(text: str) -> dict[str, str]:
+    """Return the packages of a lock: name → version, or the URL that it comes from."""
+    found = (_LOCKED.match(line) for line in text.splitlines())
+    return {canonicalize_name(one["name"]): one["version"] or one["url"] for one in found if one}
+
+
 _LOCAL_FILE = re.compile(r"^[^\s:@]+\.(?:whl|tar\.gz|zip)$")
 
 

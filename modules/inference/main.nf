@@ -36,7 +36,7 @@ workflow INFERENCE {
     MAKE_FORECASTS(jobs.join(nothing).map { job -> job.drop(1) })
 
     // What downscalers refine: [ id, [ forecast folder, … ] ]. A task waits until its forecaster
-    // has made the forecasts of all its init times.
+    // has made the forecasts of all its init times. Where some failed, it refines the others.
     given = tasks
         .filter { _run_id, task -> task.forecaster }
         .flatMap { _run_id, task ->
@@ -45,9 +45,16 @@ workflow INFERENCE {
         }
         .combine(MAKE_FORECASTS.out.forecasts.mix(stored), by: [0, 1])
         .map { _forecaster, _init_time, key, folder -> tuple(key, folder) }
-        .groupTuple()
+        .groupTuple(remainder: true)
         .map { key, folders -> tuple(key.getGroupTarget(), folders.sort { folder -> folder.name }) }
-    REFINE_FORECASTS(jobs.join(given).map { job -> job.drop(1) })
+    to_refine = jobs
+        .join(given)
+        .map { _id, meta, inference, checkpoint, image, spec, folders ->
+            def there = meta.init_times.findAll { init_time -> init_time in folders*.name }
+            def some = [init_times: there, at_once: Math.min(meta.at_once, there.size())]
+            tuple(meta + some, inference, checkpoint, image, spec, folders)
+        }
+    REFINE_FORECASTS(to_refine)
 
     emit:
     forecasts = MAKE_FORECASTS.out.forecasts.mix(REFINE_FORECASTS.out.forecasts) // [ run_id, init_time, folder ]

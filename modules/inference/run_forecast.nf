@@ -27,9 +27,10 @@ process RUN_FORECAST {
     def forecaster = meta.forecaster ? '--forecaster forecaster' : ''
     def gpus = meta.resources.gpu ? "--gpus ${meta.resources.gpu}" : ''
     def on_node = task.ext.on_node ? '--on_node' : ''
+    def failures = "../../launches/${workflow.sessionId}" // of this launch, below its work folder
     """
     run_forecast.py --inference ${inference} --checkpoint ${checkpoint} --image ${image} ${forecaster} ${gpus} \\
-        --init_times ${meta.init_times.join(',')} --at_once ${meta.at_once} ${on_node} --output .
+        --init_times ${meta.init_times.join(',')} --at_once ${meta.at_once} ${on_node} --failures ${failures} --output .
     """
 
     stub:

@@ -35,6 +35,7 @@ workflow PLAN {
     verification = MAKE_PLAN.out.verification // what to verify, or nothing: [ file, map of what it says ]
         .map { file -> tuple(file, new groovy.json.JsonSlurperClassic().parseText(file.text)) }
     report = MAKE_PLAN.out.report // file: what the pages are drawn from, or nothing
+    showcase = MAKE_PLAN.out.showcase // file: what is drawn of single forecasts, or nothing
 }
 
 // The arguments of plan.py, each ended by a NUL.

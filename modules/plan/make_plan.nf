@@ -4,6 +4,7 @@
 
 process MAKE_PLAN {
     label 'launch'
+    ext all_need: true // where it fails, the launch ends
     cache false // the store may have changed since
 
     input:
@@ -13,6 +14,7 @@ process MAKE_PLAN {
     path 'plan.json', emit: plan
     path 'verification.json', emit: verification, optional: true
     path 'report.json', emit: report, optional: true
+    path 'showcase.json', emit: showcase, optional: true
 
     script:
     """

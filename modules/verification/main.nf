@@ -47,12 +47,14 @@ workflow VERIFICATION {
         defined.filter { item -> item.last() }
             .map { number, file, domain, _packs, _wanted -> tuple(number, file, domain) }
     )
+    // Where none can be made, scores that do not need it are made all the same.
     domains = truths // [ number, spec, domain.json, packs.json ]
         .join(MAKE_CLIMATOLOGY.out.domain)
         .mix(
-            defined.filter { item -> !item.last() }
-                .map { number, file, domain, packs, _wanted -> tuple(number, file, domain, packs) }
+            defined.combine(MAKE_CLIMATOLOGY.out.domain.count())
+                .map { number, file, domain, packs, _wanted, _count -> tuple(number, file, domain, packs) }
         )
+        .unique { item -> item.first() }
 
     VERIFY_PACKS(domains, made, ended)
 

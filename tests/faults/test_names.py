@@ -113,7 +113,7 @@ def test_names_that_cannot_be_made_end_no_job_and_the_launch_does_not_end_with_0
     assert all(row["status"] == "COMPLETED" for row in without_forecasts.trace()), "no job was ended"
     assert result.status != 0 and names(without_forecasts) == []
     assert result.text.count("is whole, but cannot be given its name: ") == 6
-    assert "Read-only file system" in result.text and "cannot be found by their names" in result.text
+    assert "Read-only file system" in result.text and "not all that was asked for is there" in result.text
     result = killed.launch(without_forecasts)
     assert (result.status, result.tasks) == (0, {"MAKE_PLAN": 1}), result.text
     assert begun(without_forecasts).total() == 6 and len(names(without_forecasts)) == 6

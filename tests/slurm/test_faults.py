@@ -213,17 +213,48 @@ def test_a_job_that_is_killed_each_time_is_named_with_its_log_and_made_later(clu
     assert launches.forecasts("fine") == by_hand
     assert launches.forecasts("killed") == {"199601150000": by_hand["199601150000"]}
     run_id = launches.run_ids["killed"]
-    assert re.search(rf"Error executing process > .*\({run_id} 199601151200\)", result.text), result.text
-    folder = Path(re.search(r"Work dir:\s+(\S+)", result.text)[1])
+    row = [row for row in slurm_workspace.trace() if row["exit"] == "143"][-1]
+    folder = Path(row["workdir"])
     assert "CANCELLED" in (folder / ".command.log").read_text()
-    assert f"{run_id} 199601151200: log: unfinished/199601151200/forecast.log" in result.text.replace(f"{folder}/", "")
-    assert "1996-01-15T12:00" in (folder / "unfinished" / "199601151200" / "forecast.log").read_text()
+    log = folder / "unfinished" / "199601151200" / "forecast.log"
+    assert "1996-01-15T12:00" in log.read_text()
+    reason = "it was ended by signal 15, in each of 3 attempts"
+    assert f"failed:\n  killed ({run_id}) 199601151200: {reason}\n    log: {log}\n" in result.text, result.text
     assert f"missing: {run_id}/199601151200" in result.text
 
     mended.touch()
     result = slurm_workspace.launch()
     assert (result.status, result.tasks) == (0, {"MAKE_PLAN": 1, "PREPARE_RUN": 1, "RUN_FORECAST": 1}), result.text
     assert launches.forecasts("killed") == launches.forecasts("fine") == by_hand
+
+
+def test_a_broken_model_is_given_up_and_the_others_go_on(cluster, slurm_workspace):
+    """Jobs of one run read what its former jobs have left on the shared file system."""
+    launches = Launches(cluster, slurm_workspace, {"broken": ("exit 7", {}), "fine": ("", {})})
+    dates = [f"1996-01-15T{hour:02}:00" for hour in (0, 6, 12, 18)]
+    slurm_workspace.edit(lambda config: config.update(dates=dates))
+    slurm_workspace.options += ("-queue-size", "1")
+    result = slurm_workspace.launch()
+    assert result.status != 0 and result.forecasts == 8, result.text
+    assert len(launches.forecasts("fine")) == 4 and launches.exits("broken") == ["7", "7", "7", "1"]
+    run_id = launches.run_ids["broken"]
+    assert (
+        f"\n  broken ({run_id}) 199601150000, 199601150600 and 1 more: the model ended with status 7\n" in result.text
+    )
+    assert f"  broken ({run_id}): 1 forecast: the run was given up" in result.text
+    (left,) = [job for job in launches.jobs("broken") if "199601151800" in job["JobName"]]
+    assert list(left.folder.glob("unfinished/*")) == [], "no model was begun"
+
+
+def test_a_job_that_ends_without_a_status_each_time_ends_the_launch(cluster, slurm_workspace):
+    """That is a cluster in trouble, and no model that fails."""
+    lost = "scancel --full --signal=KILL $SLURM_JOB_ID; sleep 60"
+    launches = Launches(cluster, slurm_workspace, {"lost": (lost, {})}, dates=1)
+    result = slurm_workspace.launch()
+    run_id = launches.run_ids["lost"]
+    assert result.status != 0 and launches.exits("lost") == [NO_STATUS] * 3, result.text
+    assert re.search(rf"Error executing process > .*\({run_id} 199601150000\)", result.text), result.text
+    assert f"  lost ({run_id}) 199601150000: it ended without an exit status, in each of 3 attempts\n" in result.text
 
 
 def slowly(slurm_workspace: SlurmWorkspace) -> None:

@@ -184,13 +184,11 @@ def test_a_model_that_fails_is_named_with_its_init_and_log(cluster, slurm_worksp
     result = slurm_workspace.launch(EVALFLOW_TEST_FAIL="1996-01-15T12:00")
     assert result.status != 0
     (run,) = slurm_workspace.plan()["runs"]
-    lines = {line.strip() for line in result.text.splitlines() if "the model ended with status 1" in line}
-    assert len(lines) == 1, result.text
-    (line,) = lines
-    assert line.startswith(f"evalflow: {run['run_id']} 199601151200: ")
-    # Nextflow takes the task's folder out of what it shows of a task, and shows it below.
-    folder = Path(re.search(r"Work dir:\s+(\S+)", result.text)[1])
-    assert "the test wants this forecast to fail" in (folder / line.rsplit("log: ", 1)[1]).read_text()
+    lines = result.text.splitlines()
+    (place,) = [place for place, line in enumerate(lines) if "the model ended with status 1" in line]
+    assert lines[place].startswith(f"  {run['label']} ({run['run_id']}) 199601151200: "), result.text
+    log = Path(lines[place + 1].removeprefix("    log: "))
+    assert "the test wants this forecast to fail" in log.read_text()
     assert len(slurm_workspace.jobs(cluster, "RUN_FORECAST")) == 2, "a mistake is not tried again"
     assert "1 made, 0 reused, 1 missing" in result.text
 

@@ -11,9 +11,10 @@ from evalflow.scores.stored import write_sums
 from evalflow.scores.sums import Sums, collect, measure
 from evalflow.store.layout import statistics_folder
 from evalflow.verification.holdings import HOLDING, statistics_name
+from evalflow.verification.lacking import packs_of
 from evalflow.verification.points import read_target
 from evalflow.verification.truth import copy_truth
-from evalflow.verification.wanted import Wanted, packs_of
+from evalflow.verification.wanted import Wanted
 
 from support.grib_files import grib, write
 from support.verified import KEYS, MEANS, SPREAD, START, H, Trial, source, write_analyses

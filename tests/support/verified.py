@@ -19,15 +19,17 @@ from evalflow.store.layout import init_time_name
 from evalflow.verification.aggregate import aggregate_experiment
 from evalflow.verification.aggregated import Aggregated
 from evalflow.verification.climatology import make_climatology, references
+from evalflow.verification.common_masks import CommonMasks
 from evalflow.verification.domain import define_domain
 from evalflow.verification.done import PackDone
 from evalflow.verification.found import DomainFound
+from evalflow.verification.lacking import packs_of
+from evalflow.verification.map_tables import map_experiment
 from evalflow.verification.packs import Pack
-from evalflow.verification.samples import Samples, common_masks, compare_samples
+from evalflow.verification.samples import Samples, compare_samples
 from evalflow.verification.spec import VerificationSpec
 from evalflow.verification.truth import copy_truth, write_problem
 from evalflow.verification.verify import Verifier, failed_pack, verify_pack
-from evalflow.verification.wanted import packs_of
 
 from support.grib_files import LATITUDES, grib, sum_of, write
 
@@ -56,10 +58,10 @@ def some_fields(param: str, count: int, seed: int = 0, points: int = POINTS) -> 
 
 
 def message(param: str, values: np.ndarray, time: datetime, step: int | str = 0, **keys: Any) -> bytes:
-    """Return a GRIB message whose values are exact."""
+    """Return a GRIB message whose values are exact, if no other packing is given."""
     about = sum_of(str(step)) if param.startswith("TOT_PREC") else {**KEYS[param], "stepRange": str(step)}
     when = {"dataDate": int(f"{time:%Y%m%d}"), "dataTime": int(f"{time:%H%M}")}
-    return grib(values, packing="grid_ieee", **about, **when, **keys)
+    return grib(values, **{"packing": "grid_ieee", **about, **when, **keys})
 
 
 def write_analyses(path: Path, times: Iterable[datetime], fields: Mapping[str, np.ndarray], **keys: Any) -> Path:
@@ -103,6 +105,7 @@ class Outcome:
     done: list[PackDone]
     aggregated: Aggregated
     results: Path
+    map_notes: list[str]
 
     @property
     def computed(self) -> Counter:
@@ -165,6 +168,7 @@ class Trial:
             "crossed": [],
             "references": [],
             "significance": {"level": 0.05, "false_discovery_rate": 0.1, "min_days": 10},
+            "maps": None,
         } | self.data  # fmt: skip
 
     @property
@@ -200,7 +204,8 @@ class Trial:
             packs += sample.packs
             done += self.verify(one, sample.packs, sample)
         aggregated = aggregate_experiment(spec, list(zip(found, samples, strict=True)))
-        return Outcome(found, samples, packs, done, aggregated, spec.results)
+        notes = map_experiment(spec, list(zip(found, samples, strict=True)))
+        return Outcome(found, samples, packs, done, aggregated, spec.results, notes)
 
     def _with_climatology(self, found: DomainFound) -> DomainFound:
         """Make the climatologies of a truth; return its domain with what of them cannot be had."""
@@ -226,7 +231,7 @@ class Trial:
                 except UserError as error:
                     done.append(failed_pack(entry, pack, str(error)))
                 else:
-                    masks = common_masks(spec, found, samples, pack.source) if samples else None
+                    masks = CommonMasks(spec, found, samples, pack.source) if samples else None
                     done.append(verify_pack(verifier, pack, masks))
         return done
 

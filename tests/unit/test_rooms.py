@@ -16,7 +16,7 @@ STAGES = ["environment", "inference", "sandbox", "verification", "report", "show
 FLOORS = [
     [*SHARED, "cli"],
     ["store", "config", "checkpoints", "runners", "fields", "scores", "drawing"],
-    ["identity", "runs", "sources"],
+    ["identity", "runs", "sources", "reading"],
     STAGES,
     ["plan", "launch"],
 ]

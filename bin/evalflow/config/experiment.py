@@ -19,8 +19,8 @@ from evalflow.config.fields import (
     tag_of,
     unique,
 )
+from evalflow.config.showcase import Domains
 from evalflow.config.times import LeadHours, Steps
-from evalflow.drawing.names import DomainName
 from evalflow.scores.names import Threshold, parse_score
 
 Dimension = Literal["season", "region", "init_hour", "valid_hour"]
@@ -102,9 +102,7 @@ class ScoreMapsConfig(Model):
     scores: Annotated[list[Literal["BIAS", "RMSE", "MAE", "STDE"]], AfterValidator(unique)] = Field(
         ["BIAS"], description="Scores to map."
     )
-    regions: Annotated[list[DomainName], AfterValidator(unique)] = Field(
-        ["switzerland"], description="The parts of the globe to draw."
-    )
+    regions: Domains = Field(["switzerland"], description="The parts of the globe to draw: names or definitions.")
     seasons: Annotated[list[Literal["all", "DJF", "MAM", "JJA", "SON"]], AfterValidator(unique)] = Field(
         ["all"], description="Seasons to map; `all` is the whole year."
     )
@@ -172,7 +170,7 @@ class ExperimentConfig(Model):
     common_sample: Literal["intersect", "strict"] = Field(
         "intersect",
         description="What happens where a source lacks values that others have. intersect: these values are left "
-        "out for all sources. strict: the launch ends with a table of what is missing.",
+        "out for all sources. strict: there are no scores against this truth, and the summary has a table of what is missing.",
     )
     min_coverage: Number = Field(
         0.9,

@@ -8,6 +8,7 @@ from evalflow.config.archives import BaselineConfig, ForecastsConfig
 from evalflow.config.fields import Command, InferenceSettings, Model, Problems, RequirementText, Text, refuse
 from evalflow.config.resources import InferenceResources
 from evalflow.config.times import Steps, hours_of
+from evalflow.requirements import TORCH_BUILD
 from evalflow.texts import did_you_mean, show
 
 
@@ -86,10 +87,10 @@ class RunConfig(Model):
     )
     torch_backend: str = Field(
         "auto",
-        pattern=r"^(auto|cpu|cu[0-9]{2,3})$",
+        pattern=rf"^(auto|{TORCH_BUILD})$",
         examples=["cpu", "cu126"],
-        description="The build of PyTorch to install from PyTorch's own index: cpu, or one for a version of CUDA. "
-        "auto: the build of the index that all packages come from.",
+        description="The build of PyTorch to install from PyTorch's own index: cpu, or one for a version of CUDA, of "
+        "ROCm (rocm6.4), or for GPUs of Intel (xpu). auto: the build of the index that all packages come from.",
     )
     disable_local_eccodes_definitions: bool = Field(
         False, description="Use only the definitions that ecCodes comes with, not those of COSMO."

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from evalflow.config.fields import Box, Model, Name, Names, Number, Problems, refuse, tag_of, unique
 from evalflow.config.times import Times
@@ -60,11 +60,22 @@ Domain = Annotated[
 ]
 
 
+def _unique_domains(domains: list) -> list:
+    once = [domain for index, domain in enumerate(domains) if domain not in domains[:index]]
+    wrong = _repeated(once, "domain")
+    if wrong:
+        raise refuse([((domains.index(once[int(index)]),), what) for (index,), what in wrong])
+    return once
+
+
+Domains = Annotated[list[Domain], AfterValidator(_unique_domains)]
+
+
 class AnimationsConfig(Model):
     """Forecasts as moving pictures."""
 
     enabled: bool = Field(True, description="Whether animations are made, one per param and domain.")
-    domains: list[Domain] = Field(
+    domains: Domains = Field(
         ["globe", "europe", "switzerland"], description="The parts of the globe to draw: names or definitions."
     )
     frames_per_second: Number = Field(2.0, gt=0, description="Lead times shown per second.")
@@ -72,13 +83,6 @@ class AnimationsConfig(Model):
         ["webp"], description="Formats of the files: any of webp, gif and mp4."
     )
     wind: Literal["none", "barbs", "streamlines"] = Field("none", description="Whether and how the wind is drawn too.")
-
-    @model_validator(mode="after")
-    def _one_domain_per_name(self) -> "AnimationsConfig":
-        wrong = _repeated(self.domains, "domain")
-        if wrong:
-            raise refuse([(("domains", *place), what) for place, what in wrong])
-        return self
 
 
 class ShowcaseConfig(Model):

@@ -137,6 +137,18 @@ def diverging(limit: float, steps: int = 8, units: str = "", factor: float = 1.0
     return Scale(units, bounds, _between(_DIVERGING, middles), factor)
 
 
+def rising(limit: float, steps: int = 10, units: str = "", factor: float = 1.0) -> Scale:
+    """Return a scale for what is never negative, such as the size of errors: from pale to dark.
+
+    Parameters
+    ----------
+    limit : last bound, in the units that are shown
+    steps : number of bounds
+    factor : from the param's unit to the one that is shown
+    """
+    return _spread(units, _HEAT, limit * np.arange(1, steps + 1) / steps, factor)
+
+
 def standard_height(level: float) -> float:
     """Return the height in m of a pressure level in hPa in the ICAO standard atmosphere."""
     if level >= 226.32:

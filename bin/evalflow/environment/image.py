@@ -12,7 +12,7 @@ from evalflow.environment.pythons import find_python
 from evalflow.environment.spec import EnvironmentSpec
 from evalflow.environment.uv import backend_options, run_uv
 from evalflow.errors import UserError
-from evalflow.host import temporary_scratch, this_platform
+from evalflow.host import scratch_hint, temporary_scratch, this_platform
 from evalflow.requirements import read_lock
 from evalflow.runners.registry import runner_named
 from evalflow.store.files import compare_file, describe_file, new_in_store, read_json, set_aside, to_json, write_new
@@ -76,7 +76,7 @@ def _compile(venv: Path, what: str) -> None:
     failed = re.search(r"^\w+Error: (\[Errno .*)", result.stdout, re.MULTILINE)
     if failed or result.returncode not in (0, 1):
         reason = failed[1] if failed else f"status {result.returncode}"
-        raise UserError(f"{what}: its modules cannot be compiled: {reason}")
+        raise UserError(f"{what}: its modules cannot be compiled: {reason}{scratch_hint(reason)}")
 
 
 def _set_modes(venv: Path) -> None:
@@ -96,7 +96,8 @@ def _check_imports(venv: Path, modules: tuple[str, ...], env_id: str) -> None:
     )  # fmt: skip
     if result.returncode != 0:
         reason = (result.stderr.strip().splitlines() or ["no message"])[-1]
-        raise UserError(f"{env_id}: the environment is built but does not work: {reason}; see its requirements")
+        cure = scratch_hint(reason) or "; name versions that go together in its requirements"
+        raise UserError(f"{env_id}: the environment is built but does not work: {reason}{cure}")
 
 
 def _squash(venv: Path, image: Path) -> None:

@@ -49,7 +49,10 @@ def seal_environment(spec: EnvironmentSpec, image: Path) -> None:
         "python": locked["python"],
         "image_id": locked["image_id"],
         "warnings": training_warnings(
-            spec, json.loads((folder / METADATA).read_text(encoding="utf-8")), locked["python"]
+            spec,
+            json.loads((folder / METADATA).read_text(encoding="utf-8")),
+            locked["python"],
+            (folder / LOCK).read_text(encoding="utf-8"),
         ),
         "files": dict(sorted(files.items())),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -80,6 +80,19 @@ class _Derived(Generic[Time]):
         """Return where a param (at a time) comes from."""
         return self._reader.describe(self._source_of(param), time)
 
+    def packing(self, param: str, time: Time) -> float:
+        """Return how far two values of a param at a time are apart in the files; 0: not packed, or a wind's.
+
+        An amount is a sum of fields, each off by half of its own distance at most.
+        """
+        if _winds_of(param) and param not in self._held:
+            return 0.0
+        return self.packing_of(self._made_of(param, time))
+
+    def packing_of(self, terms: Iterable[tuple[int, str, Time]]) -> float:
+        """Return the same of a sum of fields."""
+        return sum(self._reader.packing(one, at) for _, one, at in terms if one in self._held)
+
     def files(self, params: Iterable[str], times: Iterable[Time]) -> list[Path]:
         """Return the files that params at some times are made of."""
         times = list(times)

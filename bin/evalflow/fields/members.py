@@ -27,7 +27,7 @@ class OneMember:
         self._own_notes: dict[str, int] = {}
         self.params, self.lead_times = reader.params, reader.lead_times
         self.grid, self.describe, self.accumulation = reader.grid, reader.describe, reader.accumulation
-        self.use_only, self.files = reader.use_only, reader.files
+        self.use_only, self.files, self.packing = reader.use_only, reader.files, reader.packing
 
     @property
     def notes(self) -> list[str]:
@@ -65,3 +65,14 @@ class OneMember:
             total = values.astype(np.float64) if total is None else total + values
             count += 1
         return values if total is None else (total / count).astype(np.float32)
+
+    def read_members(self, param: str, lead_time: timedelta) -> list[np.ndarray]:
+        """Return the values (float32 [points]) of all members, where this is their mean; else nothing.
+
+        Raises
+        ------
+        UserError
+            Where they cannot be had.
+        """
+        members = self._reader.members(param) if self._member == MEAN else []
+        return [self._reader.read(param, lead_time, one) for one in members]

@@ -212,3 +212,8 @@ def convert(values: np.ndarray, from_units: str | None, param: Param, where: str
     if (factor, offset) == (1, 0):
         return values
     return values * values.dtype.type(factor) + values.dtype.type(offset)
+
+
+def convert_distance(distance: float, from_units: str | None, param: Param, where: str = "") -> float:
+    """Return a distance between two values (of any unit) in the param's own unit; raises as `convert`."""
+    return distance and abs(check_units(from_units, param.quantity, f"{where}: {param.name}")[0]) * distance

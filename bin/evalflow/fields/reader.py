@@ -46,6 +46,12 @@ class Reader(Protocol):
         no file (a command) has none.
         """
 
+    def packing(self, param: str, time: Any) -> float:
+        """Return how far two values that the file can hold are apart, in the param's unit.
+
+        It is 0 where values are not packed, and where there are none.
+        """
+
     def describe(self, param: str, time: Any = None) -> str:
         """Return where a param (at a time) comes from, for messages: file, variable, units."""
 

@@ -32,6 +32,7 @@ class ForecastTask:
     gpus : GPUs of each forecast; over more than one, a model is split where its runner can do that
     at_once : forecasts that are made at a time; the job has `gpus` for each of them
     on_node : make forecasts on node-local scratch and store them from there
+    failures : folder that the tasks of a launch share, for marks of the forecasts that fail
     """
 
     spec: RunSpec
@@ -44,6 +45,7 @@ class ForecastTask:
     gpus: int = 0
     at_once: int = 1
     on_node: bool = False
+    failures: Path | None = None
 
 
 def prepare_run(spec: RunSpec, folder: Path) -> None:

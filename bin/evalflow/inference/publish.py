@@ -21,7 +21,7 @@ from evalflow.inference.proof import check_forecast
 from evalflow.inference.spec import RunSpec
 from evalflow.store.files import remove_dangling, replace_link, set_aside, store_folder
 from evalflow.store.forecasts import list_made
-from evalflow.store.layout import MADE, made_forecast_name, made_init_time
+from evalflow.store.layout import FORECAST_SEAL, MADE, is_init_time, made_forecast_name, made_init_time
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,11 @@ class StoredRun:
         if self.problem(init_time) is None:
             return self._target(init_time) or self.folder / init_time
         return self.first_whole(list_made(self.folder).get(init_time, []))
+
+    def has_forecasts(self) -> bool:
+        """Return whether there is any forecast of the run: by its name, or still without."""
+        sealed = self.folder.glob(f"[0-9]*/{FORECAST_SEAL}")  # in old stores, forecasts are not in `.made`
+        return bool(list_made(self.folder)) or any(is_init_time(path.parent.name) for path in sealed)
 
     def _target(self, init_time: str) -> Path | None:
         """Return which forecast in `.made` a name leads to, even if gone; None for other things."""

@@ -15,6 +15,7 @@ import click
 from evalflow.environment.mount import DEFINITIONS, Environment, mounted
 from evalflow.errors import UserError, describe_os_error
 from evalflow.host import remove, temporary_scratch
+from evalflow.inference.giving_up import GIVEN_UP, Failures
 from evalflow.inference.prepare import ForecastTask, prepare_forecast
 from evalflow.inference.proof import check_forecast, check_inputs, describe_failure
 from evalflow.inference.publish import StoredRun, complain, refuse_scratch
@@ -96,7 +97,8 @@ class _Team:
     ) -> None:
         self.task = task
         self.spec = task.spec
-        self.run = StoredRun(task.spec.folder, task.spec.sha256)
+        self.run = _stored(task)
+        self.failures = _failures(task)
         self.config = read_yaml(task.inference) or {}
         self.environment = environment
         self.making = making
@@ -121,11 +123,16 @@ class _Team:
                 if self.running:
                     init_time = self._wait()
                     status = self.statuses[init_time]
+                    if status != 0:
+                        self.failures.add(init_time, status)
+                        self._give_up(waiting)
                     done = f"{len(self.statuses)} of {len(init_times)}"
                     word = "done" if status == 0 else f"FAILED with status {status}"
                     click.echo(f"{self.spec.run_id} {init_time}: {word} ({done})")
         except SystemExit as stop:  # SIGTERM, at a time limit for example
             click.echo(f"evalflow: {self.spec.run_id}: stopped from outside; what is finished is kept", err=True)
+            for one in self.running:
+                self.failures.add(one.init_time, int(stop.code or 0))
             return int(stop.code or 0)
         finally:
             for one in self.running:  # all of them first, so that one does not wait for the other
@@ -133,6 +140,12 @@ class _Team:
             for one in self.running:
                 one.ending.close()
         return 0
+
+    def _give_up(self, waiting: list[str]) -> None:
+        """Begin none of those that wait, where the run is given up by now."""
+        if waiting and (reason := self.failures.reason_to_give_up()):
+            self.statuses |= _leave_out(self.task, waiting, reason)
+            waiting.clear()
 
     def _log(self, init_time: str) -> Path:
         """Return the place of a model's log.
@@ -154,6 +167,7 @@ class _Team:
                 click.echo(f"{self.spec.run_id} {init_time}: log: {log_file}")
             except OSError as error:  # a full disk, say: what is finished must not be lost with it
                 self.statuses[init_time] = 1
+                self.failures.add(init_time, 1)
                 complain(self.spec, init_time, describe_os_error(error))
                 return
             options = {"cwd": request.output, "env": self.variables | self.free[-1]}
@@ -199,6 +213,21 @@ class _Team:
         if not _store(self.task, self.run, folder):
             self.twice[ended.init_time] = seconds
         return 0
+
+
+def _stored(task: ForecastTask) -> StoredRun:
+    return StoredRun(task.spec.folder, task.spec.sha256)
+
+
+def _failures(task: ForecastTask) -> Failures:
+    return Failures(task.failures / task.spec.run_id if task.failures else None, _stored(task))
+
+
+def _leave_out(task: ForecastTask, init_times: list[str], reason: str) -> dict[str, int]:
+    """Say that forecasts are not begun, and write down which. Return their statuses."""
+    (task.output / GIVEN_UP).write_text("".join(f"{init_time}\n" for init_time in init_times), encoding="utf-8")
+    click.echo(f"evalflow: {task.spec.run_id}: {reason}; launch again when the cause is gone", err=True)
+    return dict.fromkeys(init_times, 1)
 
 
 def _store(task: ForecastTask, run: StoredRun, folder: Path) -> bool:
@@ -266,6 +295,19 @@ def _make_forecasts(task: ForecastTask, init_times: list[str]) -> tuple[dict[str
     return team.statuses, stopped
 
 
+def _try_forecasts(task: ForecastTask, init_times: list[str]) -> tuple[dict[str, int], int]:
+    """Make forecasts, unless their run is given up. Return what `_make_forecasts` returns."""
+    failures = _failures(task)
+    if reason := failures.reason_to_give_up():
+        return _leave_out(task, init_times, reason), 0
+    try:
+        return _make_forecasts(task, init_times)
+    except (OSError, UserError):  # before any model was started
+        for init_time in init_times:
+            failures.add(init_time, 1)
+        raise
+
+
 def run_forecasts(task: ForecastTask) -> None:
     """Make forecasts of one run with one mount, and store each as soon as it is whole.
 
@@ -274,7 +316,8 @@ def run_forecasts(task: ForecastTask) -> None:
     Unfinished and failed forecasts are in `output/unfinished/`, with their logs. If some of several
     fail, the script succeeds; if all fail, it exits with the first status. `output/made_twice.txt`
     lists the forecasts that another launch had stored while ours were made, with the GPU seconds
-    that they took. A signal ends the models; what is undone then counts as failed.
+    that they took. A signal ends the models; what is undone then counts as failed. Of a run whose
+    first forecasts have all failed in this launch (`giving_up`), no forecast is begun any more.
     """
     refuse_scratch()
     task = replace(
@@ -283,9 +326,10 @@ def run_forecasts(task: ForecastTask) -> None:
         output=Path(os.path.abspath(task.output)),
     )
     task.output.mkdir(parents=True, exist_ok=True)
-    made = _take_made(task, StoredRun(task.spec.folder, task.spec.sha256))
+    (task.output / GIVEN_UP).unlink(missing_ok=True)  # of a former try in this folder
+    made = _take_made(task, _stored(task))
     waiting = [init_time for init_time in task.init_times if init_time not in made]
-    statuses, stopped = _make_forecasts(task, waiting) if waiting else ({}, 0)
+    statuses, stopped = _try_forecasts(task, waiting) if waiting else ({}, 0)
     failed = [statuses.get(init_time, stopped) for init_time in waiting if statuses.get(init_time) != 0]
     if not failed:
         shutil.rmtree(task.output / UNFINISHED, ignore_errors=True)

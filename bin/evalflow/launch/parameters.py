@@ -48,6 +48,8 @@ class Parameter:
     @property
     def word(self) -> str:
         """What stands for a value in a list of parameters."""
+        if self.default is True:
+            return "false"
         return "NAME" if self.enum else _WORDS[self.format or self.type]
 
     @property
@@ -165,6 +167,8 @@ def check_folders(folders: Mapping[str, str]) -> None:
 
 
 def _show_default(parameter: Parameter) -> str:
+    if parameter.default is True:
+        return "true"
     return "" if parameter.default is None or parameter.default is False else str(parameter.default)
 
 

@@ -1,9 +1,10 @@
 """What a launch that ended early has left: running jobs and processes, and exit codes.
 
 Every launch writes who it is to `{work}/launches/{session}.json`, and removes this file when it and
-all its tasks have ended. The file stays after SIGKILL and when the host goes down. It also stays
-after any other signal, because Nextflow then cancels jobs once, last of all, and does not check
-whether they end. Nextflow itself does not notice: with `-resume` it gives unfinished tasks the
+all its tasks have ended. The folder `{work}/launches/{session}/` is for what its tasks tell each
+other (`inference.giving_up`), and goes with it. The file stays after SIGKILL and when the host goes
+down. It also stays after any other signal, because Nextflow then cancels jobs once, last of all,
+and does not check whether they end. Nextflow itself does not notice: with `-resume` it gives unfinished tasks the
 folders that they had, in which jobs of the former launch may still write, and believes the exit
 codes in them.
 """
@@ -23,6 +24,7 @@ from pathlib import Path
 import psutil
 
 from evalflow.errors import UserError
+from evalflow.host import remove
 from evalflow.store.files import read_json, to_json, write_over
 
 LAUNCHES = "launches"
@@ -83,7 +85,11 @@ def _read_launch(file: Path) -> Launch | None:
 
 
 def register(work: Path, session: str, pid: int) -> None:
-    """Write down that a launch uses a work folder; `pid` is its process on this host."""
+    """Write down that a launch uses a work folder; `pid` is its process on this host.
+
+    With -resume, a former launch had the same session: what its tasks told each other is forgotten.
+    """
+    remove(work / LAUNCHES / session)
     started = psutil.Process(pid).create_time()
     launch = Launch(session, socket.gethostname(), pid, started, os.environ.get("SLURM_JOB_ID"), time.time())
     write_over(work / LAUNCHES / f"{session}.json", to_json(asdict(launch)))
@@ -228,6 +234,7 @@ def recover(work: Path, dead: bool = False) -> list[str]:
         for name in _EVIDENCE:
             (folder / name).unlink(missing_ok=True)
     for file in early:
+        remove(file.with_suffix(""))
         file.unlink(missing_ok=True)
     counts = f"{jobs} jobs cancelled, {processes} processes ended, {len(folders)} task folders cleared"
     return [f"the launch of {launches[file]} ended early: {counts}" for file in early]

@@ -7,7 +7,10 @@ from pathlib import Path
 from evalflow import __version__
 from evalflow.errors import UserError, describe_os_error
 from evalflow.inference.publish import StoredRun
+from evalflow.launch.cost import read_cost
+from evalflow.launch.failures import Failed, LeftOut, describe_failures, explain_what_is_missing
 from evalflow.plan.model import Plan
+from evalflow.showcase.spec import Shown
 from evalflow.store.files import read_json, to_json, write_over
 from evalflow.store.forecasts import list_made
 from evalflow.store.layout import (
@@ -25,6 +28,8 @@ from evalflow.store.layout import (
 from evalflow.verification.aggregated import Aggregated
 from evalflow.verification.done import PackDone
 
+MISSING = "MISSING"
+"""State of an environment that was to be built and is not there."""
 MOST_NOTES = 5
 """How many lines on fields that were left out or repaired, or on what is odd in the forecasts of a
 run, are shown; summary.json has all."""
@@ -35,7 +40,7 @@ def _state(before: bool, now: bool, needed: bool, verb: str) -> str:
         return "reused"
     if now:
         return verb
-    return "MISSING" if needed else "not needed"
+    return MISSING if needed else "not needed"
 
 
 def _give_name(stored: StoredRun, init_time: str, whole: Path) -> list[str]:
@@ -129,19 +134,20 @@ def count_statistics(plan: Plan, done: Iterable[PackDone], scores: Aggregated | 
 
 def make_summary(
     plan: Plan,
-    cost: dict | None = None,
+    trace: Path | None = None,
     made_twice: dict | None = None,
     done: Iterable[PackDone] = (),
     scores: Aggregated | None = None,
 ) -> dict:
-    """Return what was built, made and reused, and what is missing.
+    """Return what was built, made and reused, what is missing, why, and what the launch has cost.
 
     Whole forecasts without a name get their name.
 
     Parameters
     ----------
     plan : the plan that the launch began with
-    cost : what the launch has cost (`cost.read_cost`), where that is known
+    trace : Nextflow's trace of the launch, where there is one: what it has cost, and why something
+        is missing, are not known without
     made_twice : what another launch made as well (`cost.read_made_twice`)
     done : what came of the packs that were verified
     scores : what came of the whole verification, where it came to an end
@@ -156,22 +162,34 @@ def make_summary(
         {"run_id": run_id, "label": label, **asdict(_count_forecasts(plan, run_id))}
         for run_id, label in plan.labels.items()
     ]
+    failed: list[Failed] = []
+    left_out: list[LeftOut] = []
+    if trace and not plan.stub:
+        missing = {run["run_id"]: run["missing"] for run in runs}
+        unbuilt = [env["env_id"] for env in environments if env["state"] == MISSING]
+        failed, left_out = explain_what_is_missing(plan, trace, missing, unbuilt)
     return {
         "evalflow": __version__,
         "experiment_id": plan.experiment_id,
         "environments": environments,
         "runs": runs,
         "statistics": count_statistics(plan, done, scores),
-        "cost": cost,
+        "failed": [one.model_dump(mode="json") for one in failed],
+        "left_out": [one.model_dump(mode="json") for one in left_out],
+        "cost": read_cost(trace, plan) if trace else None,
         "made_twice": made_twice,
         "warnings": plan.warnings,
     }
 
 
 def is_lacking(plan: Plan, summary: dict) -> bool:
-    """Return whether a forecast that was to be made has no name, or a forecast could not be verified for a fault."""
+    """Return whether not all is there that the launch was to make.
+
+    What may be lacking is a forecast under its name, the verification of a forecast that failed for
+    a fault, and whatever else a task that failed was to make.
+    """
     missing = any(run["missing"] for run in summary["runs"]) or any(one["failed"] for one in summary["statistics"])
-    return not plan.stub and missing
+    return not plan.stub and (missing or bool(summary["failed"]))
 
 
 def _describe_statistics(summary: dict) -> list[str]:
@@ -242,6 +260,8 @@ def describe_summary(plan: Plan, summary: dict) -> str:
     lines += _describe_cost(summary)
     lines += ["", f"results in {plan.outdir}"]
     lines += _tree(plan)
+    failed = [Failed(**one) for one in summary["failed"]]
+    lines += describe_failures(failed, [LeftOut(**one) for one in summary["left_out"]], plan.labels)
     missing = [f"{run['run_id']}/{init_time}" for run in summary["runs"] for init_time in run["missing"]]
     if missing and plan.makes_forecasts:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
@@ -252,6 +272,15 @@ def describe_summary(plan: Plan, summary: dict) -> str:
     for env in summary["environments"]:
         lines += [f"warning: {env['env_id']}: {warning}" for warning in env["warnings"] if env["state"] == "built"]
     return "\n".join(lines)
+
+
+def describe_shown(shown: Shown) -> list[str]:
+    """Return what came of the showcase, as text for people."""
+    counts = f"{shown.animations} animations, {shown.meteograms} meteograms, {shown.drawn} products drawn now"
+    lines = ["", f"  showcase     {counts}", *(f"               {line}" for line in shown.problems[:MOST_NOTES])]
+    if len(shown.problems) > MOST_NOTES:
+        lines.append(f"               and {len(shown.problems) - MOST_NOTES} more lines, on the page")
+    return [*lines, *(["", f"showcase: {shown.page}"] if shown.page else [])]
 
 
 def _tree(plan: Plan) -> list[str]:

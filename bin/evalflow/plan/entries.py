@@ -1,6 +1,5 @@
-"""What the plan says of environments and runs, and which forecasts made elsewhere are there."""
+"""What the plan says of environments and runs."""
 
-import glob
 import os
 from pathlib import Path
 
@@ -13,8 +12,7 @@ from evalflow.identity import (
 )
 from evalflow.inference.spec import Resources, RunSpec
 from evalflow.runners.base import Asked
-from evalflow.store.layout import environment_folder, images_folder, init_time_of, run_folder
-from evalflow.verification.spec import SourceEntry
+from evalflow.store.layout import environment_folder, images_folder, run_folder
 from evalflow.yamlio import dump_yaml
 
 
@@ -70,18 +68,3 @@ def run_spec(run: Run, data: Path, code: str) -> RunSpec:
         torch_backend=run.config.torch_backend,
         code=code,
     )
-
-
-def find_external(source: SourceEntry, init_times: list[str]) -> dict[str, bool]:
-    """Return init_time → whether a source made elsewhere has files, not all of them empty.
-
-    Of one store for all init times, what it has shows when it is read: here it is there or not.
-    """
-    assert source.root is not None  # the config names it
-    if source.pattern is None:
-        return dict.fromkeys(init_times, os.path.exists(source.root))
-    found = {}
-    for init_time in init_times:
-        files = glob.iglob(init_time_of(init_time).strftime(source.pattern), root_dir=source.root)
-        found[init_time] = any(os.path.getsize(f"{source.root}/{name}") > 0 for name in files)
-    return found

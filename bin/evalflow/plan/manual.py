@@ -17,6 +17,7 @@ from evalflow.plan.model import (
 )
 from evalflow.report.spec import ReportSource, ReportSpec, ReportTruth, SectionSpec
 from evalflow.runners.base import Asked
+from evalflow.showcase.spec import DomainEntry, ShowcaseSpec, ShownTime, StationEntry
 from evalflow.verification.spec import (
     CaseEntry,
     ComparingSpec,
@@ -33,6 +34,7 @@ _MODELS = (
     Plan, EnvironmentEntry, EnvironmentSpec, Asked, RunEntry, RunSpec, Resources, ForecastEntry, Task,
     JobResources, InputEntry, VerificationSpec, SourceEntry, ReferenceSpec, TruthEntry, GridFileEntry, RegionEntry, CaseEntry,
     ComparingSpec, SignificanceSpec, ReportSpec, ReportSource, ReportTruth, SectionSpec,
+    ShowcaseSpec, ShownTime, DomainEntry, StationEntry,
 )  # fmt: skip
 
 

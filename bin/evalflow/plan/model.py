@@ -7,8 +7,10 @@ from pydantic import Field
 from evalflow.documents import Document
 from evalflow.environment.spec import EnvironmentSpec
 from evalflow.inference.spec import RunSpec
-from evalflow.plan.options import MAKES_FORECASTS, REPORTS, VERIFIES
+from evalflow.plan.options import MAKES_FORECASTS, REPORTS, SHOWS, VERIFIES
 from evalflow.report.spec import ReportSpec
+from evalflow.report.tables import SCORES
+from evalflow.showcase.spec import ShowcaseSpec
 from evalflow.verification.spec import SourceEntry, VerificationSpec
 
 
@@ -102,6 +104,7 @@ class Plan(Document):
     inputs: list[InputEntry] = Field(description="Stored forecasts that downscalers read.")
     verification: VerificationSpec = Field(description="What is verified, against what, and how.")
     report: ReportSpec = Field(description="What the pages are drawn from, besides the tables of scores.")
+    showcase: ShowcaseSpec = Field(description="What is drawn of single forecasts.")
     warnings: list[str] = Field(description="What was found damaged, missing or without meaning.")
 
     @property
@@ -127,5 +130,10 @@ class Plan(Document):
 
     @property
     def reports(self) -> bool:
-        """Whether the launch is to draw the pages."""
-        return self.target in REPORTS
+        """Whether the launch is to draw the pages: that of a showcase alone does where they exist, for the link."""
+        return self.target in REPORTS or (self.shows and (self.report.results / SCORES).is_file())
+
+    @property
+    def shows(self) -> bool:
+        """Whether the launch is to draw single forecasts."""
+        return self.target in SHOWS and self.showcase.draws

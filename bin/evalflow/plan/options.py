@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-TARGETS = ("environments", "forecasts", "verification", "report", "experiment", "sandbox")
-MAKES_FORECASTS = ("forecasts", "verification", "experiment")
+TARGETS = ("environments", "forecasts", "verification", "report", "showcase", "experiment", "sandbox")
+MAKES_FORECASTS = ("forecasts", "verification", "showcase", "experiment")
 VERIFIES = ("verification", "experiment")
 REPORTS = ("report", "experiment")
+SHOWS = ("showcase", "experiment")
 
 
 @dataclass(frozen=True)

@@ -9,27 +9,27 @@ from pathlib import Path
 
 from evalflow import __version__
 from evalflow.digests import digest
+from evalflow.environment.uv import shut_out
 from evalflow.identity import Run
 from evalflow.lookup import PROJECT
-from evalflow.plan.entries import (
-    environment_spec,
-    find_external,
-    run_spec,
-)
+from evalflow.plan.elsewhere import count_files, describe_external
+from evalflow.plan.entries import environment_spec, run_spec
 from evalflow.plan.experiment import Experiment, read_experiment
 from evalflow.plan.inputs import describe_uncounted
 from evalflow.plan.model import EnvironmentEntry, ForecastEntry, InputEntry, Plan, RunEntry, Task
-from evalflow.plan.options import MAKES_FORECASTS, Options
+from evalflow.plan.options import MAKES_FORECASTS, SHOWS, Options
 from evalflow.plan.refusals import asked_of, refuse_impossible
-from evalflow.plan.report import report_spec
+from evalflow.plan.report import report_spec, with_absent
 from evalflow.plan.resources import build_resources, describe_unused, run_resources
+from evalflow.plan.showcase import showcase_spec
 from evalflow.plan.stored import FoundEnvironment, Stored
 from evalflow.plan.tasks import plan_tasks, with_resources
 from evalflow.plan.verification import verification_spec
 from evalflow.runners.base import Asked
+from evalflow.showcase.spec import ShowcaseSpec
 from evalflow.store.files import write_over
-from evalflow.store.layout import forecast_folder
-from evalflow.verification.spec import SourceEntry, VerificationSpec
+from evalflow.store.layout import SHOWCASE_PAGE, forecast_folder
+from evalflow.verification.spec import VerificationSpec
 
 
 def code_digest() -> str:
@@ -57,7 +57,8 @@ class _Found:
     warnings: list[str]
 
 
-def _look(experiment: Experiment, external: list[SourceEntry], options: Options) -> _Found:
+def _look(experiment: Experiment, verification: VerificationSpec, options: Options) -> _Found:
+    external = [source for source in verification.sources if source.kind == "forecasts"]
     stored, init_times = Stored(experiment.data, options), experiment.init_times
     forecasts = {
         run_id: dict(zip(init_times, stored.check_forecasts(run, init_times), strict=True))
@@ -67,14 +68,11 @@ def _look(experiment: Experiment, external: list[SourceEntry], options: Options)
         env_id: stored.check_environment(env_id, sharing[0], all(run.config.squash_venv for run in sharing))
         for env_id, sharing in experiment.envs.items()
     }
-    elsewhere = {source.source_id: find_external(source, init_times) for source in external}
+    elsewhere = {}
     for source in external:
-        lacking = [init_time for init_time, there in elsewhere[source.source_id].items() if not there]
-        if lacking:
-            where = f"{source.root}/{source.pattern}" if source.pattern else source.root
-            stored.warnings.append(
-                f"{source.source_id} ({source.label}): no file {where} for {len(lacking)} init times, the first {lacking[0]}"
-            )
+        files = count_files(source, init_times)
+        elsewhere[source.source_id] = {init_time: number > 0 for init_time, number in files.items()}
+        stored.warnings += describe_external(verification, source, files)
     return _Found(envs, forecasts, elsewhere, stored.warnings)
 
 
@@ -148,6 +146,11 @@ def _awaiting(verification: VerificationSpec, found: _Found, tasks: list[Task]) 
     return verification.model_copy(update={"awaited": awaited, "unseen": unseen})
 
 
+def _has_showcase(showcase: ShowcaseSpec, options: Options) -> bool:
+    """Return whether there is a page of single forecasts, or will be one."""
+    return (options.target in SHOWS and showcase.draws) or (showcase.results / SHOWCASE_PAGE).is_file()
+
+
 def _warnings(experiment: Experiment, found: _Found, options: Options) -> list[str]:
     warnings = list(found.warnings)
     if options.inits_at_once > options.inits_per_task:
@@ -156,6 +159,17 @@ def _warnings(experiment: Experiment, found: _Found, options: Options) -> list[s
         )
     warnings += describe_uncounted(experiment.runs.values())
     return warnings + experiment.config.warnings() + describe_unused(experiment.config)
+
+
+def _unused_variables(envs: list[EnvironmentEntry]) -> list[str]:
+    """Say which variables of the shell uv does not get, where an environment is to be built."""
+    names = shut_out() if any(env.needed and not env.complete for env in envs) else []
+    cure = "say it in the run's extra_requirements, python or torch_backend, which are part of env_id"
+    return (
+        [f"{', '.join(names)} of the shell would change which packages are installed, and is not used; {cure}"]
+        if names
+        else []
+    )
 
 
 def make_plan(config_path: Path, options: Options) -> Plan:
@@ -169,15 +183,17 @@ def make_plan(config_path: Path, options: Options) -> Plan:
     """
     experiment = read_experiment(config_path, options)
     verification = verification_spec(experiment, options)
-    external = [source for source in verification.sources if source.kind == "forecasts"]
-    found = _look(experiment, external, options)
+    found = _look(experiment, verification, options)
     tasks = _decide_tasks(experiment, found, options)
+    verification = _awaiting(verification, found, tasks)
+    showcase = showcase_spec(experiment, verification, options.target)
     if options.target == "sandbox":
         busy = {run_id for run_id, run in experiment.runs.items() if run.candidate}
     else:
         busy = {task.run_id for task in tasks}
     making = [run for run in experiment.runs.values() if run.run_id in busy or options.target == "environments"]
     doubts = refuse_impossible(making, experiment.data, experiment.lookup)
+    envs = _environment_entries(experiment, found, busy, options)
     return Plan(
         evalflow=__version__,
         experiment_id=experiment.experiment_id,
@@ -188,7 +204,7 @@ def make_plan(config_path: Path, options: Options) -> Plan:
         outdir=experiment.outdir,
         store=experiment.data,
         project=PROJECT,
-        envs=_environment_entries(experiment, found, busy, options),
+        envs=envs,
         runs=_run_entries(experiment, busy, options),
         init_times=experiment.init_times,
         inits_at_once=options.inits_at_once,
@@ -199,9 +215,12 @@ def make_plan(config_path: Path, options: Options) -> Plan:
         ],
         tasks=tasks,
         inputs=_input_entries(experiment, found, tasks),
-        verification=_awaiting(verification, found, tasks),
-        report=report_spec(experiment, verification, options),
-        warnings=_warnings(experiment, found, options) + doubts,
+        verification=verification,
+        report=with_absent(
+            report_spec(experiment, verification, options, showcase=_has_showcase(showcase, options)), found.external
+        ),
+        showcase=showcase,
+        warnings=_warnings(experiment, found, options) + doubts + _unused_variables(envs),
     )
 
 
@@ -209,10 +228,12 @@ def write_plan(plan: Plan, path: Path) -> None:
     """Write the plan, whole or not at all.
 
     Beside it, what is to be verified goes to `verification.json`, and what is to be drawn to
-    `report.json`.
+    `report.json` (pages) and `showcase.json` (single forecasts).
     """
     write_over(path, plan.to_json(indent=1) + "\n")
     if plan.verifies:
         write_over(path.with_name("verification.json"), plan.verification.to_json(indent=1) + "\n")
     if plan.reports:
         write_over(path.with_name("report.json"), plan.report.to_json(indent=1) + "\n")
+    if plan.shows:
+        write_over(path.with_name("showcase.json"), plan.showcase.to_json(indent=1) + "\n")

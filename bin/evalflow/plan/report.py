@@ -1,10 +1,12 @@
 """What the plan says of the report: sources, truths and products as its pages show them."""
 
 from evalflow import __version__
+from evalflow.config.showcase import DomainConfig
 from evalflow.config.times import lead_times_of
+from evalflow.drawing.names import EXTENTS
 from evalflow.plan.experiment import Experiment
 from evalflow.plan.options import VERIFIES, Options
-from evalflow.report.spec import ReportCase, ReportSource, ReportSpec, ReportTruth, SectionSpec
+from evalflow.report.spec import MapDomain, ReportCase, ReportSource, ReportSpec, ReportTruth, SectionSpec
 from evalflow.verification.spec import CaseEntry, SourceEntry, TruthEntry, VerificationSpec
 
 DEFAULT_SCORES = "RMSE,BIAS,CORR"
@@ -59,8 +61,38 @@ def _sections(experiment: Experiment, verification: VerificationSpec) -> list[Se
     ]
 
 
-def report_spec(experiment: Experiment, verification: VerificationSpec, options: Options) -> ReportSpec:
-    """Return what the pages of an experiment are drawn from, besides its tables of scores."""
+def with_absent(spec: ReportSpec, external: dict[str, dict[str, bool]]) -> ReportSpec:
+    """Say which forecasts made elsewhere are not there: source_id → init time → whether there are files."""
+    sources = [
+        source.model_copy(
+            update={"absent": [time for time, there in external.get(source.source_id, {}).items() if not there]}
+        )
+        for source in spec.sources
+    ]
+    return spec.model_copy(update={"sources": sources})
+
+
+def _domains(experiment: Experiment) -> list[MapDomain]:
+    """Return the domains of the score maps."""
+    maps = experiment.config.experiment.scoremaps
+    found = []
+    for domain in maps.regions if maps and maps.enabled else []:
+        if isinstance(domain, DomainConfig):
+            found.append(MapDomain(name=domain.name, extent=domain.extent, projection=domain.projection))
+        else:
+            found.append(MapDomain(name=domain, extent=EXTENTS[domain], projection="orthographic"))
+    return found
+
+
+def report_spec(
+    experiment: Experiment, verification: VerificationSpec, options: Options, showcase: bool = False
+) -> ReportSpec:
+    """Return what the pages of an experiment are drawn from, besides its tables of scores.
+
+    Parameters
+    ----------
+    showcase : whether there is a page with single forecasts
+    """
     significance = verification.significance
     return ReportSpec(
         evalflow=__version__,
@@ -81,8 +113,10 @@ def report_spec(experiment: Experiment, verification: VerificationSpec, options:
         sections=_sections(experiment, verification),
         cases=[_case(entry, verification) for entry in verification.cases],
         plots=list(experiment.config.experiment.plots.formats),
+        map_domains=_domains(experiment),
         level=significance.level,
         false_discovery_rate=significance.false_discovery_rate,
         min_days=significance.min_days,
         verifies=options.target in VERIFIES and bool(verification.truths),
+        showcase=showcase,
     )

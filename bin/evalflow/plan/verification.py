@@ -19,6 +19,7 @@ from evalflow.verification.spec import (
     ComparingSpec,
     Dimension,
     GridFileEntry,
+    MapsSpec,
     ReferenceSpec,
     RegionEntry,
     SignificanceSpec,
@@ -68,7 +69,7 @@ def _shape(name: str, shape: ShapeConfig | RegionConfig, lookup: Lookup, key: st
     return RegionEntry(name=name, box=shape.box, file=file)
 
 
-def _regions(experiment: Experiment) -> dict[str, RegionEntry]:
+def region_entries(experiment: Experiment) -> dict[str, RegionEntry]:
     """Return name → region: those of the stratification, then cases' own."""
     stratification, lookup = experiment.config.experiment.stratification, experiment.lookup
     key, regions = "experiment.stratification", {}
@@ -143,6 +144,19 @@ def _all_canonical(params: list[str]) -> list[str]:
     return list(dict.fromkeys(_canonical(param) for param in params))
 
 
+def _maps(experiment: Experiment) -> MapsSpec | None:
+    maps = experiment.config.experiment.scoremaps
+    if maps is None or not maps.enabled:
+        return None
+    return MapsSpec(
+        params=_all_canonical(maps.params),
+        lead_times=sorted(maps.leadtimes),
+        scores=list(maps.scores),
+        seasons=list(maps.seasons),
+        init_hours=maps.init_hours,
+    )
+
+
 def _crossed(experiment: Experiment) -> list[list[Dimension]]:
     """Return the dimensions besides the region that the dashboard crosses."""
     listed = [name for name in experiment.config.experiment.dashboard.stratification if name != "region"]
@@ -159,7 +173,7 @@ def verification_spec(experiment: Experiment, options: Options) -> VerificationS
     """
     config = experiment.config
     sources = collect_sources(config, experiment.runs, experiment.lookup)
-    regions = _regions(experiment) if config.truths() else {}  # without a truth nobody looks at them
+    regions = region_entries(experiment) if config.truths() else {}  # without a truth nobody looks at them
     by_index = {index: source.source_id for source in sources.values() for index in source.indexes}
     settings = config.experiment
     site = options.launch / options.grids if options.grids else None
@@ -185,4 +199,5 @@ def verification_spec(experiment: Experiment, options: Options) -> VerificationS
         crossed=_crossed(experiment),
         references=list(dict.fromkeys(by_index[index] for index in config.references())),
         significance=SignificanceSpec(**settings.significance.model_dump()),
+        maps=_maps(experiment),
     )

@@ -42,7 +42,7 @@ class Missing:
 
     Attributes
     ----------
-    unmade : init times of which the store has no forecast
+    unmade : init times of which there is no forecast, in the store or where forecasts are made elsewhere
     reasons : why something could not be verified, and at which init times
     more : how many reasons are not shown
     """
@@ -109,7 +109,7 @@ def find_missing(spec: ReportSpec, lacking: Iterable[Lacking]) -> list[Missing]:
     """Return what is missing of each source that lacks something."""
     lacking, found = list(lacking), []
     for source in spec.sources:
-        unmade = []
+        unmade = source.absent
         if source.kind == "run":
             unmade = [name for name in spec.init_times if not _is_whole(spec.store, source.source_id, name)]
         # What is not there cannot be verified either: that is no reason of its own.

@@ -12,9 +12,11 @@ from evalflow.report.cases import draw_cases
 from evalflow.report.dashboard import draw_dashboard
 from evalflow.report.drawing import MADE, Page, drawn_before, render, write_bytes, write_text
 from evalflow.report.index import draw_index, known_of_verification
+from evalflow.report.map_scores import maps_made_from
 from evalflow.report.missing import Missing, find_missing, known_lacking
 from evalflow.report.pictures import png_of
 from evalflow.report.plots import PLOTS, draw_plots
+from evalflow.report.score_maps import MAPS, draw_score_maps
 from evalflow.report.scorecards import Scorecard, make_scorecard, scorecard_csv
 from evalflow.report.spec import Lacking, Reported, ReportSpec
 from evalflow.report.tables import ScoreTables
@@ -35,7 +37,8 @@ def _made_from(spec: ReportSpec, tables: ScoreTables, missing: list[Missing]) ->
     """Return a digest of all that the pages show."""
     known = {key: value for key, value in known_of_verification(spec).items() if key != "computed"}
     shown = spec.model_dump(mode="json", exclude={"verifies"})
-    return digest([_code(), shown, tables.made_from(), known, [asdict(one) for one in missing]])
+    maps = maps_made_from(tables.folder)
+    return digest([_code(), shown, tables.made_from(), maps, known, [asdict(one) for one in missing]])
 
 
 def _period(spec: ReportSpec) -> str:
@@ -75,7 +78,7 @@ def draw_scorecards(spec: ReportSpec, tables: ScoreTables) -> list[Page]:
     ]
 
 
-DRAWERS = (draw_dashboard, draw_scorecards, draw_cases, draw_plots)
+DRAWERS = (draw_dashboard, draw_scorecards, draw_cases, draw_plots, draw_score_maps)
 """What draws pages besides the index, in the order in which the index links to them."""
 
 
@@ -112,7 +115,7 @@ def _remove_old(folder: Path, names: Iterable[str]) -> None:
     """Remove pages of an earlier launch; what the list names elsewhere is none of them."""
     for name in names:
         path = folder / name
-        if path.parent.resolve() in (folder.resolve(), (folder / PLOTS).resolve()):
+        if path.parent.resolve() in (folder.resolve(), (folder / PLOTS).resolve(), (folder / MAPS).resolve()):
             path.unlink(missing_ok=True)
 
 

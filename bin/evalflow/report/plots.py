@@ -90,7 +90,9 @@ def _about(spec: ReportSpec, truth: str, rows: list[Row]) -> str:
 def _difference(metric: str, reference: str) -> str:
     """Return what the lower panel shows, in words."""
     known = METRICS.get(metric)
-    what = "" if known is None or known.target is None else f"of the distance from {known.target:g} "
+    what = ""
+    if known is not None and known.target is not None:
+        what = f"of |{metric}| " if known.target == 0 else f"of the distance from {known.target:g} "
     return visible(f"difference {what}to {reference}")
 
 

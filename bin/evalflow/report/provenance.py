@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 
 from evalflow.report.spec import ReportSource, ReportSpec
-from evalflow.report.words import number
+from evalflow.report.words import duration, number
 from evalflow.store.files import read_json
 from evalflow.store.layout import ENVIRONMENT_SEAL, FORECAST_SEAL, LOCK, environment_folder, forecast_folder
 
@@ -51,7 +51,7 @@ def _environment(spec: ReportSpec, env_id: str) -> str:
 def _made(spec: ReportSpec, source: ReportSource, env_id: str) -> Made:
     folders = [forecast_folder(spec.store, source.source_id, name) for name in spec.init_times]
     seals = [seal for folder in folders if (seal := read_json(folder / FORECAST_SEAL)) is not None]
-    hours = sum(seal.get("seconds", 0) for seal in seals) / 3600
+    seconds = sum(seal.get("seconds", 0) for seal in seals)
     gpu_hours = sum(seal.get("seconds", 0) * seal.get("gpus", 0) for seal in seals) / 3600
     size = sum(file["size"] for seal in seals for file in seal.get("files", {}).values())
     gpus = f"{number(gpu_hours, 2)} GPU hours, " if gpu_hours else ""
@@ -64,7 +64,7 @@ def _made(spec: ReportSpec, source: ReportSource, env_id: str) -> Made:
         environment=_environment(spec, env_id),
         lock=_lock(spec, env_id),
         forecasts=f"{len(seals):,} of {len(spec.init_times):,}",
-        cost=f"{gpus}{number(hours, 2)} hours, {number(size / 1e6, 2)} MB" if seals else "–",
+        cost=f"{gpus}{duration(seconds)}, {number(size / 1e6, 2)} MB" if seals else "–",
         version=", ".join(sorted({str(seal.get("evalflow", "0.1")) for seal in seals})) or "–",
     )
 

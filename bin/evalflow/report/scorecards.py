@@ -23,7 +23,7 @@ _CORE = ("T_2M", "TD_2M", "SP_10M", "PS", "PMSL", "TOT_PREC6")
 _CSV = (
     "label", "source", "reference_label", "reference", "truth", "param", "metric", "threshold", "stratum", "lead_time",
     "units", "value", "reference_value", "difference", "relative", "lower", "upper", "p_value", "q_value", "better",
-    "coarsest_scale", "relative_at_coarsest", "n_inits", "n_days",
+    "coarsest_scale", "relative_at_coarsest", "n_inits", "n_days", "sample",
 )  # fmt: skip
 
 
@@ -245,6 +245,8 @@ def _note(place: _Place, row: Row, spec: ReportSpec) -> str:
         band = f"{number(row['lower'], signed=True)} to {number(row['upper'], signed=True)}"
         parts.append(f"{100 * (1 - spec.level):g}{SPACE}% interval {band}; p {number(row['p_value'], 2)},")
         parts.append(f"q {number(row['q_value'], 2)}; {row['n_days']} days, {row['n_inits']} init times")
+    if row["sample"] == "alone":
+        parts[-1] += "; compared alone, on what both have"
     return " ".join(parts)
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from evalflow.documents import Document
+from evalflow.drawing.names import ProjectionName
 
 
 class ReportSource(Document):
@@ -21,6 +22,9 @@ class ReportSource(Document):
     runner: str | None = Field(None, description="Runner of a run.")
     checkpoint: str | None = Field(None, description="SHA-256 of a run's checkpoint.")
     lead_times: list[float] = Field(description="Hours.")
+    absent: list[str] = Field(
+        [], description="Of forecasts made elsewhere, the init times without files when the launch was planned."
+    )
 
 
 class ReportTruth(Document):
@@ -38,6 +42,16 @@ class ReportCase(Document):
     start: str = Field(description="First valid time, ISO-8601, UTC.")
     end: str = Field(description="Last valid time, ISO-8601, UTC.")
     region: str = Field(description="Where, in words.")
+
+
+class MapDomain(Document):
+    """A part of the globe that score maps show."""
+
+    name: str = Field(description="Name for people.")
+    extent: tuple[float, float, float, float] | None = Field(
+        None, description="west, east, south, north in degrees; left out: the whole globe."
+    )
+    projection: ProjectionName = Field(description="Map projection.")
 
 
 class SectionSpec(Document):
@@ -71,12 +85,15 @@ class ReportSpec(Document):
     )
     cases: list[ReportCase] = Field([], description="Events that are scored on their own.")
     plots: list[Literal["png", "svg"]] = Field([], description="Formats of the plots; none: there are none.")
+    map_domains: list[MapDomain] = Field([], description="Domains of the score maps; none: there are no maps.")
     level: float = Field(description="Chance of a false alarm of one comparison.")
     false_discovery_rate: float = Field(description="Part of the marked differences that may be chance.")
     min_days: int = Field(description="Days from which there are intervals.")
     verifies: bool = Field(
         False, description="Whether this launch verifies. Else what the last summary says of missing data still holds."
     )
+
+    showcase: bool = Field(False, description="Whether there is a page with single forecasts, `showcase.html`.")
 
     def label_of(self, source_id: str) -> str:
         """Return the label of a source, or its id where the config does not name it any more."""

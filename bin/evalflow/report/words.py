@@ -44,6 +44,12 @@ def hours(value: float) -> str:
     return f"{value:g}{SPACE}h"
 
 
+def duration(seconds: float) -> str:
+    """Return a duration in seconds, minutes or hours."""
+    size, name = (3600, "h") if seconds >= 3600 else (60, "min") if seconds >= 60 else (1, "s")
+    return f"{number(seconds / size, 2)}{SPACE}{name}"
+
+
 def short(text: str, length: int = 48) -> str:
     """Return a text that is no longer than `length`."""
     return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,7 +1,7 @@
 """What a runner is: it says what its environment needs and which command makes one forecast."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,6 +59,22 @@ Mistakes = list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
+class Installed:
+    """What an environment holds.
+
+    Attributes
+    ----------
+    packages : name → version, or the URL that it comes from
+    chosen : names of the packages that the run itself names
+    torch_backend : the build of PyTorch that the run asks for, or auto
+    """
+
+    packages: Mapping[str, str]
+    chosen: frozenset[str] = frozenset()
+    torch_backend: str = "auto"
+
+
+@dataclass(frozen=True)
 class Runner:
     """One way to run models.
 
@@ -67,15 +83,19 @@ class Runner:
     name : the value of `runner:` in a run entry
     version : raise it when the same config would give another forecast; it is part of the run_id
         from 2 on
-    requirements : what the model's environment needs, from the checkpoint's metadata and from
-        whether ecCodes gets local definitions; the run's own requirements win
+    requirements : what the model's environment needs, from the checkpoint's metadata, from whether
+        ecCodes gets local definitions, and from the names of packages that the run itself names;
+        the run's own requirements win
+    gives_way : packages of `requirements` that are installed in other versions where these do not
+        go with the rest
     imports : modules that must import before an environment is sealed
     settings : what evalflow sets in the inference config of one forecast
     overrides : the keys of `settings`; what a config says of them has no effect and is not hashed
     command : the command line of one forecast
     python : the version of Python that the model was trained with, from the checkpoint's metadata,
         where that is known
-    warnings : how the environment differs from that of the training: pairs of package and text
+    warnings : how the environment differs from that of the training, though nobody asked for it,
+        from the checkpoint's metadata and what is installed
     parallel : the inference config for several GPUs, from the config, the checkpoint's task, the
         number, and the output
     rewrites : whether a model looks in its working folder for all names, also for those in named
@@ -90,13 +110,14 @@ class Runner:
 
     name: str
     version: int
-    requirements: Callable[[dict, bool], list[str]]
+    requirements: Callable[[dict, bool, frozenset[str]], list[str]]
     imports: tuple[str, ...]
     settings: Callable[[ForecastRequest], dict]
     overrides: frozenset[str]
     command: Callable[[ForecastRequest], list[str]]
     python: Callable[[dict], str | None] = lambda _metadata: None
-    warnings: Callable[[dict], list[tuple[str, str]]] = lambda _metadata: []
+    warnings: Callable[[dict, Installed], list[str]] = lambda _metadata, _installed: []
+    gives_way: frozenset[str] = frozenset()
     parallel: Callable[[dict, str | None, int, str], dict] | None = None
     rewrites: bool = False
     mistakes: Callable[[dict, list[int | float]], Mistakes] = lambda _config, _lead_times: []

@@ -27,7 +27,7 @@ def command(job: ForecastRequest) -> list[str]:
 RUNNER = Runner(
     "command",
     version=1,
-    requirements=lambda _metadata, _local: [],
+    requirements=lambda _metadata, _local, _chosen: [],
     imports=(),
     settings=common_settings,
     overrides=frozenset({"checkpoint", "date", "lead_time"}),

@@ -44,7 +44,7 @@ def mistakes(config: dict, lead_times: list[int | float]) -> Mistakes:
 RUNNER = Runner(
     "onnx",
     version=1,
-    requirements=lambda _metadata, _local: ["onnxruntime", "eccodes", "numpy", "pyyaml"],
+    requirements=lambda _metadata, _local, _chosen: ["onnxruntime", "eccodes", "numpy", "pyyaml"],
     imports=("onnxruntime", "eccodes", "yaml"),
     settings=settings,
     overrides=frozenset({"date", "lead_time", "steps"}),

@@ -281,7 +281,7 @@ class _Comparison:
             for score in self.scores:
                 metric = METRICS[score.metric]
                 places = [self.sums.index(name) for name in metric.needs]
-                value, slopes = _linearise(metric, [mean[place] for place in places])
+                value, slopes = linearise(metric, [mean[place] for place in places])
                 values.append(value)
                 influences.append(sum(s * coefficient[:, place] for s, place in zip(slopes, places, strict=True)))
         shape = (len(means), len(self.scores))
@@ -333,7 +333,7 @@ class _Comparison:
         )
 
 
-def _linearise(
+def linearise(
     metric: Metric, means: list[NDArray[np.float64]]
 ) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
     """Return a score and its derivatives by the mean sums that it is made of."""

@@ -8,6 +8,10 @@
 {outdir}/data/runs/{run_id}/{init_time}      its public name: a relative link to it (in old stores,
                                              the forecast itself)
 {outdir}/data/verification/{verif_id}/       a comparison: its points, and statistics of each source
+{outdir}/data/verification/{verif_id}/{source_id}/maps/{block}.{holds}.npz
+                                             sums at points, for score maps
+{outdir}/data/showcase/{source_id}/{init_time}/
+                                             frames, animations and time series of a forecast
 {outdir}/results/{experiment_id}/            what a launch reports
 """
 
@@ -118,3 +122,22 @@ def comparison_folder(data: Path, verif_id: str) -> Path:
 def statistics_folder(data: Path, verif_id: str, source_id: str) -> Path:
     """Return the folder of a source's statistics: files per init time, and per later addition."""
     return comparison_folder(data, verif_id) / source_id.replace("/", "-")
+
+
+def maps_folder(data: Path, verif_id: str, source_id: str) -> Path:
+    """Return the folder of a source's sums at points: files per block of ten days, and per later addition."""
+    return statistics_folder(data, verif_id, source_id) / "maps"
+
+
+def showcase_folder(data: Path, source_id: str, init_time: str) -> Path:
+    """Return the folder of what was drawn of one forecast of a source, or of a truth."""
+    return data / "showcase" / source_id.replace("/", "-") / init_time
+
+
+SHOWCASE_PAGE = "showcase.html"
+"""In the folder of results."""
+
+
+def shown_folder(results: Path, source_id: str) -> Path:
+    """Return the folder of a source's pictures in the results of an experiment."""
+    return results / "showcase" / source_id.replace("/", "-")

@@ -1,11 +1,9 @@
 """From statistics to tables: scores per stratum, and differences, in the folder of results."""
 
-import errno
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
@@ -20,11 +18,12 @@ from evalflow.scores.series import Series, Wanted, gather
 from evalflow.scores.strata import Case, Stratum, all_strata
 from evalflow.scores.sums import Sums
 from evalflow.scores.table import METRICS
-from evalflow.store.files import new_in_place_of, to_json, write_over
+from evalflow.store.files import to_json, write_over
 from evalflow.store.layout import init_time_of, statistics_folder
 from evalflow.verification import wanted as wanting
 from evalflow.verification.aggregated import Aggregated
 from evalflow.verification.arrays import write_arrays_file
+from evalflow.verification.files import write_result
 from evalflow.verification.found import DomainFound
 from evalflow.verification.headline import find_headline
 from evalflow.verification.holdings import list_statistics
@@ -41,7 +40,7 @@ VERSION = 2
 """Raise it when the same statistics would give other tables."""
 _BYTES = 128_000_000
 """Memory for the sums of all sources; with more of them, params are read one after the other."""
-_NOT_SHOWN = {"awaited", "unseen", "verify_store", "results", "store"}
+_NOT_SHOWN = {"awaited", "unseen", "verify_store", "results", "store", "maps"}
 """Fields of the spec that no table depends on."""
 
 
@@ -232,7 +231,7 @@ def _made_from(truths: Sequence[Verified]) -> str:
         for source in spec.sources:
             files = list_statistics(statistics_folder(spec.store, found.verif_id, source.source_id))
             parts.append({name: [path.name for path in files.get(name, [])] for name in spec.init_times})
-        parts += [found.model_dump(mode="json"), truth.samples.model_dump(mode="json", exclude={"packs"})]
+        parts += [found.model_dump(mode="json"), truth.samples.model_dump(mode="json", exclude={"packs", "maps"})]
     parts.append(truths[0].spec.model_dump(mode="json", exclude=_NOT_SHOWN) if truths else {})
     return digest([VERSION, parts])
 
@@ -246,14 +245,6 @@ def _known(spec: VerificationSpec, made_from: str) -> Aggregated | None:
         return None
     whole = known.made_from == made_from and all((spec.results / name).exists() for name in TABLES)
     return known.model_copy(update={"computed": False}) if whole else None
-
-
-def _write(path: Path, write: Callable[[Path], None]) -> None:
-    with new_in_place_of(path) as temporary:
-        try:
-            write(temporary)
-        except RuntimeError as error:  # the word of NetCDF's library for a disk that is full
-            raise OSError(errno.EIO, f"{error}; is the disk full?", str(path)) from error
 
 
 def aggregate_experiment(spec: VerificationSpec, found: list[tuple[DomainFound, Samples]]) -> Aggregated:
@@ -293,8 +284,8 @@ def aggregate_experiment(spec: VerificationSpec, found: list[tuple[DomainFound, 
     # First, what the tables were made from: of a launch that ends amid this, nobody takes them for
     # those of another.
     (spec.results / MADE_FROM).unlink(missing_ok=True)
-    _write(spec.results / TABLES[0], lambda path: write_table(scores, path, about))
-    _write(spec.results / TABLES[1], lambda path: write_table(differences, path, about))
-    _write(spec.results / TABLES[2], lambda path: write_arrays_file(scores, path, about))
+    write_result(spec.results / TABLES[0], lambda path: write_table(scores, path, about))
+    write_result(spec.results / TABLES[1], lambda path: write_table(differences, path, about))
+    write_result(spec.results / TABLES[2], lambda path: write_arrays_file(scores, path, about))
     write_over(spec.results / MADE_FROM, to_json(done.model_dump(mode="json")))
     return done

@@ -16,6 +16,9 @@ class AtPoints(Protocol):
     def read(self, param: str, lead_time: timedelta) -> np.ndarray | None:
         """Return a field (float32 [points]), or None if there is none at this lead time."""
 
+    def packing(self, param: str, lead_time: timedelta) -> float:
+        """Return how far two values of a field are apart where it comes from; 0: not packed."""
+
 
 class Persistence:
     """The truth at the init time, or at the last time not after it at the valid hour."""
@@ -25,8 +28,14 @@ class Persistence:
 
     def read(self, param: str, lead_time: timedelta) -> np.ndarray | None:
         """Return the truth of another time."""
-        valid = self._init_time + lead_time
-        return self._truth.read(param, last_day_before(self._init_time, valid) if self._daily else self._init_time)
+        return self._truth.read(param, self._time(lead_time))
+
+    def packing(self, param: str, lead_time: timedelta) -> float:
+        """Return that of the truth."""
+        return self._truth.packing(param, self._time(lead_time))
+
+    def _time(self, lead_time: timedelta) -> datetime:
+        return last_day_before(self._init_time, self._init_time + lead_time) if self._daily else self._init_time
 
 
 class FromClimatology:
@@ -47,3 +56,7 @@ class FromClimatology:
         if values is None:
             raise UserError("the truth has none of the reference period of this climatology")
         return values
+
+    def packing(self, param: str, lead_time: timedelta) -> float:
+        """Return 0: means are not packed."""
+        return 0.0

@@ -45,7 +45,7 @@ from evalflow.verification.wanted import CORRECTED
 
 READER_VERSION = 1
 """Version of how fields are read. Raise it when the same files would give other values."""
-STATISTICS_VERSION = 1
+STATISTICS_VERSION = 2
 """Version of how statistics are computed. Raise it when the same fields would give other sums."""
 NOT_MAPPED = "PS"
 """Surface pressure: compared only where elevations are equal, never as it is."""

@@ -1,13 +1,13 @@
 """NetCDF files that steps of verification write."""
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import netCDF4
 
-from evalflow.store.files import new_in_store
+from evalflow.store.files import new_in_place_of, new_in_store
 
 
 @contextmanager
@@ -25,3 +25,18 @@ def new_netcdf(final: Path) -> Iterator[netCDF4.Dataset]:
                 yield file
         except RuntimeError as error:  # the library's word for a disk that is full
             raise OSError(errno.EIO, f"{error}; is the disk full?", str(final)) from error
+
+
+def write_result(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` make a file that then replaces what is at `path`.
+
+    Raises
+    ------
+    OSError
+        Where it cannot be written.
+    """
+    with new_in_place_of(path) as temporary:
+        try:
+            write(temporary)
+        except RuntimeError as error:  # the word of NetCDF's library for a disk that is full
+            raise OSError(errno.EIO, f"{error}; is the disk full?", str(path)) from error

@@ -44,6 +44,10 @@ class FromFiles:
             return None
         return values
 
+    def packing(self, param: str, lead_time: timedelta) -> float:
+        """Return how far two values of a field are apart in the files; 0: not packed."""
+        return self._forecast.packing(param, lead_time)
+
     def elevation(self, param: str) -> np.ndarray | None:
         """Return the forecast's elevation (m, float32 [points]) where it is known."""
         if param not in self._elevations:

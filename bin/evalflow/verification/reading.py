@@ -42,7 +42,8 @@ class SourceStatistics:
         spec, found = self.wanted.spec, self.wanted.found
         return list_statistics(statistics_folder(spec.store, found.verif_id, self.source.source_id))
 
-    def _own(self, init_time: datetime) -> Holding:
+    def own_holding(self, init_time: datetime) -> Holding:
+        """Return what is wanted of an init time over the source's own points."""
         if init_time not in self._holdings:
             self._holdings[init_time] = self.wanted.holding(self.source, init_time)
         return self._holdings[init_time]
@@ -54,7 +55,7 @@ class SourceStatistics:
         ----------
         params : those that are asked for; None: all
         """
-        for _, sums in self._read(init_time, self._own(init_time), params):
+        for _, sums in self._read(init_time, self.own_holding(init_time), params):
             yield sums
 
     def sums(self, init_time: datetime, common: MaskDigests, params: Collection[str] | None = None) -> Iterator[Sums]:
@@ -72,7 +73,7 @@ class SourceStatistics:
         self, init_time: datetime, common: MaskDigests, params: Collection[str] | None = None
     ) -> Iterator[tuple[Path, Sums]]:
         """Yield what `sums` does, each with the file that it is from."""
-        for path, sums in self._read(init_time, self._own(init_time), params):
+        for path, sums in self._read(init_time, self.own_holding(init_time), params):
             yield path, replace(sums, params={name: _without(one, name, common) for name, one in sums.params.items()})
         if common:
             wanted = self.wanted.holding(self.source, init_time, common)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,8 @@ from evalflow.errors import UserError
 from evalflow.scores.sums import mask_digest
 from evalflow.store.layout import init_time_name, init_time_of
 from evalflow.verification.found import DomainFound
+from evalflow.verification.map_files import Cell
+from evalflow.verification.maps import blocks_lacking, common_cells
 from evalflow.verification.opening import lead_times_of
 from evalflow.verification.packs import Pack, Packs, make_packs
 from evalflow.verification.reading import SourceStatistics
@@ -84,6 +86,9 @@ class Samples(Document):
     pairs: dict[str, DifferingAt] = Field(
         {}, description="Numbers of two sources that are compared with each other alone, `0 2` → the same of these."
     )
+    maps: dict[str, dict[int, list[str]]] = Field(
+        {}, description="Param → lead time in minutes → init times that score maps are of."
+    )
     packs: list[Pack] = Field(description="What is to be computed again over the common points.")
     without: dict[str, dict[str, str]] = Field(
         {}, description="source_id → init time → why there is nothing of a forecast, or what it lacks."
@@ -117,6 +122,14 @@ class Samples(Document):
         """Return a function: (param, minutes) → numbers of the sources of a pair, or of the sample of all."""
         together = {(one.param, lead): one.together for one in self.compared for lead in one.lead_times}
         return (lambda _: [int(number) for number in pair.split()]) if pair else together.__getitem__
+
+    def mapped(self, source: int, cell: Cell) -> set[str] | None:
+        """Return the init times that a score map is of, or None where this source is in none."""
+        param, minutes = cell
+        for one in self.compared:
+            if one.param == param and minutes in one.lead_times and source in one.together:
+                return set(self.maps[param][minutes])
+        return None
 
 
 def _pair_name(pair: tuple[int, int]) -> str:
@@ -246,6 +259,28 @@ class _Comparer:
                 of_param[lead] = Differing(f"{mask_digest(common):016x}", int(common.sum()), more)
         return found
 
+    def maps(self, compared: list[Compared]) -> dict[str, dict[int, list[str]]]:
+        """Return param → minutes → the init times that all sources have which are compared together."""
+        maps = self.spec.maps
+        wanted = {round(hours * 60) for hours in maps.lead_times} if maps else set()
+        found: dict[str, dict[int, list[str]]] = {}
+        for group in compared:
+            for minutes in wanted & set(group.lead_times) if maps and group.param in maps.params else []:
+                there = np.all(
+                    self.params[group.param].there[group.together, :, self.leads.index(minutes)], axis=0
+                ).tolist()
+                names = [name for name, one in zip(self.spec.init_times, there, strict=True) if one]
+                found.setdefault(group.param, {})[minutes] = names
+        return found
+
+    def blocks_lacking(self, samples: Samples) -> dict[int, list[str]]:
+        """Return number of a source → blocks of which score maps lack sums over the common points."""
+        found = {
+            number: blocks_lacking(one, partial(common_cells, one, number=number, samples=samples))
+            for number, one in enumerate(self.statistics)
+        }
+        return {number: blocks for number, blocks in found.items() if blocks}
+
     def lacking(self, samples: Samples) -> dict[int, list[str]]:
         """Return number of a source → init times that lack sums over the common points."""
         found: dict[int, list[str]] = {}
@@ -273,32 +308,6 @@ def masks_of(
                     if count:
                         found.setdefault((name, minutes_of(lead)), {})[number] = sums.valid(name, lead)
     return found
-
-
-def common_masks(
-    spec: VerificationSpec, found: DomainFound, samples: Samples, source: int
-) -> Callable[[str], list[dict[tuple[str, int], NDArray[np.bool_]]]]:
-    """Return a function: name of an init time → a source's points, where others lack some.
-
-    They are the points that all have and, with a source that is compared alone, those that two have.
-    The function raises UserError where statistics were replaced since the samples were compared.
-    """
-    wanted = Wanted(spec, found)
-    statistics = [SourceStatistics(wanted, one) for one in spec.sources]
-
-    def masks_at(name: str) -> list[dict[tuple[str, int], NDArray[np.bool_]]]:
-        there, made = masks_of(statistics, init_time_of(name)), []
-        for pair, digests in samples.wanted(source, name):
-            members, masks = samples.members(pair), {}
-            for cell, digest in digests.items():
-                some = [mask for number, mask in there.get(cell, {}).items() if number in members(cell)]
-                masks[cell] = np.logical_and.reduce(some or [np.zeros(found.points, bool)])
-                if f"{mask_digest(masks[cell]):016x}" != digest:
-                    raise UserError(f"{cell[0]}: statistics were replaced while samples were compared; launch again")
-            made.append(masks)
-        return made
-
-    return masks_at
 
 
 def _missing_times(comparer: _Comparer, compared: list[Compared]) -> Iterator[str]:
@@ -346,7 +355,14 @@ def compare_samples(spec: VerificationSpec, found: DomainFound) -> Samples:
     compared = comparer.divide()
     differing = comparer.differing(compared)
     together = differing.pop("")
-    samples = Samples(truth=found.truth, compared=compared, differing=together, pairs=differing, packs=[])
+    samples = Samples(
+        truth=found.truth,
+        compared=compared,
+        differing=together,
+        pairs=differing,
+        maps=comparer.maps(compared),
+        packs=[],
+    )
     notes = list(_missing_times(comparer, compared))
     if spec.comparing.common_sample == "strict":
         lines = [*notes, *_other_points(comparer, samples)]
@@ -359,7 +375,7 @@ def compare_samples(spec: VerificationSpec, found: DomainFound) -> Samples:
         notes.append(
             f"at {cells:,} init and lead times of a param, some source lacks points: these points are left out for all"
         )
-    packs = make_packs(spec, found.truth, comparer.lacking(samples))
+    packs = make_packs(spec, found.truth, comparer.lacking(samples), comparer.blocks_lacking(samples))
     notes += [
         f"{one.source.label}: {path} was damaged and is set aside; launch again to make it"
         for one in comparer.statistics

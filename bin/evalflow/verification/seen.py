@@ -12,11 +12,11 @@ from evalflow.fields.derived import DerivedArchive
 from evalflow.fields.grids import Grid
 from evalflow.fields.members import OneMember
 from evalflow.fields.open import open_truth
-from evalflow.fields.params import find_param
 from evalflow.fields.points.domain import regular_grid
 from evalflow.fields.points.mapping import Mapping
 from evalflow.fields.points.neighbours import find_mapping
 from evalflow.fields.specs import TruthSpec
+from evalflow.reading.opening import has_lead_times, has_param
 from evalflow.verification.opening import Forecasts, init_times_of, lead_times_of, truth_spec
 from evalflow.verification.spec import ComparingSpec, SourceEntry, TruthEntry, VerificationSpec
 
@@ -173,25 +173,3 @@ def _why_nothing(truth: SeenTruth, name: str, opened: Forecasts) -> tuple[str, b
     of_run = opened.source.kind == "run"
     where = "" if of_run else f" in {opened.source.root}"
     return f"{name}: there is no forecast of any of the {len(truth.spec.init_times)} init times{where}", not of_run
-
-
-def has_param(archive: DerivedArchive, param: str) -> bool:
-    """Return whether an archive has a param, held or derived; a service may have it."""
-    try:
-        times = archive.valid_times(param)
-    except UserError:
-        return False
-    if times is not None:
-        return bool(times)
-    there = archive.params()
-    about = find_param(param)
-    amount = about is not None and about.accumulated and any(one.startswith("TOT_PREC") for one in there)
-    return param in there or amount
-
-
-def has_lead_times(forecast: OneMember, param: str) -> bool:
-    """Return whether a forecast has a param at any lead time that is wanted."""
-    try:
-        return bool(forecast.lead_times(param))
-    except UserError:
-        return False

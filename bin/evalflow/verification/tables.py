@@ -184,7 +184,7 @@ class Tables:
             return scores, _empty(DIFFERENCES)
         groups = [
             self.differences.column(name)
-            for name in ("reference", "truth", "season", "init_hour", "valid_hour", "case")
+            for name in ("reference", "truth", "region", "season", "init_hour", "valid_hour", "case")
         ]
         _, group = np.unique(np.stack(groups), axis=1, return_inverse=True)
         p, q = self.differences.column("p_value"), np.full(len(group.ravel()), np.nan)

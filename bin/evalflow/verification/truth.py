@@ -7,7 +7,7 @@ needed and the next: the sum over a forecast is theirs.
 
 import json
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,29 +21,24 @@ from evalflow.fields.open import open_truth
 from evalflow.fields.params import param_named
 from evalflow.fields.points.mapping import Mapping
 from evalflow.fields.quality import problem_with_field
+from evalflow.reading.opening import last_day_before
 from evalflow.store.layout import init_time_of
 from evalflow.verification.files import new_netcdf
 from evalflow.verification.found import DomainFound
+from evalflow.verification.map_files import cells_of
 from evalflow.verification.opening import lead_times_of, truth_spec
-from evalflow.verification.packs import Pack
+from evalflow.verification.packs import Pack, ten_days
 from evalflow.verification.points import find_points
 from evalflow.verification.spec import SourceEntry, VerificationSpec
 
 SINCE_START = "TOT_PREC"
 _EPOCH = datetime(1970, 1, 1)
-_DAY = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
 
 
 def minutes_of(length: timedelta) -> int:
     """Return a length of time in whole minutes."""
     return round(length / _MINUTE)
-
-
-def last_day_before(init_time: datetime, valid_time: datetime) -> datetime:
-    """Return the last time not after the init time that is whole days before the valid time."""
-    days = math.ceil((valid_time - init_time) / _DAY)
-    return valid_time - days * _DAY
 
 
 def times_needed(source: SourceEntry, init_time: datetime, lead_time: timedelta, param: str) -> set[datetime]:
@@ -62,12 +57,20 @@ def times_needed(source: SourceEntry, init_time: datetime, lead_time: timedelta,
 def times_of_packs(spec: VerificationSpec, found: DomainFound, packs: list[Pack]) -> dict[str, list[datetime]]:
     """Return param → the times of the truth that the packs of a block need, rising."""
     needed: dict[str, set[datetime]] = {}
+    block_of = ten_days(spec.init_times)
     for pack in packs:
         source = spec.sources[pack.source]
-        for param in found.sources[source.source_id].params:
-            for init_time in map(init_time_of, pack.init_times):
-                for lead_time in lead_times_of(source):
-                    needed.setdefault(param, set()).update(times_needed(source, init_time, lead_time, param))
+        params, leads = found.sources[source.source_id].params, lead_times_of(source)
+        fields = [(param, lead, pack.init_times) for param in params for lead in leads]
+        fields += [
+            (param, timedelta(minutes=minutes), block_of[block])
+            for param, minutes in cells_of(spec.maps, source)
+            for block in pack.maps
+            if param in params
+        ]
+        for param, lead_time, names in fields:
+            for init_time in map(init_time_of, names):
+                needed.setdefault(param, set()).update(times_needed(source, init_time, lead_time, param))
     return {param: sorted(times) for param, times in sorted(needed.items())}
 
 
@@ -90,6 +93,7 @@ class _Copier:
         axis = self.file.createVariable(f"time_of_{param}", "i4", (f"time_of_{param}",))
         axis.units = "minutes since 1970-01-01"
         axis[:] = [minutes_of(time - _EPOCH) for time in times]
+        self.file.createVariable(f"packing_of_{param}", "f8", (f"time_of_{param}",))[:] = np.zeros(len(times))
         return self.file.createVariable(
             param, "f4", (f"time_of_{param}", "point"), chunksizes=(1, self.points), fill_value=np.float32(np.nan)
         )
@@ -103,10 +107,13 @@ class _Copier:
         for param, time, values in self.truth.read_many(together, all_times):
             if time in places[param]:
                 self._write(variables[param], places[param][time], time, from_grid[param].apply(values))
+                self.file.variables[f"packing_of_{param}"][places[param][time]] = self.truth.packing(param, time)
         times = needed.get(SINCE_START, [])
         for place in range(1, len(times)):
             values = self.truth.read_sum(times[place - 1], times[place])
             self._write(variables[SINCE_START], place, times[place], from_grid[SINCE_START].apply(values))
+            terms = self.truth.terms_of_sum(times[place - 1], times[place])
+            self.file.variables[f"packing_of_{SINCE_START}"][place] = self.truth.packing_of(terms or [])
 
     def _write(self, variable: netCDF4.Variable, place: int, time: datetime, values: np.ndarray) -> None:
         if np.isnan(values).all():
@@ -169,6 +176,7 @@ class TruthCopy:
         self._file.set_auto_mask(False)
         self.notes: list[str] = json.loads(self._file.notes)
         self._times: dict[str, list[datetime]] = {}
+        self._packings: dict[str, np.ndarray] = {}
         self._since: tuple[datetime, datetime, np.ndarray] | None = None
 
     def close(self) -> None:
@@ -192,6 +200,23 @@ class TruthCopy:
         if place == len(times) or times[place] != time:
             return self._missing()
         return self._file.variables[param][place, :]
+
+    def packing(self, param: str, start: datetime, end: datetime | None = None) -> float:
+        """Return how far two values of a field are apart in the archive, in a sum that of its parts; 0: not packed."""
+        times = self.times(param)
+        if param not in self._packings:
+            there = param in self._file.variables
+            self._packings[param] = self._file.variables[f"packing_of_{param}"][:] if there else np.zeros(0)
+        if end is None:
+            places = slice(bisect_left(times, start), bisect_right(times, start))
+        else:
+            places = slice(bisect_right(times, start), bisect_right(times, end))
+        return float(self._packings[param][places].sum())
+
+    def packing_at(self, param: str, init_time: datetime, lead_time: timedelta) -> float:
+        """Return the same of a forecast's truth."""
+        valid = init_time + lead_time
+        return self.packing(param, init_time, valid) if param == SINCE_START else self.packing(param, valid)
 
     def read_at(self, param: str, init_time: datetime, lead_time: timedelta) -> np.ndarray:
         """Return a forecast's truth (float32 [points]); TOT_PREC is the amount since the init time."""

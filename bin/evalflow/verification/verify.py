@@ -1,6 +1,6 @@
 """Verify the forecasts of one source against a truth: sums per init time, which go to the store."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -22,15 +22,18 @@ from evalflow.store.files import new_in_store
 from evalflow.store.layout import init_time_name, init_time_of, statistics_folder
 from evalflow.verification.builtin import AtPoints, FromClimatology, Persistence
 from evalflow.verification.climatology import Climatology, anomalies_from, climatology_folder
+from evalflow.verification.common_masks import CommonMasks
 from evalflow.verification.done import InitDone, PackDone
 from evalflow.verification.forecasts import FromFiles
 from evalflow.verification.found import DomainFound
 from evalflow.verification.holdings import HOLDING, Holding, ParamHolding, lacking, list_statistics, statistics_name
+from evalflow.verification.map_maker import MapMaker
+from evalflow.verification.maps import CommonSample
 from evalflow.verification.opening import open_source
 from evalflow.verification.packs import Pack
 from evalflow.verification.points import TargetPoints, find_points, read_target
 from evalflow.verification.spec import ReferenceSpec, SourceEntry, VerificationSpec
-from evalflow.verification.truth import TruthCopy
+from evalflow.verification.truth import TruthCopy, minutes_of
 from evalflow.verification.wanted import CORRECTED, Wanted
 
 Masks = Mapping[tuple[str, int], np.ndarray]
@@ -68,6 +71,7 @@ class Verifier:
         self.folder = statistics_folder(spec.store, found.verif_id, source.source_id)
         self.notes: dict[str, None] = dict.fromkeys(self.truth.notes)
         self.wanted = Wanted(spec, found)
+        self.maps: MapMaker | None = None
         self._mappings: dict[str, PointMapping] = {}
 
     @cached_property
@@ -106,6 +110,31 @@ class Verifier:
         if self.source.builtin:
             return Persistence(self.truth, init_time, daily=self.source.builtin == "persistence_24h")
         return FromFiles(open_source(self.spec, self.source, init_time), self._points_of)
+
+    def open_maps(self, pack: Pack, samples: CommonSample | None) -> MapMaker:
+        """Collect sums at points for the blocks of a pack from now on; return what does; see `MapMaker`."""
+        self.maps = MapMaker(self.wanted, pack, samples)
+        return self.maps
+
+    def add_to_maps(self, init_time: datetime, masks: Masks | None = None) -> None:
+        """Read what maps lack of an init time whose statistics were there already.
+
+        Parameters
+        ----------
+        masks : as in `verify`
+        """
+        if self.maps is None:
+            return
+        try:
+            forecast = self._open(init_time)
+        except NotThere:
+            return
+        for param, minutes in self.maps.left(init_time):
+            lead_time = timedelta(minutes=minutes)
+            values = self._read(forecast, param, lead_time, masks or {})
+            if values is not None:
+                truth = self.truth.read_at(param, init_time, lead_time)
+                self.maps.add(param, init_time, lead_time, values, truth)
 
     def verify(self, init_time: datetime, masks: Masks | None = None) -> Outcome:
         """Compute what the store lacks of one init time, and put it there.
@@ -155,20 +184,20 @@ class Verifier:
     def _verify_param(
         self, forecast: AtPoints, param: str, asked: ParamHolding, init_time: datetime, masks: Masks
     ) -> ParamSums | None:
-        categories = Categories(tuple(asked.thresholds)) if asked.thresholds else None
         fields: dict[timedelta, FieldSums] = {}
         for minutes in asked.made_from:
             lead_time = timedelta(minutes=minutes)
-            values = forecast.read(param, lead_time)
+            values = self._read(forecast, param, lead_time, masks)
             if values is None:
                 continue
-            if param == CORRECTED and isinstance(forecast, FromFiles):
-                values = self._corrected(forecast, values)
-            mask = masks.get((param, minutes))
-            if mask is not None:
-                values = np.where(mask, values, np.float32(np.nan))
+            categories = None
+            if asked.thresholds:
+                packings = forecast.packing(param, lead_time), self.truth.packing_at(param, init_time, lead_time)
+                categories = Categories(tuple(asked.thresholds), packings)
             order = self._target.atoms.order
             truth = self.truth.read_at(param, init_time, lead_time)
+            if self.maps and not self.maps.over_common:  # else masks may be those of two sources compared alone
+                self.maps.add(param, init_time, lead_time, values, truth)
             normal = (
                 self._normal_at(param, init_time + lead_time, minutes in asked.anomalies) if asked.anomalies else None
             )
@@ -180,6 +209,16 @@ class Verifier:
                 categories=categories,
             )
         return collect(fields, param_named(param).units, tuple(asked.thresholds)) if fields else None
+
+    def _read(self, forecast: AtPoints, param: str, lead_time: timedelta, masks: Masks) -> np.ndarray | None:
+        """Return a field as it is verified: corrected, and without the points that do not count."""
+        values = forecast.read(param, lead_time)
+        if values is None:
+            return None
+        if param == CORRECTED and isinstance(forecast, FromFiles):
+            values = self._corrected(forecast, values)
+        mask = masks.get((param, minutes_of(lead_time)))
+        return values if mask is None else np.where(mask, values, np.float32(np.nan))
 
     def _corrected(self, forecast: FromFiles, values: np.ndarray) -> np.ndarray:
         """Return temperatures at the truth's elevation, where temperatures are corrected."""
@@ -207,12 +246,14 @@ class Verifier:
             write_sums(temporary, sums)
 
 
-MasksAt = Callable[[str], Sequence[Masks]]
-"""Returns for an init time the points that count where these are not all of the forecast's own, for each sample."""
+def verify_pack(verifier: Verifier, pack: Pack, masks: CommonMasks | None = None) -> PackDone:
+    """Verify the forecasts of a pack, and sum them up at points for score maps.
 
+    One that fails does not keep the others from it.
 
-def verify_pack(verifier: Verifier, pack: Pack, masks_at: MasksAt | None = None) -> PackDone:
-    """Verify the forecasts of a pack. One that fails does not keep the others from it.
+    Parameters
+    ----------
+    masks : where some points are left out because other sources lack them
 
     Raises
     ------
@@ -220,20 +261,39 @@ def verify_pack(verifier: Verifier, pack: Pack, masks_at: MasksAt | None = None)
         Where nothing more can be stored.
     """
     source, inits = verifier.source, []
-    for number, name in enumerate(pack.init_times, start=1):
-        done = _verify_one(verifier, name, masks_at)
-        if done.failed:
-            click.echo(f"evalflow: {source.label} {name}: {done.reason}", err=True)
-        click.echo(f"{source.label} {name}: {len(done.computed)} params computed ({number} of {len(pack.init_times)})")
-        inits.append(done)
+    maps = verifier.open_maps(pack, masks.samples if masks else None)
+    for name in sorted({*pack.init_times, *maps.init_times}):
+        if name in pack.init_times:
+            done = _verify_one(verifier, name, masks)
+            if done.failed:
+                click.echo(f"evalflow: {source.label} {name}: {done.reason}", err=True)
+            inits.append(done)
+            many = f"{len(inits)} of {len(pack.init_times)}"
+            click.echo(f"{source.label} {name}: {len(done.computed)} params computed ({many})")
+        _add_to_maps(verifier, name, masks)
     verifier.truth.close()
     return PackDone(source=source.source_id, truth=verifier.found.truth, inits=inits, notes=list(verifier.notes))
 
 
-def _verify_one(verifier: Verifier, name: str, masks_at: MasksAt | None) -> InitDone:
+def _add_to_maps(verifier: Verifier, name: str, masks: CommonMasks | None) -> None:
+    maps, init_time = verifier.maps, init_time_of(name)
+    assert maps is not None
     try:
-        samples: Sequence[Masks | None] = masks_at(name) if masks_at else [None]
-        outcomes = [verifier.verify(init_time_of(name), masks) for masks in samples]
+        if maps.left(init_time):
+            verifier.add_to_maps(init_time, masks.of_maps(name) if masks else None)
+    except UserError as error:
+        maps.spoil(init_time)
+        verifier.notes[f"score maps: {name}: {error}"] = None
+    try:
+        maps.close(name)
+    except OSError as error:
+        raise UserError(f"{verifier.source.label} {name}: {describe_os_error(error)}") from None
+
+
+def _verify_one(verifier: Verifier, name: str, masks: CommonMasks | None) -> InitDone:
+    try:
+        samples: Sequence[Masks | None] = masks(name) if masks else [None]
+        outcomes = [verifier.verify(init_time_of(name), one) for one in samples]
     except NotThere as error:
         return InitDone(init_time=name, reason=str(error))
     except UserError as error:

@@ -1,4 +1,4 @@
-"""What is wanted of each forecast, and what the store lacks of it: packs to verify."""
+"""What is wanted of each forecast, as the files of truth and forecasts look now."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -7,24 +7,20 @@ from pathlib import Path
 
 from evalflow.digests import digest
 from evalflow.fields.archives import is_zarr
-from evalflow.fields.fingerprints import forecast_fingerprint, truth_fingerprint
+from evalflow.fields.fingerprints import truth_fingerprint
 from evalflow.fields.params import param_named
-from evalflow.fields.specs import SourceSpec
+from evalflow.reading.opening import look_of_forecast
 from evalflow.scores.categories import values_of
 from evalflow.scores.names import parse_threshold
-from evalflow.store.layout import init_time_of, statistics_folder
 from evalflow.verification.climatology import anomalies_from, climatology_folder, day_key, references, stored_fields
 from evalflow.verification.found import DomainFound
-from evalflow.verification.holdings import Holding, ParamHolding, lacking, list_statistics
-from evalflow.verification.opening import lead_times_of, seal_of, truth_spec
-from evalflow.verification.packs import Packs, make_packs
+from evalflow.verification.holdings import Holding, ParamHolding
+from evalflow.verification.opening import lead_times_of, truth_spec
 from evalflow.verification.spec import ReferenceSpec, SourceEntry, VerificationSpec
 from evalflow.verification.truth import hours_summed, minutes_of, times_needed
 
 CORRECTED = "T_2M"
 """The param that is corrected for elevation."""
-_NOTHING = digest([])
-"""What files look like where there are none."""
 
 MaskDigests = Mapping[tuple[str, int], str]
 """(param, lead time in minutes) → digest of the points that count for all sources."""
@@ -82,13 +78,7 @@ class Wanted:
 
     def forecast(self, source: SourceEntry, init_time: datetime) -> str | None:
         """Return what the files of a forecast look like, or its seal; None if there are none."""
-        if source.builtin:
-            return source.builtin
-        if source.kind == "run":
-            seal = seal_of(source, init_time)
-            return None if seal is None else digest(seal)[:16]
-        found = forecast_fingerprint(SourceSpec(Path(source.root or ""), source.pattern), init_time)
-        return None if found == _NOTHING else found[:16]
+        return look_of_forecast(source, init_time)
 
     def holding(self, source: SourceEntry, init_time: datetime, masks: MaskDigests | None = None) -> Holding:
         """Return what is wanted of one forecast.
@@ -145,25 +135,3 @@ def _is_sum(param: str) -> bool:
 @lru_cache(maxsize=1 << 16)
 def _digest(truth: str, elevations: str | None, mask: str | None, climatology: str | None) -> str:
     return digest([truth, elevations, mask, *([climatology] if climatology else [])])[:12]
-
-
-def packs_of(spec: VerificationSpec, found: DomainFound) -> Packs:
-    """Return the packs of a truth: what the store lacks, and what this launch is still to forecast.
-
-    Where there is neither a forecast nor one to be made, there is nothing to do.
-    """
-    if not found.points:
-        return Packs(packs=[])
-    wanted = Wanted(spec, found)
-    lacks: dict[int, list[str]] = {}
-    for number, source in enumerate(spec.sources):
-        if not found.sources[source.source_id].params:
-            continue
-        there = list_statistics(statistics_folder(spec.store, found.verif_id, source.source_id))
-        awaited = set(spec.awaited.get(source.source_id, []))
-        for name in spec.init_times:
-            init_time = init_time_of(name)
-            asked = wanted.holding(source, init_time)
-            if name in awaited or lacking(asked, init_time, there.get(name, []), spec.verify_store).params:
-                lacks.setdefault(number, []).append(name)
-    return Packs(packs=make_packs(spec, found.truth, lacks))

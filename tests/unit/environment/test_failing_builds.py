@@ -2,15 +2,20 @@
 
 import os
 import random
+import re
 import shutil
 import signal
+import subprocess
+import sysconfig
 from pathlib import Path
 
 import pytest
 from evalflow.environment.image import build_image
 from evalflow.environment.spec import EnvironmentSpec
 from evalflow.host import scratch_folder
+from evalflow.store.layout import METADATA
 from support.environments import (
+    fill,
     lock,
     make_tool,
     make_wheel,
@@ -85,6 +90,50 @@ def test_full_scratch(tmp_path, failing, part):
         message = failing(spec, EVALFLOW_SCRATCH=str(tmp_path / "small"), UV_CACHE_DIR=str(tmp_path / "cache"))
     assert "cannot be built: " in message and "No space left on device" in message
     assert ("cannot be compiled" in message) == (part == "bytecode")
+    assert re.search(rf"; this was done in {tmp_path}/small/evalflow-\d+\b", message), message
+    assert message.endswith("; make room, or set EVALFLOW_SCRATCH to another folder") and "GB free" in message
+
+
+@needs_root
+def test_full_cache_of_uv(tmp_path, failing):
+    wheel = make_wheel(tmp_path, "large", files={"large/data.bin": random.Random(1).randbytes(3_000_000)})
+    with small_disk(tmp_path / "small", "1M"):
+        message = failing(make_spec(tmp_path / "store", [wheel]), UV_CACHE_DIR=str(tmp_path / "small"))
+    assert "No space left on device" in message and f" and {tmp_path}/small (" in message
+    assert "set EVALFLOW_SCRATCH" in message
+
+
+@needs_root
+@pytest.mark.parametrize(("option", "reason"), [("ro", "Read-only file system"), ("full", "No space left on device")])
+def test_scratch_that_takes_nothing_more(tmp_path, option, reason):
+    """For the lock, which is resolved there; the folder of this user is there already."""
+    spec = make_spec(tmp_path / "store", ["tiny"])
+    with small_disk(tmp_path / "small", "1M") as scratch:
+        (scratch / f"evalflow-{os.getuid()}").mkdir(mode=0o700)
+        if option != "ro":
+            fill(scratch)
+            (scratch / "rest").write_bytes(bytes(8192))
+        else:
+            subprocess.run(["mount", "-o", "remount,ro", scratch], check=True)
+        env = {"EVALFLOW_SCRATCH": str(scratch), "UV_CACHE_DIR": str(tmp_path / "cache")}
+        message = one_line(run("lock_requirements.py", "--metadata", spec.folder / METADATA, spec=spec, env=env))
+    assert reason in message and f"{scratch}/evalflow-{os.getuid()}" in message
+    assert "set EVALFLOW_SCRATCH to " in message
+
+
+@needs_root
+def test_scratch_from_which_nothing_may_run(tmp_path, failing):
+    """Mounted with noexec: compiled modules cannot be loaded from it."""
+    library = min(Path(sysconfig.get_path("stdlib")).glob("lib-dynload/*.so"), key=os.path.getsize)
+    loads = "import ctypes, pathlib\nctypes.CDLL(pathlib.Path(__file__).with_name('native.so'))\n"
+    files = {"onnxruntime/__init__.py": loads, "onnxruntime/native.so": library.read_bytes()}
+    spec = make_spec(tmp_path / "store", [make_wheel(tmp_path, "onnxruntime", files=files)])
+    lock(spec)
+    with small_disk(tmp_path / "small", "50M") as scratch:
+        subprocess.run(["mount", "-o", "remount,noexec", scratch], check=True)
+        message = failing(spec.model_copy(update={"runner": "onnx"}), EVALFLOW_SCRATCH=str(scratch))
+    assert "is built but does not work: OSError: " in message and "failed to map segment" in message
+    assert f"{scratch}/evalflow-{os.getuid()}" in message and "set EVALFLOW_SCRATCH to another folder" in message
 
 
 def test_scratch_that_cannot_be_used(tmp_path, failing):

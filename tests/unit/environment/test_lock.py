@@ -3,10 +3,12 @@
 import hashlib
 import json
 import shutil
+import subprocess
 import sys
 
 import pytest
 from evalflow.environment import lock as locking
+from evalflow.environment import uv
 from evalflow.environment.lock import training_warnings
 from evalflow.errors import UserError
 from evalflow.requirements import read_lock
@@ -143,7 +145,7 @@ def test_extra_requirements_replace_what_a_checkpoint_says_wrongly(tmp_path, mon
 def test_warnings_of_what_a_checkpoint_says_are_one_line(tmp_path):
     spec = anemoi_spec(tmp_path, {})
     known = {"provenance_training": {"module_versions": {"torch": "x\nevalflow: all is well\x1b[31m\ud800"}}}
-    (warning,) = training_warnings(spec, known, "3.11.0")
+    (warning,) = training_warnings(spec, known, "3.11.0", "")
     assert warning.isprintable() and "(x\\nevalflow: all is well\\u001b[31m\\ud800)" in warning
 
 
@@ -183,3 +185,79 @@ def test_lock_with_other_line_ends_or_more_is_refused(tiny_environment, tmp_path
         (tmp_path / str(number)).write_bytes(content)
         assert read_lock(tmp_path / str(number)) is None
     assert read_lock(tmp_path) is None and read_lock(tmp_path / "missing") is None
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory) -> str:
+    """Return the URL of a Git repository with one commit."""
+    root = tmp_path_factory.mktemp("repository")
+    (root / "pyproject.toml").write_text('[project]\nname = "tiny"\nversion = "1.0"\n')
+    about = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for words in (["init", "-q"], ["add", "."], [*about, "commit", "-q", "-m", "first"]):
+        subprocess.run(["git", *words], cwd=root, check=True)
+    return root.as_uri()
+
+
+ACCESS = "check the address, and give Git access to it on this host (an ssh key, a credential helper)"
+REACH = "check that this host reaches it (HTTPS_PROXY, certificates)"
+
+
+@pytest.mark.parametrize(
+    ("url", "cause", "cure"),
+    [
+        ("{repository}@" + SHA, SHA, "check that this commit was pushed there"),
+        ("{repository}@no-such-branch", "no-such-branch", "check that this commit was pushed there"),
+        ("file:///nowhere/repository@" + SHA, "does not appear to be a git repository", ACCESS),
+        ("https://localhost:1/a/b@" + SHA, "Failed to connect to localhost port 1", REACH),
+        ("https://no-such-host.invalid/a/b@" + SHA, "Could not resolve host: no-such-host.invalid", REACH),
+    ],
+)
+def test_a_failure_of_git_is_one_line_with_cause_and_cure(tmp_path, repository, url, cause, cure):
+    source = url.format(repository=repository)
+    spec = make_spec(tmp_path, [f"tiny @ git+{source}"])
+    message = one_line(run("lock_requirements.py", "--metadata", spec.folder / METADATA, spec=spec))
+    assert message.startswith(f"evalflow: {spec.env_id}: requirements cannot be resolved: tiny @ git+"), message
+    assert cause in message, message
+    assert message.endswith(f"; {cure}, or name another source of it in extra_requirements"), message
+    assert len(message) < 600 and "exit status" not in message and "git-v" not in message, message
+
+
+def test_a_host_without_git_is_told_to_install_it(tmp_path, repository):
+    spec = make_spec(tmp_path, [f"tiny @ git+{repository}@{SHA}"])
+    result = run("lock_requirements.py", "--metadata", spec.folder / METADATA, spec=spec, env={"PATH": "/nowhere"})
+    message = one_line(result)
+    assert "Git executable not found" in message and "; install git, or name another source" in message
+
+
+SAID = {
+    # what Git says → the cure; of servers that no test can ask
+    "remote: Repository not found.\nfatal: repository 'https://github.com/a/b/' not found": ACCESS,
+    "fatal: could not read Username for 'https://github.com': terminal prompts disabled": ACCESS,
+    "fatal: Authentication failed for 'https://git.example.org/a/b/'": ACCESS,
+    "git@github.com: Permission denied (publickey).\nfatal: Could not read from remote repository.": ACCESS,
+    "ssh: connect to host x port 22: Connection refused\nfatal: Could not read from remote repository.": REACH,
+    "Host key verification failed.\nfatal: Could not read from remote repository.": ACCESS,
+    "Warning: Permanently added 'x' to the list\nERROR: Repository not found.": ACCESS,
+    "fatal: remote error: upload-pack: not our ref 00": "check that this commit was pushed there",
+    "fatal: unable to access 'https://x/': SSL certificate problem: self-signed certificate": REACH,
+    "fatal: unable to access 'https://x/': The requested URL returned error: 403": ACCESS,
+}
+
+
+@pytest.mark.parametrize(("said", "cure"), SAID.items())
+def test_what_git_servers_say_has_a_cure(said, cure, tmp_path, monkeypatch):
+    text = f"""   Updating https://x/a/b (00)
+error: Failed to download and build `tiny @ git+https://x/a/b@00`
+  cause: Git operation failed
+  cause: failed to clone into: {tmp_path}/git-v2/db/ddee1635596f59d2
+  cause: process didn't exit successfully: `/usr/bin/git fetch {"x" * 900}` (exit status: 128)
+         --- stderr
+         {said}
+"""
+    monkeypatch.setattr(uv.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 2, "", text))
+    with pytest.raises(UserError) as caught:
+        uv.run_uv(["pip"], tmp_path, "env")
+    (first, *_) = [line for line in said.splitlines() if not line.startswith("Warning")]
+    assert str(caught.value) == (
+        f"env: tiny @ git+https://x/a/b@00: {first}; {cure}, or name another source of it in extra_requirements"
+    )

@@ -74,6 +74,27 @@ def test_weatherbench_one_store_of_all_init_times(tmp_path, forecast_format):
         forecast.read("PMSL", 6 * H)
 
 
+def test_how_far_packed_values_are_apart(tmp_path, forecast_format):
+    """Whole numbers with a scale, in the param's own unit; floats are not packed, whatever they are multiplied with."""
+    dims, whole = ("lead", "latitude", "longitude"), np.arange(12, dtype="i2").reshape(2, 2, 3)
+    arrays = write_fields(
+        tmp_path / "packed",
+        {
+            "lead": (("lead",), np.array([0, 6], "i8"), {"units": "hours", "standard_name": "forecast_period"}),
+            "latitude": LAT,
+            "longitude": LON,
+            "prmsl": (dims, whole, {"units": "hPa", "scale_factor": 0.5, "add_offset": 1000.0}),
+            "t2m": (dims, whole.astype("f4"), {"units": "K", "scale_factor": 2.0}),
+            "d2m": (dims, whole.astype("f4"), {"units": "K"}),
+        },
+        forecast_format,
+    )
+    forecast = CfForecast([arrays], INIT)
+    assert forecast.packing("PMSL", 6 * H) == pytest.approx(50), "half a hectopascal"
+    assert np.unique(np.diff(forecast.read("PMSL", 6 * H))) == pytest.approx([50])
+    assert forecast.packing("T_2M", 6 * H) == forecast.packing("TD_2M", 6 * H) == 0
+
+
 def test_cf_with_valid_times_of_one_init_time(tmp_path, forecast_format):
     """Standard names with a scalar height; the file's time is the valid time, in minutes."""
     values = np.array([[[280.5, 281.5]], [[282.5, np.nan]]], "f4")

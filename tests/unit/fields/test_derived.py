@@ -57,6 +57,9 @@ class Fake:
                 if time in self.fields[param]:
                     yield param, time, self.read(param, time, member)
 
+    def packing(self, param, time):
+        return 0.25
+
     def accumulation(self, param, time):
         return (self.fields[param].get(time) or next(iter(self.fields[param].values())))[1]
 
@@ -256,6 +259,22 @@ def test_a_field_that_is_held_is_checked_too():
     assert reader.read("TOT_PREC", 6 * H).tolist() == [0, 1]
     with pytest.raises(UserError, match="would be -3.00 kg m-2"):
         reader.read("TOT_PREC", 12 * H)
+
+
+def test_how_far_packed_values_of_derived_params_are_apart():
+    """Of a difference of two sums, each is off by half of its own distance at most; a speed takes any value."""
+    reader = DerivedForecast(
+        Fake(
+            {
+                "TOT_PREC": {6 * H: ([1.0, 1.0], 6 * H), 12 * H: ([3.0, 1.0], 12 * H)},
+                "U_10M": {6 * H: ([1.0, 1.0], None)},
+                "V_10M": {6 * H: ([1.0, 1.0], None)},
+            }
+        )
+    )
+    assert reader.packing("U_10M", 6 * H) == reader.packing("TOT_PREC6", 6 * H) == 0.25
+    assert reader.packing("TOT_PREC6", 12 * H) == 0.5
+    assert reader.packing("SP_10M", 6 * H) == 0
 
 
 def test_sums_of_which_nothing_is_said_are_not_guessed():

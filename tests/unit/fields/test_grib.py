@@ -354,9 +354,9 @@ def test_each_file_is_looked_into_once(grib_archive, monkeypatch):
     seen: list[Path] = []
     original = grib_catalogues.read_index
 
-    def counting(files, wanted=None):
+    def counting(files, wanted=None, **options):
         seen.extend(files)
-        return original(files, wanted)
+        return original(files, wanted, **options)
 
     monkeypatch.setattr(grib_catalogues, "read_index", counting)
     reader = grib_archive("file per day")

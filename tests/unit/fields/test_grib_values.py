@@ -30,6 +30,26 @@ def test_values_of_every_packing(tmp_path, packing, holes, capfd):
     assert not Values().is_missing_everywhere(found)
 
 
+@pytest.mark.parametrize("edition", [1, 2])
+def test_how_far_packed_values_are_apart(tmp_path, edition):
+    """One digit after the point: 2^0 × 10^-1. Values that are floats, or all equal, are not packed."""
+    values = np.linspace(270, 290, 12)
+    packed = grib(values, edition=edition, decimalPrecision=1, **T_2M)
+    whole = grib(np.round(values * 4), edition=edition, bitsPerValue=4, **T_2M)
+    equal = grib([280.0] * 12, edition=edition, **T_2M)
+    floats = grib(values, packing="grid_ieee", **T_2M)
+    found = read_index([write(tmp_path / "a.grib", packed, whole, equal, floats)])
+    first, second, third, fourth = found
+    reader = Values()
+    assert reader.packing(first) == pytest.approx(0.1)
+    assert reader.packing(third) == reader.packing(fourth) == 0
+    read = np.unique(reader.read(second).astype(float))
+    apart = reader.packing(second)
+    assert apart > 1, "4 bits have 16 values for a range of 80"
+    np.testing.assert_allclose(np.diff(read) / apart, np.round(np.diff(read) / apart), atol=1e-4)
+    assert Values().packing(first) == reader.packing(first), "whether the values were read or not"
+
+
 @pytest.mark.parametrize("packing", PACKINGS)
 def test_a_field_that_is_missing_everywhere(tmp_path, packing, capfd):
     message = grib([NAN] * 12, packing=packing, **T_2M)

@@ -7,6 +7,7 @@ import yaml
 from evalflow.errors import UserError
 from evalflow.plan.options import Options
 from evalflow.plan.plan import make_plan
+from support.grib_files import grib
 
 
 def plan_of(folder: Path, **entry) -> dict:
@@ -50,3 +51,64 @@ def test_what_is_read_and_how_is_the_id(tmp_path):
 def test_a_pattern_must_tell_init_times_apart_below_root(tmp_path, pattern):
     with pytest.raises(UserError, match=r"runs\[0\]\.forecasts\.pattern"):
         plan_of(tmp_path, pattern=pattern)
+
+
+def write_forecast(folder: Path, init_time: str, leads, each: bool = True) -> None:
+    """Write a forecast as GRIB: a file per lead time, or one."""
+    messages = {
+        lead: grib(
+            shortName="2t", dataDate=int(init_time[:8]), dataTime=int(init_time[8:10]) * 100, stepRange=str(lead)
+        )
+        for lead in leads
+    }
+    below = folder / "data" / init_time
+    below.mkdir(parents=True, exist_ok=True)
+    for lead, message in messages.items():
+        with open(below / (f"{lead:03}.grib" if each else "all.grib"), "ab") as file:
+            file.write(message)
+
+
+def warnings_of(folder: Path, **entry) -> list[str]:
+    return [line.partition(" (elsewhere): ")[2] for line in plan_of(folder, **entry)["warnings"]]
+
+
+def test_a_whole_forecast_is_no_warning(tmp_path):
+    for init_time in ("2001010100", "2001010212"):
+        write_forecast(tmp_path, init_time, (0, 6, 12, 18, 24))
+    assert warnings_of(tmp_path) == []
+
+
+def test_folders_that_are_empty_or_hold_empty_files_are_counted(tmp_path):
+    (tmp_path / "data" / "2001010100").mkdir(parents=True)
+    (tmp_path / "data" / "2001010212").mkdir()
+    (tmp_path / "data" / "2001010212" / "x.grib").touch()
+    for pattern in ("%Y%m%d%H", "%Y%m%d%H/*.grib", "%Y%m%d%H/**/*"):
+        (line,) = warnings_of(tmp_path, pattern=pattern)
+        assert line == f"no file {tmp_path}/data/{pattern}, or empty ones, for 2 init times, the first 200101010000"
+
+
+@pytest.mark.parametrize("pattern", ["%Y%m%d%H", "%Y%m%d%H/*.grib"])
+@pytest.mark.parametrize("each", [True, False])
+def test_missing_lead_times_are_counted(tmp_path, pattern, each):
+    write_forecast(tmp_path, "2001010100", (0, 6, 12, 18, 24), each)
+    write_forecast(tmp_path, "2001010212", (0, 6), each)
+    lines = warnings_of(tmp_path, pattern=pattern)
+    assert lines[-1] == "3 of the lead times are missing (12, 18, 24 h) at 200101021200"
+    assert lines[:-1] == (
+        ["1 init times have fewer files than the 5 of most, the first 200101021200 (2)"] if each else []
+    )
+
+
+def test_a_forecast_that_cannot_be_read_is_a_warning(tmp_path):
+    write_forecast(tmp_path, "2001010100", (0, 6, 12, 18, 24))
+    write_forecast(tmp_path, "2001010212", (0, 6, 12, 18, 24))
+    file = tmp_path / "data" / "2001010212" / "012.grib"
+    file.write_bytes(file.read_bytes()[:-20])
+    (line,) = warnings_of(tmp_path)
+    assert line.startswith("cannot be read (") and line.endswith(" at 200101021200") and "012.grib" in line
+
+
+def test_an_empty_root_without_a_pattern_is_counted(tmp_path):
+    (tmp_path / "data").mkdir()
+    (line,) = warnings_of(tmp_path, pattern=None)
+    assert line == f"no file {tmp_path}/data, or empty ones, for 2 init times, the first 200101010000"

@@ -52,6 +52,13 @@ def test_a_forecast_that_is_not_there_is_no_second_reason(spec):
     assert missing.reasons == [("T_2M: cannot be read", ["2024-01-01 12:00"])]
 
 
+def test_a_forecast_made_elsewhere_may_be_absent(spec):
+    whole(spec, "run-1", "run-2")
+    absent = spec.sources[2].model_copy(update={"kind": "forecasts", "absent": TIMES[1:]})
+    (missing,) = find_missing(spec.model_copy(update={"sources": [*spec.sources[:2], absent]}), [])
+    assert (missing.label, missing.unmade) == ("persistence", ["2024-01-01 12:00", "2024-01-02 00:00"])
+
+
 def test_many_reasons_are_counted(spec):
     whole(spec, "run-1", "run-2")
     (missing,) = find_missing(spec, [lacks(TIMES[0], f"reason {letter}") for letter in "abcdefgh"])
@@ -121,11 +128,11 @@ def test_provenance_and_cost(tmp_path):
     whole(spec, "run-1", times=TIMES[:2], seconds=1800, gpus=4, files=files, evalflow="0.2.0")
     (made,) = find_made(spec)
     # By hand: two forecasts of half an hour on 4 GPUs, of 2 MB each.
-    assert made.cost == "4.0 GPU hours, 1.0 hours, 4.0 MB" and made.forecasts == "2 of 3"
+    assert made.cost == "4.0 GPU hours, 1.0\xa0h, 4.0 MB" and made.forecasts == "2 of 3"
     assert made.environment == "Python 3.11.7, image c14acab9" and made.lock.startswith("2 packages, SHA-256 ")
     assert (made.checkpoint, made.runner, made.version) == ("ab" * 8, "onnx", "0.2.0")
     make_report(spec)
-    assert "4.0 GPU hours, 1.0 hours, 4.0 MB" in (spec.results / "index.html").read_text()
+    assert "4.0 GPU hours, 1.0\xa0h, 4.0 MB" in (spec.results / "index.html").read_text()
 
 
 def test_seals_of_older_versions_and_an_environment_that_is_gone(tmp_path):

@@ -236,7 +236,7 @@ def test_what_is_missing_is_said(spec):
     write_tables(spec.results, scores, difference_rows(scores))
     done = make_report(spec)
     text = read(spec).text
-    assert "PS is left out" in text and "no truth of TD_2M" in text and "3 forecasts are not in the store" in text
+    assert "PS is left out" in text and "no truth of TD_2M" in text and "3 forecasts are not there" in text
     assert done.problems == ["scorecard first: other: nothing to compare"] and done.problems[0] in text
 
 

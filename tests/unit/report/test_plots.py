@@ -43,7 +43,7 @@ def test_a_plot_has_the_numbers_of_the_tables(plotted):
     assert first.lower == [value - 1 for value in first.values] and first.sure == [True, True, False]
     assert plot.title == "RMSE of T_2M [K]" and plot.difference == "difference to persistence"
     assert plot.about.endswith("UTC · 40 init times, 20 days of data · lower is better")
-    assert found(plotted)["T_2M-BIAS"].difference == "difference of the distance from 0 to persistence"
+    assert found(plotted)["T_2M-BIAS"].difference == "difference of |BIAS| to persistence"
 
 
 def test_what_is_plotted(plotted):

@@ -49,6 +49,17 @@ def test_numbers_of_a_cell(spec):
     assert "over 200\xa0km −5.0\xa0%" in first.note and "20 days" in first.note
 
 
+def test_a_source_with_few_init_times_is_marked(spec):
+    scores = score_rows()
+    rows = [{**row, "sample": "alone"} if row["source"] == "run-1" else row for row in difference_rows(scores)]
+    write_tables(spec.results, scores, rows)
+    card = make(spec)
+    cell = cells_of(card, "candidate", "T_2M", "RMSE")[0]
+    assert cell.note.endswith("40 init times; compared alone, on what both have")
+    assert "compared alone" not in cells_of(card, "other", "T_2M", "RMSE")[0].note
+    assert next(csv.DictReader(io.StringIO(scorecard_csv(card))))["sample"] == "alone"
+
+
 def test_a_bias_is_compared_by_its_size_in_units(spec):
     cells = cells_of(make(spec), "candidate", "T_2M", "BIAS")
     expected = [abs(bias("run-1", lead)) - abs(bias("baseline-1", lead)) for lead in (6.0, 12.0, 24.0)]

@@ -2,7 +2,7 @@
 
 import pytest
 from evalflow.report.charts import lead_ticks, make_chart, nice_ticks
-from evalflow.report.words import file_name, number, percent, unit, visible
+from evalflow.report.words import duration, file_name, number, percent, unit, visible
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,11 @@ def test_a_chart_puts_values_where_they_belong():
     assert [(x, y) for x, y, _ in chart.lines[0].points] == [(50.0, 170.0), (330.0, 10.0)]
     assert chart.lines[0].path == "M50.0 170.0L330.0 10.0" and chart.zero is None
     assert make_chart("t", "a", []) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(3.5, "3.5\xa0s"), (59, "59\xa0s"), (90, "1.5\xa0min"), (3600, "1.0\xa0h"), (90000, "25\xa0h")],
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text

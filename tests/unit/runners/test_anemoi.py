@@ -1,6 +1,9 @@
 """The anemoi runner: from a checkpoint's training provenance to requirements, Python and warnings."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from evalflow.environment import lock
@@ -9,10 +12,12 @@ from evalflow.environment.spec import EnvironmentSpec
 from evalflow.errors import UserError
 from evalflow.requirements import merge_requirements
 from evalflow.runners import anemoi
+from evalflow.runners.base import Installed
 from evalflow.store.layout import LOCK, METADATA
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
+from support.configs import valid
 from support.specs import make_spec
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
@@ -58,7 +63,10 @@ def source(url: str, **more) -> dict:
         ({"torch": "2.5.1+cu124"}, {}, []),
         ({"anemoi.graphs": "0.6.0+local"}, {}, ["anemoi-graphs==0.6.0"]),
         # what inference does not need
-        ({"anemoi.training": "0.5.0", "numpy": "2.0", "anemoi.inference": "0.4", "anemoi.utils": "0.4"}, {}, []),
+        ({"anemoi.training": "0.5.0", "numpy": "2.0", "anemoi.inference": "0.4", "flash_attn": "2.7.4"}, {}, []),
+        # what anemoi-inference needs, in the versions of the training
+        ({"anemoi.utils": "0.4.22", "anemoi.transform": "0.1.10"}, {}, ["anemoi-transform==0.1.10", "anemoi-utils==0.4.22"]),
+        ({"anemoi.utils": "0.4.22.post3+g0123456"}, {}, ["anemoi-utils @ git+https://github.com/ecmwf/anemoi-utils@0123456"]),
         # development versions whose commit is not known
         ({"torch": "2.5.1a0+872d972e41.nv24.8"}, {}, []),
         ({"torch": "2.5.1.dev20241112+cu124"}, {}, []),
@@ -83,6 +91,13 @@ def source(url: str, **more) -> dict:
         ({"anemoi.models": "0.5.0"}, {"anemoi.models": commit(), "numpy": commit()}, ["anemoi-models==0.5.0"]),
         ({}, {"anemoi.models": commit(), "anemoi.graphs": commit()},
          [f"anemoi-graphs @ git+{CORE}@{SHA}#subdirectory=graphs", MODELS]),
+        # anemoi-training brings plugins of hydra, which are in the same repository
+        ({"anemoi.models": "0.11.1.post74"}, {"anemoi.models": commit(), "hydra_plugins.anemoi_searchpath": commit()}, [MODELS]),
+        ({"anemoi.models": "0.11.1.post74"},
+         dict.fromkeys(("anemoi.models", "anemoi.training", "hydra_plugins.anemoi_searchpath"), commit()),
+         [MODELS]),
+        ({"anemoi.models": "0.11.1.post74"},
+         {"anemoi.models": commit(), "hydra_plugins.mine": commit()}, ["anemoi-models==0.11.1"]),
         # what is recorded may be anything
         ({"anemoi.models": "0.5.0"}, {"anemoi.models": None}, ["anemoi-models==0.5.0"]),
         ({"anemoi.models": "0.5.0"}, {"anemoi.models": {"git": {"sha1": "; rm -rf /"}}}, ["anemoi-models==0.5.0"]),
@@ -144,12 +159,86 @@ def test_local_definitions_bring_the_ecCodes_that_fits():
     ],
 )
 def test_what_cannot_be_made_again_is_said(versions, git, package, text):
-    ((warned, warning),) = anemoi.warnings(metadata(versions, git))
-    assert warned == package and text in warning
+    (warning,) = anemoi.warnings(metadata(versions, git), Installed({}))
+    assert warning.startswith(package) and text in warning
+    assert anemoi.warnings(metadata(versions, git), Installed({}, frozenset({package}))) == [], "the run chose another"
 
 
 def test_what_is_made_again_is_not_warned_of():
-    assert anemoi.warnings(metadata({"torch": "2.5.1+cu124"}, {"anemoi.models": commit()})) == []
+    assert anemoi.warnings(metadata({"torch": "2.5.1+cu124"}, {"anemoi.models": commit()}), Installed({})) == []
+
+
+CU124 = {"torch": "2.5.1", "nvidia-cuda-runtime-cu12": "12.4.127", "nvidia-cuda-nvrtc-cu12": "12.4.127"}
+CU130 = {"torch": "2.9.0", "nvidia-cuda-runtime": "13.0.48"}
+
+
+@pytest.mark.parametrize(
+    ("recorded", "packages", "cure", "there"),
+    [
+        ("2.5.1+cu124", CU124, None, None),
+        ("2.9.0+cu130", CU130, None, None),
+        ("2.5.1+cu124", {"torch": "2.5.1+cu124"}, None, None),
+        ("2.5.1+cu121", CU124, "cu121", "cu124"),
+        ("2.5.1+cpu", CU124, "cpu", "cu124"),
+        ("2.5.1+rocm6.2", CU124, "rocm6.2", "cu124"),
+        ("2.6.0+xpu", CU124, "xpu", "cu124"),
+        ("2.7.1+cu126", {"torch": "2.7.1"}, "cu126", "cpu"),  # aarch64: the index has a build without CUDA
+        ("2.5.1+cu124.with.pypi.cudnn", {"torch": "2.5.1"}, "cu124", "cpu"),
+        ("2.5.1+cpu.cxx11.abi", {"torch": "2.5.1+cpu"}, None, None),
+        ("2.5.1", CU124, None, None),
+        ("2.5.1+gitabc", CU124, None, None),
+        ("2.5.1+cu124", {}, None, None),
+    ],
+)
+def test_another_build_of_pytorch_is_a_warning_with_the_line_that_cures_it(recorded, packages, cure, there):
+    lines = anemoi.warnings(metadata({"torch": recorded}), Installed(packages))
+    expected = (
+        f"torch {recorded} of the training is a build for {cure}, and one for {there} is installed; to have that of the "
+        f"training: torch_backend: {cure}"
+    )
+    assert lines == ([expected] if cure else [])
+    if cure:
+        assert valid({"runs.0.forecaster.torch_backend": cure})
+        for asked in (Installed(packages, frozenset({"torch"})), Installed(packages, torch_backend="cpu")):
+            assert anemoi.warnings(metadata({"torch": recorded}), asked) == [], "the run asked for it"
+
+
+@pytest.mark.parametrize(
+    ("recorded", "pin"),
+    [
+        ({"flash_attn": "2.7.4.post1"}, "flash-attn==2.7.4.post1"),
+        ({"flash_attn": {"version": "2.7.4+cu124"}}, "flash-attn==2.7.4"),
+        ({"flash_attn": {"version": None}}, "flash-attn"),
+        ({"torch_cluster": "1.6.3+pt25cu124"}, "torch-cluster==1.6.3"),
+        ({"transformer_engine": "2.1"}, "transformer-engine==2.1"),
+    ],
+)
+def test_what_a_model_may_use_and_is_not_installed_is_a_warning(recorded, pin):
+    name = pin.split("==")[0]
+    line = f"{name} of the training is not installed; if the model uses it: extra_requirements: [{pin}]"
+    assert anemoi.warnings(metadata(recorded), Installed({"torch": "2.5.1"})) == [line]
+    assert anemoi.warnings(metadata(recorded), Installed({"torch": "2.5.1", name: "9"})) == []
+    assert anemoi.warnings(metadata({"numpy": "2.0", "pandas": "2.0"}), Installed({"torch": "2.5.1"})) == []
+
+
+@pytest.mark.parametrize(
+    ("recorded", "there", "line"),
+    [
+        ("0.4.22", "0.4.22", None),
+        ("0.4.22", "0.5.1", "anemoi-utils==0.4.22 of the training does not go with the rest; anemoi-utils 0.5.1 is installed"),
+        ("0.4.22+g0123456", "git+https://github.com/ecmwf/anemoi-utils@0123456", None),
+        ("unknown", "0.5.1", "anemoi-utils has no version in the checkpoint's provenance (unknown); one that fits is installed"),
+    ],
+)  # fmt: skip
+def test_what_gave_way_is_a_warning(recorded, there, line):
+    known = metadata({"anemoi.utils": recorded})
+    assert anemoi.warnings(known, Installed({"anemoi-utils": there})) == ([line] if line else [])
+    assert anemoi.warnings(known, Installed({"anemoi-utils": there}, frozenset({"anemoi-utils"}))) == []
+
+
+def test_what_is_imported_before_an_environment_is_sealed_is_what_a_forecast_imports():
+    """`anemoi-inference run` reports a command that cannot be imported by a status, when a forecast is made."""
+    assert {"anemoi.inference.commands.run", "anemoi.inference.runners.default"} <= set(anemoi.RUNNER.imports)
 
 
 @pytest.mark.parametrize(
@@ -161,6 +250,7 @@ def test_what_is_made_again_is_not_warned_of():
         ({"provenance_training": None}, "no module_versions"),
         ({"provenance_training": {"module_versions": {}}}, "no module_versions"),
         ({"provenance_training": {"module_versions": {"numpy": "2.0"}}}, "records none of anemoi-datasets"),
+        ({"provenance_training": {"module_versions": {"anemoi.utils": "0.4"}}}, "records none of anemoi-datasets"),
     ],
 )
 def test_a_checkpoint_that_says_too_little_is_refused(known, text, tmp_path):
@@ -170,6 +260,55 @@ def test_a_checkpoint_that_says_too_little_is_refused(known, text, tmp_path):
     with pytest.raises(UserError) as caught:
         lock.lock_requirements(spec, file)
     assert str(caught.value).startswith("model.pt: ") and text in str(caught.value) and "\n" not in str(caught.value)
+    cure = "name what it needs in extra_requirements (anemoi-models==…, torch==…)"
+    assert (cure in str(caught.value)) == ("not an anemoi" not in text)
+
+
+@pytest.mark.parametrize(
+    "known",
+    [{"config": {}}, {"provenance_training": None}, {"provenance_training": {"module_versions": {"numpy": "2.0"}}}],
+)
+def test_a_checkpoint_without_provenance_goes_on_where_the_run_says_what_it_needs(
+    known, training_host, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("EVALFLOW_PYTHONS", "")
+    spec = make_spec(tmp_path, runner="anemoi", extra_requirements=["anemoi-models==0.5.0", "torch==2.5.1"])
+    assert lock_of(spec, known, monkeypatch).splitlines()[3:] == [
+        "anemoi-inference", "anemoi-models==0.5.0", "eccodes-cosmo-resources-python==2.44.0.1",
+        "eccodes<2.48.0,>=2.44.0", "torch==2.5.1",
+    ]  # fmt: skip
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"evalflow: {spec.env_id}: warning: its ") and "what extra_requirements names" in line
+    with pytest.raises(UserError, match="name what it needs in extra_requirements"):
+        lock_of(spec.model_copy(update={"extra_requirements": ["numpy==2.0"]}), known, monkeypatch)
+
+
+def test_what_goes_with_nothing_gives_way(training_host, tmp_path, monkeypatch, capsys):
+    """An older anemoi-utils than anemoi-inference needs is no reason to build nothing; other pins stay."""
+    training_host("3.8.6")
+    asked = []
+
+    def solve(_arguments, cwd, _what):
+        asked.append((cwd / "requirements.in").read_text().splitlines())
+        if "anemoi-utils==0.1" in asked[-1]:
+            raise UserError("no solution")
+        return "anemoi-models==0.5.0 \\\n    --hash=sha256:00\nanemoi-utils==0.4.30 \\\n"
+
+    monkeypatch.setattr(lock, "run_uv", solve)
+    spec = make_spec(tmp_path, runner="anemoi", disable_local_eccodes_definitions=True)
+    known = metadata({"anemoi.utils": "0.1", "anemoi.models": "0.5.0"}, python="3.8.6")
+    (spec.folder / METADATA).write_text(json.dumps(known))
+    lock.lock_requirements(spec, spec.folder / METADATA)
+    firm = ["anemoi-inference", "anemoi-models==0.5.0", "eccodes", "torch==2.5.1"]
+    assert asked == [[*firm[:2], "anemoi-utils==0.1", *firm[2:]], firm]
+    warning = "anemoi-utils==0.1 of the training does not go with the rest; anemoi-utils 0.4.30 is installed"
+    assert capsys.readouterr().err == f"evalflow: {spec.env_id}: warning: {warning}\n"
+
+    asked.clear()
+    spec = make_spec(tmp_path / "chosen", runner="anemoi", extra_requirements=["anemoi-utils==0.1"])
+    with pytest.raises(UserError, match="no solution"):
+        lock.lock_requirements(spec, tmp_path / "runs" / spec.env_id / METADATA)
+    assert len(asked) == 1, "what the run names does not give way"
 
 
 @pytest.mark.parametrize(
@@ -292,7 +431,7 @@ def test_another_python_than_in_training_is_warned_of_and_recorded(training_host
     assert lock_of(spec, metadata(python="3.8.7"), monkeypatch).startswith("# Locked by evalflow for Python 3.8.6 ")
     warning = "Python 3.8.7 of the training is not on this host; Python 3.8.6 is used"
     assert capsys.readouterr().err == f"evalflow: {spec.env_id}: warning: {warning}\n"
-    assert lock.training_warnings(spec, metadata(python="3.8.7"), "3.8.6") == [warning]
+    assert lock.training_warnings(spec, metadata(python="3.8.7"), "3.8.6", "") == [warning]
 
 
 def test_the_python_of_the_run_wins(training_host, tmp_path, monkeypatch, capsys):
@@ -324,7 +463,8 @@ def test_what_a_run_chooses_is_locked_and_not_warned_of(training_host, tmp_path,
 
 
 @pytest.mark.parametrize(
-    ("backend", "options"), [("auto", []), ("cpu", ["--torch-backend", "cpu"]), ("cu126", ["--torch-backend", "cu126"])]
+    ("backend", "options"),
+    [("auto", []), *((name, ["--torch-backend", name]) for name in ("cpu", "cu126", "rocm6.2.4", "xpu"))],
 )
 def test_a_build_of_pytorch_is_asked_for_only_where_the_run_does(
     backend, options, training_host, tmp_path, monkeypatch
@@ -337,6 +477,20 @@ def test_a_build_of_pytorch_is_asked_for_only_where_the_run_does(
     lock.lock_requirements(spec, tmp_path / "known.json")
     ((*_, last_but_one, last),) = asked
     assert ([last_but_one, last] if options else []) == options and ("--torch-backend" in asked[0]) == bool(options)
+
+
+def test_every_build_of_pytorch_that_uv_knows_may_be_asked_for():
+    shown = subprocess.run(
+        [Path(sys.executable).parent / "uv", "pip", "compile", "--help"], capture_output=True, text=True
+    )
+    about = " ".join(shown.stdout.split()).split("--torch-backend <")[1].split("[possible values: ")[1].split("]")[0]
+    known = about.replace(",", " ").split()
+    assert {"auto", "cpu", "xpu", "cu126", "rocm6.2.4"} <= set(known)
+    for backend in known:
+        valid({"runs.0.forecaster.torch_backend": backend})
+    for other in ("cuda", "cu", "rocm", "rocm6", "gpu", "cpu ", "cu126,cpu"):
+        with pytest.raises(ValueError, match="torch_backend"):
+            valid({"runs.0.forecaster.torch_backend": other})
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from support.grib_files import LATITUDES, LONGITUDES
-from support.verified import H, make_world, source
+from support.verified import H, make_world, source, write_analyses
 
 WEIGHTS = np.cos(np.radians(LATITUDES))
 
@@ -36,6 +36,42 @@ def test_scores_are_those_of_the_raw_fields(world, lead):
     assert (row["n_inits"], row["n_days"], row["n_pairs"]) == (6, 3, 72)
     assert (row["lower"], row["upper"]) == (None, None), "three days tell nothing"
     assert (row["kind"], row["truth"], row["units"], row["sample"]) == ("baseline", "analyses", "K", "common")
+
+
+@pytest.mark.parametrize("packed", ["forecasts", "analyses"])
+def test_values_within_half_a_packing_step_of_a_threshold_are_equal_to_it(world, packed):
+    """Values with one digit after the point: 280.0 and 280.04 cannot be told apart, 279.9 and 280.04 can."""
+    threshold, near = 280.04, 0.05
+    fields = world.forecasts if packed == "forecasts" else world.analyses
+    fields["T_2M"] = np.round(fields["T_2M"], 1)
+    fields["T_2M"][..., 0] = 280.0
+    digits = {"packing": "grid_simple", "decimalPrecision": 1}
+    world.write_forecasts(**(digits if packed == "forecasts" else {}))
+    everything = {"T_2M": world.analyses["T_2M"]}
+    write_analyses(
+        world.trial.root / "analyses.grib", world.times, everything, **(digits if packed == "analyses" else {})
+    )
+    world.trial.data["sources"].append(source("persistence", world.leads, builtin="persistence"))
+    world.trial.data["thresholds"] = {"T_2M": [f"> {threshold}", f">= {threshold}"]}
+    done = world.trial.run()
+    of_forecast, of_truth = (near, 0) if packed == "forecasts" else (0, near)
+    for label, of_source in (("model", of_forecast), ("persistence", of_truth)):
+        for operator, sign in ((">", 1), (">=", -1)):
+            events = misses = hits = alarms = 0.0
+            for init in range(len(world.inits)):
+                model = world.forecasts["T_2M"][init, world.leads.index(12)]
+                forecast = model if label == "model" else world.truth("T_2M", init, 0)
+                event = forecast > threshold + sign * of_source
+                seen = world.truth("T_2M", init, 12) > threshold + sign * of_truth
+                events += WEIGHTS[seen].sum()
+                hits += WEIGHTS[event & seen].sum()
+                alarms += WEIGHTS[event & ~seen].sum()
+                misses += WEIGHTS[~event & seen].sum()
+            found = {
+                metric: done.score(metric, label, 12, threshold=f"{operator} {threshold}") for metric in ("POD", "FBI")
+            }
+            wanted = {"POD": hits / events, "FBI": (hits + alarms) / events}
+            assert found == pytest.approx(wanted, rel=1e-9), (label, operator)
 
 
 def test_without_weights(world):

@@ -13,10 +13,10 @@ import pytest
 from evalflow.errors import UserError
 from evalflow.verification import verify as room
 from evalflow.verification.holdings import read_statistics
+from evalflow.verification.lacking import packs_of
 from evalflow.verification.packs import blocks, make_packs
 from evalflow.verification.truth import copy_truth
 from evalflow.verification.verify import Verifier, verify_pack
-from evalflow.verification.wanted import packs_of
 from support.environments import needs_root, small_disk
 from support.verified import Trial, make_world, source, write_analyses, write_forecast
 

@@ -5,7 +5,8 @@ import pytest
 from evalflow.errors import UserError
 from evalflow.store.files import read_json
 from evalflow.verification.aggregate import aggregate_experiment
-from evalflow.verification.samples import common_masks, compare_samples
+from evalflow.verification.common_masks import CommonMasks
+from evalflow.verification.samples import compare_samples
 from support.grib_files import LATITUDES
 from support.verified import World, make_world, some_fields, source, write_forecast
 
@@ -299,7 +300,7 @@ def test_statistics_that_were_replaced_meanwhile_are_not_mixed(world):
     done = world.trial.run()
     for file in world.trial.root.glob("data/verification/*/baseline-other/202401110000.*.nc"):
         file.unlink()
-    masks_at = common_masks(world.trial.spec, done.found[0], done.samples[0], 0)
+    masks_at = CommonMasks(world.trial.spec, done.found[0], done.samples[0], 0)
     with pytest.raises(UserError, match="T_2M: statistics were replaced while samples were compared; launch again"):
         masks_at("202401110000")
     (masks,) = masks_at("202401100000")

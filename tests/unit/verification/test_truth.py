@@ -6,6 +6,7 @@ import netCDF4
 import numpy as np
 import pytest
 from evalflow.errors import UserError
+from evalflow.verification.lacking import packs_of
 from evalflow.verification.spec import SourceEntry
 from evalflow.verification.truth import (
     TruthCopy,
@@ -16,8 +17,7 @@ from evalflow.verification.truth import (
     times_of_packs,
     write_problem,
 )
-from evalflow.verification.wanted import packs_of
-from support.grib_files import write
+from support.grib_files import LATITUDES, LONGITUDES, write
 from support.verified import START, H, make_world, message, some_fields, source
 
 START_0 = datetime(2024, 1, 10)
@@ -195,3 +195,33 @@ def test_a_copy_that_is_no_copy(tmp_path):
     write_problem(tmp_path / "other.nc", "the service is down")
     with pytest.raises(UserError, match="^the service is down$"):
         TruthCopy(tmp_path / "other.nc")
+
+
+def test_six_hourly_sums_of_stations_against_sums_since_the_start(rain):
+    """Three stations at points of the model, which report each six hours, and one value too few."""
+    at = [0, 5, 10]
+    reports = {START + hour * H: rain.hourly[12 + hour - 5 : 12 + hour + 1, at].sum(axis=0) for hour in range(0, 73, 6)}
+    lines = ["station,lat,lon,time,TOT_PREC6"]
+    for time, values in reports.items():
+        for place, point in enumerate(at):
+            gone = time == START + 12 * H and place == 1
+            value = "" if gone else f"{values[place]:.3f}"
+            lines.append(f"s{place},{LATITUDES[point]},{LONGITUDES[point]},{time.isoformat()},{value}")
+    (rain.trial.root / "obs.csv").write_text("\n".join(lines))
+    rain.trial.data["truths"][0] |= {"root": str(rain.trial.root / "obs.csv"), "units": {"TOT_PREC6": "mm"}}
+    rain.trial.data["params"] = ["TOT_PREC6"]
+    rain.trial.data["thresholds"] = {"TOT_PREC6": ["> 4"]}
+    done = rain.trial.run()
+    for lead in (6, 12, 24):
+        place, means, pairs = rain.leads.index(lead), [], 0
+        for init in range(4):
+            model = rain.forecasts["TOT_PREC"][init][:, at].astype(float)
+            amount = model[place] - (model[place - 1] if lead > 6 else 0)
+            valid = rain.inits[init] + lead * H
+            errors = (amount - reports[valid])[[0, 2] if valid == START + 12 * H else [0, 1, 2]]
+            means.append(errors.mean())
+            pairs += errors.size
+        assert done.score("BIAS", "model", lead, param="TOT_PREC6") == pytest.approx(np.mean(means), abs=2e-3)
+        (row,) = done.scores(metric="BIAS", param="TOT_PREC6", lead_time=lead)
+        assert row["n_pairs"] == pairs
+    assert not done.scores(metric="BIAS", lead_time=0), "six hours have not passed"

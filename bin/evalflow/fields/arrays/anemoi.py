@@ -143,6 +143,10 @@ class AnemoiArchive:
         """Return the length of the time that the values at a valid time are a sum of, or None."""
         return self._column(param).sum_of
 
+    def packing(self, param: str, time: datetime) -> float:
+        """Return 0: the values are floats."""
+        return 0.0
+
     def grid(self, param: str) -> Grid:
         """Return the points, which all params share."""
         self._column(param)

@@ -16,10 +16,10 @@ from pyproj import Transformer
 
 from evalflow.errors import UserError
 from evalflow.fields.arrays.cf import Told
-from evalflow.fields.arrays.named import Arrays, Variable, as_timedelta, times_of, units_of
+from evalflow.fields.arrays.named import Arrays, Variable, as_timedelta, packing_of, times_of, units_of
 from evalflow.fields.arrays.netcdf import open_netcdf
 from evalflow.fields.grids import Grid
-from evalflow.fields.params import convert, param_named
+from evalflow.fields.params import convert, convert_distance, param_named
 from evalflow.fields.reader import NotThere, member_index
 from evalflow.fields.specs import SourceSpec
 from evalflow.fields.units import conversion
@@ -160,6 +160,14 @@ class IncaForecast:
         times = sorted(self._places(param))
         return times[1] - times[0] if len(times) > 1 else _TEN_MINUTES
 
+    def packing(self, param: str, lead_time: timedelta) -> float:
+        """Return how far two values of a param at a lead time are apart in the file; 0: not packed, or derived."""
+        place = self._places(param).get(lead_time)
+        if place is None or param in _WIND_PARTS:
+            return 0.0
+        variable = self._variable(place[0], _VARIABLES[param][0])
+        return convert_distance(packing_of(variable), self._units(param, variable), param_named(param), place[0].path)
+
     def files(self, params: Iterable[str], lead_times: Iterable[timedelta]) -> list[Path]:
         """Return the files that hold some params at lead times."""
         times = list(lead_times)
@@ -182,14 +190,16 @@ class IncaForecast:
         if place is None:
             raise UserError(f"{self.describe(param)}: no lead time {lead_time}")
         arrays, index = place
-        name, usual = _VARIABLES[param]
+        name, _ = _VARIABLES[param]
         variable = self._variable(arrays, name)
         values = variable.read({variable.dims[0]: index}).astype(np.float32)
         values = np.transpose(values, [variable.dims[1:].index(dim) for dim in ("chy", "chx")]).ravel()
-        kind = param_named(param)
-        said = units_of(variable) or ""
+        return convert(values, self._units(param, variable), param_named(param), f"{arrays.path}: {name}")
+
+    def _units(self, param: str, variable: Variable) -> str:
+        (name, usual), kind, said = _VARIABLES[param], param_named(param), units_of(variable) or ""
         own = said if conversion(said, kind.quantity) else usual
-        return convert(values, self._told.units_for(name, kind) or own, kind, f"{arrays.path}: {name}")
+        return self._told.units_for(name, kind) or own
 
     def grid(self, param: str) -> Grid:
         """Return the points of the Swiss grid, which all params share."""

@@ -78,6 +78,12 @@ def text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
+def packing_of(variable: Variable) -> float:
+    """Return how far two values are apart that are stored as whole numbers with a scale; else 0."""
+    scale = variable.attrs.get("scale_factor")
+    return abs(float(scale)) if scale is not None and variable.dtype.kind in "iu" else 0.0
+
+
 def units_of(variable: Variable) -> str | None:
     """Return the units as the file has them, or None."""
     return text(variable.attrs["units"]).strip() or None if "units" in variable.attrs else None

@@ -12,8 +12,9 @@ from evalflow.errors import UserError
 from evalflow.fields.arrays.anemoi import output_units
 from evalflow.fields.arrays.cf import Field, Told, coordinate_in, coordinate_of, find_fields, sum_length
 from evalflow.fields.arrays.grids import FindGrid, at_stations, grid_of
-from evalflow.fields.arrays.named import Arrays, Variable, as_timedelta, durations_of, text, times_of
+from evalflow.fields.arrays.named import Arrays, Variable, as_timedelta, durations_of, packing_of, text, times_of
 from evalflow.fields.grids import Grid
+from evalflow.fields.params import convert_distance
 from evalflow.fields.reader import NotThere, member_index
 
 _BLOCK_BYTES = 512 << 20
@@ -120,6 +121,11 @@ class _Reader:
         """Return file, variable and units of a param."""
         one = self._first(param).field
         return f"{one.where()} [{one.units or 'no units'}]"
+
+    def packing(self, param: str, time: timedelta | datetime) -> float:
+        """Return how far two values of a param are apart in the file; 0: not packed."""
+        one = self._first(param).field
+        return convert_distance(packing_of(one.variable), one.units, one.param, one.where())
 
     def members(self, param: str) -> list[str]:
         """Return the ensemble members of a param: three digits where they are numbers.

@@ -168,6 +168,12 @@ class CfFiles:
         one = self._archive(files) if files else self._of(param)
         return (one if param in one.params() else self._of(param)).accumulation(param, valid_time)
 
+    def packing(self, param: str, valid_time: datetime) -> float:
+        """Return how far two values of a param at a valid time are apart in the file; 0: not packed."""
+        files = self._files(valid_time)
+        one = self._archive(files) if files else self._of(param)
+        return one.packing(param, valid_time) if param in one.params() else 0.0
+
     def read(self, param: str, valid_time: datetime, member: str | None = None) -> np.ndarray:
         """Return the values (float32 [points]) at a valid time, missing where there are none."""
         for _, _, values in self.read_many([param], [valid_time], member):

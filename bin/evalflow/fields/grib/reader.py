@@ -15,7 +15,7 @@ from evalflow.fields.grib.index import Field, Message
 from evalflow.fields.grib.params import param_of
 from evalflow.fields.grib.values import Values
 from evalflow.fields.grids import Grid, join
-from evalflow.fields.params import Param, convert, param_named
+from evalflow.fields.params import Param, convert, convert_distance, param_named
 from evalflow.fields.reader import member_index
 
 _CACHE_BYTES = 64 << 20
@@ -143,6 +143,17 @@ class _GribReader(Generic[Time]):
         """Return the files that hold params at some times."""
         slots = [slot for time in set(times) for param in set(params) for slot in self._at(param, time).values()]
         return sorted({message.path for slot in slots for message in slot.values()})
+
+    def packing(self, param: str, time: Time) -> float:
+        """Return how far two values of a param at a time are apart at most in the file; 0: not packed."""
+        messages = [message for slot in self._at(param, time).values() for message in slot.values()]
+        return max(
+            (
+                convert_distance(self._values.packing(one), self._unit(one), param_named(param), one.where)
+                for one in messages
+            ),
+            default=0.0,
+        )
 
     def describe(self, param: str, time: Time | None = None) -> str:
         """Return file, message and units of a param (at a time)."""

@@ -21,6 +21,7 @@ class Values:
 
     def __init__(self) -> None:
         self._path: Path | None = None
+        self._packings: dict[tuple[Path, tuple[tuple[int, int], ...]], float] = {}
         self._file: BinaryIO | None = None
 
     def raw(self, message: Message) -> bytes:
@@ -40,9 +41,18 @@ class Values:
         """
         try:
             with codes.message(self.raw(message)) as handle:
+                self._packings[message.path, message.pieces] = _packing(handle)
                 return _decode(handle)
         except GribError as error:
             raise UserError(f"{message.where} cannot be decoded: {error}") from None
+
+    def packing(self, message: Message) -> float:
+        """Return how far two values that a field can hold are apart, in the unit of the file; 0: not packed."""
+        key = message.path, message.pieces
+        if key not in self._packings:
+            with codes.message(self.raw(message)) as handle:
+                self._packings[key] = _packing(handle)
+        return self._packings[key]
 
     def is_missing_everywhere(self, message: Message) -> bool:
         """Tell whether a field has no value at any point."""
@@ -64,3 +74,11 @@ def _decode(handle: int) -> np.ndarray:
     values = values.astype(np.float32, copy=False)
     values[values == np.float32(_MISSING)] = np.nan
     return values
+
+
+def _packing(handle: int) -> float:
+    """Return the step of packed values: 2^E 10^-D (WMO Manual on Codes I.2, regulation 92.9.4)."""
+    binary, decimal = integer(handle, "binaryScaleFactor"), integer(handle, "decimalScaleFactor")
+    if binary is None or decimal is None or not integer(handle, "bitsPerValue"):
+        return 0.0
+    return 2.0**binary * 10.0**-decimal

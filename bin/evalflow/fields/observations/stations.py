@@ -211,6 +211,10 @@ class StationArchive:
             )
         return timedelta(hours=found.hours) if found.accumulated and found.hours else None
 
+    def packing(self, param: str, time: datetime) -> float:
+        """Return 0: a table does not say with how many digits its values were written."""
+        return 0.0
+
     def _check(self, param: str) -> None:
         if param not in self.params():
             there = ", ".join(sorted(self.params())) or "no param that is known"

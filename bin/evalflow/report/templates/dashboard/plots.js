@@ -97,7 +97,7 @@ function logTicks(low, high) {
 /** Return what both kinds of plots have in common. */
 function commonOptions(panel, width, height, hooks) {
   return {
-    width, height, legend: { show: false }, padding: [8, 16, 0, 0],
+    width, height, legend: { show: false }, padding: [8, 20, 0, 0],
     cursor: { sync: { key: SYNC, scales: ["x", null] }, drag: { x: true, y: false, setScale: false }, points: { show: false }, y: false },
     hooks: { setCursor: [(plot) => panel.say(plot)], setSelect: [(plot) => zoomTo(plot)], ...hooks },
   };

@@ -1,0 +1,1 @@
+"""Sources and truths as the plan names them, and how they are opened."""

@@ -1,0 +1,1 @@
+"""Forecasts to look at: animations, meteograms, and the page that shows them."""
