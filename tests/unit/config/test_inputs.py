@@ -97,7 +97,7 @@ def test_a_variable_at_the_start_is_filled_in(folder_of_inputs, monkeypatch, for
 
 def test_a_variable_that_is_no_path_is_shown_nowhere(folder_of_inputs, monkeypatch):
     monkeypatch.setenv("EVALFLOW_TEST_DATA", "hush")
-    (folder_of_inputs / "hush").mkdir()
+    (folder_of_inputs / "hush" / "an").mkdir(parents=True)
     found = take(folder_of_inputs, {"input": "$EVALFLOW_TEST_DATA/an"})
     assert found.located == found.identity == {"input": "$EVALFLOW_TEST_DATA/an"}
 

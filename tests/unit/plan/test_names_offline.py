@@ -34,9 +34,9 @@ def _no_network(monkeypatch):
     monkeypatch.setattr(mlflow, "_version_now", refuse)
 
 
-def seal_of(experiment, moving: str, pinned: str, made: str) -> str:
+def seal_of(experiment, moving: str, pinned: str, made: str, **fields) -> str:
     """Store an environment's seal, as if its checkpoint had been named by `moving`, and return its env_id."""
-    experiment.data["runs"] = [forecaster(checkpoint=pinned)]
+    experiment.data["runs"] = [forecaster(checkpoint=pinned, **fields)]
     (env,) = experiment.plan()["envs"]
     folder = Path(env["spec"]["folder"])
     folder.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def test_a_name_means_what_it_meant_when_it_was_last_stored(experiment, moving):
     first, later = NAMES[moving]
     seal_of(experiment, moving, first, "2024-01-01T00:00:00+00:00")
     env_id = seal_of(experiment, moving, later, "2024-02-01T00:00:00+00:00")
-    seal_of(experiment, "https://example.org/other", first, "2024-03-01T00:00:00+00:00")
+    seal_of(experiment, "https://example.org/other", first, "2024-03-01T00:00:00+00:00", python="3.11")
     experiment.data["runs"] = [forecaster(checkpoint=moving)]
     plan = experiment.plan()
     (env,) = plan["envs"]
