@@ -6,7 +6,8 @@
 // parameters as a map, with their types: some versions of Nextflow give every value as text.
 def begin_launch(given) {
     def checked = new StringBuilder()
-    if (run_script(['check_parameters.py', '--given', groovy.json.JsonOutput.toJson(given)], checked)) {
+    def folders = ['--folder', 'the work folder', workflow.workDir, '--folder', 'the project', projectDir]
+    if (run_script(['check_parameters.py', '--given', groovy.json.JsonOutput.toJson(given)] + folders, checked)) {
         exit(1)
     }
     def options = new groovy.json.JsonSlurperClassic().parseText(checked.toString())

@@ -236,12 +236,15 @@ def decode(folder: Path) -> Measured:
     return measure(folder, sys.executable, "-c", DECODE, path, PYTHONPATH=str(PROJECT / "bin"))
 
 
-def verify(folder: Path, regions: int = 0, thresholds: int = 0) -> Measured:
+def verify(folder: Path, regions: int = 0, thresholds: int = 0, maps: bool = False) -> Measured:
     """Measure how one forecast of 227,000 points, 21 lead times and 5 params is verified; the truth is copied already."""
     trial = write_large(folder)
     trial.data["regions"] = REGIONS[:regions]
     if thresholds:
         trial.data["thresholds"] = {"T_2M": [f"> {270 + step}" for step in range(thresholds)]}
+    if maps:
+        about = {"scores": ["BIAS"], "seasons": ["all"], "init_hours": ["all"]}
+        trial.data["maps"] = {"params": ["T_2M"], "lead_times": [6, 24], **about}
     words = prepare(trial)
     found = measure(folder, sys.executable, PROJECT / "bin" / "verify.py", *words, "--output", folder / "done.json")
     files = list(folder.glob("data/verification/*/*/*.nc"))
@@ -263,6 +266,14 @@ def verify_in_regions(folder: Path) -> Measured:
 @row("these verified with 12 thresholds", cpu=6, megabytes=300)
 def verify_with_thresholds(folder: Path) -> Measured:
     return verify(folder, thresholds=12)
+
+
+@row("these verified with score maps of two lead times", cpu=5, megabytes=320)
+def verify_with_maps(folder: Path) -> Measured:
+    found = verify(folder, maps=True)
+    (file,) = folder.glob("data/verification/*/*/maps/*.npz")
+    found.more = {"MB of a block with one init hour": round(file.stat().st_size / 1e6, 1)}
+    return found
 
 
 @row("their truth copied, 21 valid times", cpu=6.3, megabytes=400)
@@ -296,6 +307,32 @@ def aggregate_100(folder: Path) -> Measured:
 @row("365 init times of two sources aggregated", cpu=6, megabytes=400)
 def aggregate_365(folder: Path) -> Measured:
     return aggregate(folder, 365)
+
+
+def animate(folder: Path, way: str, frames: int) -> Measured:
+    """Measure an animation of 227,000 points at 900 × 700 pixels."""
+    drawn = folder / "drawn"
+    drawn.mkdir()
+    script = PROJECT / "tests" / "support" / "large_showcase.py"
+    found = measure(folder, sys.executable, script, way, str(frames), drawn, PYTHONPATH=str(PROJECT / "bin"))
+    files = list(drawn.iterdir())
+    found.more = {"files": len(files), "kB": round(sum(file.stat().st_size for file in files) / 1000)}
+    return found
+
+
+@row("41 frames of 227,000 points, drawn", cpu=12, megabytes=400)
+def animation(folder: Path) -> Measured:
+    return animate(folder, "rasters", 41)
+
+
+@row("164 frames of them, drawn", megabytes=450)
+def animation_long(folder: Path) -> Measured:
+    return animate(folder, "rasters", 164)
+
+
+@row("41 frames of them as contours, one PNG each")
+def animation_contours(folder: Path) -> Measured:
+    return animate(folder, "contours", 41)
 
 
 # --- the table --------------------------------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
 """The runs of a config, each under one id, and the environments that they share."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
+from evalflow.checkpoints.base import Checkpoint
 from evalflow.checkpoints.providers import provider_of
 from evalflow.config.command import read_command
 from evalflow.config.inference import Reading, read_inference_config
@@ -20,9 +22,22 @@ from evalflow.lookup import Lookup
 from evalflow.runners.registry import runner_named
 from evalflow.store.layout import FORECASTER
 
+Resolve = Callable[[str, Lookup, str], Checkpoint]
+"""Returns what the name of a checkpoint means now; see `Provider.resolve`."""
+
+
+def resolve_checkpoint(uri: str, lookup: Lookup, key: str) -> Checkpoint:
+    """Return what the name of a checkpoint means now; see `Provider.resolve`."""
+    return provider_of(uri, key).resolve(uri, lookup, key)
+
 
 def register_run(
-    model_type: str, config: RunConfig, lookup: Lookup, key: str, as_candidate: bool = True
+    model_type: str,
+    config: RunConfig,
+    lookup: Lookup,
+    key: str,
+    as_candidate: bool = True,
+    resolve: Resolve = resolve_checkpoint,
 ) -> dict[str, Run]:
     """Resolve a run entry and name it. A downscaler's forecaster comes first in the result.
 
@@ -31,6 +46,7 @@ def register_run(
     model_type : "forecaster" or "temporal_downscaler"
     lookup : where relative paths are looked up
     key : the entry's key in the config (`runs[0].forecaster`), for messages
+    resolve : says what a checkpoint's name means
 
     Raises
     ------
@@ -38,10 +54,9 @@ def register_run(
         Where something that the entry points at is missing or unreadable.
     """
     refined = getattr(config, "forecaster", None)
-    registered = register_run("forecaster", refined, lookup, f"{key}.forecaster", False) if refined else {}
+    registered = register_run("forecaster", refined, lookup, f"{key}.forecaster", False, resolve) if refined else {}
     forecaster = next(reversed(registered.values()), None)
-    at = f"{key}.checkpoint"
-    checkpoint = provider_of(config.checkpoint, at).resolve(config.checkpoint, lookup, at)
+    checkpoint = resolve(config.checkpoint, lookup, f"{key}.checkpoint")
     runner = runner_named(config.runner)
     working = frozenset({FORECASTER}) if refined else frozenset()
     reading = Reading(runner.overrides, runner.rewrites, working)
@@ -80,14 +95,16 @@ def merge_runs(known: dict[str, Run], new: dict[str, Run]) -> dict[str, Run]:
     return merged
 
 
-def collect_all_runs(config: ConfigModel, lookup: Lookup) -> dict[str, Run]:
+def collect_all_runs(config: ConfigModel, lookup: Lookup, resolve: Resolve = resolve_checkpoint) -> dict[str, Run]:
     """Return run_id → run for all runs of the config, dependencies before those that need them."""
     runs: dict[str, Run] = {}
     for index, item in enumerate(config.runs):
         for model_type in ("forecaster", "temporal_downscaler"):
             entry = getattr(item, model_type, None)
             if entry is not None:
-                runs = merge_runs(runs, register_run(model_type, entry, lookup, f"runs[{index}].{model_type}"))
+                runs = merge_runs(
+                    runs, register_run(model_type, entry, lookup, f"runs[{index}].{model_type}", resolve=resolve)
+                )
     return runs
 
 

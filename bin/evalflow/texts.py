@@ -99,3 +99,14 @@ def check_texts(data: Any, path: Path) -> None:
     lines = [f"{path}: {render(keys)}: {what}" for keys, what in _improper_texts(data)]
     if lines:
         raise UserError("\n".join(lines))
+
+
+_VARIABLE = re.compile(r"\$[A-Za-z0-9_{$@#-]")
+
+
+def names_variable(path: str) -> bool:
+    """Return whether Nextflow's scripts would take a part of a path for a variable of the shell.
+
+    They escape blanks, quotes and parentheses, and no `$`.
+    """
+    return _VARIABLE.search(path) is not None

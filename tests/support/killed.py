@@ -47,7 +47,7 @@ def make_quick_workspace(workspace: Workspace) -> None:
     exp.mkdir(parents=True)
     dates = [f"2024-01-0{day}T00:00" for day in range(1, INIT_TIMES + 1)]
     for lead in (0, 6):
-        (exp / f"lead-{lead}.grib").touch()  # of whose name the model makes that of an init time
+        (exp / f"lead-{lead}.grib").write_text("a name, to which the model adds the init time")
         for day, date in enumerate(dates, start=1):
             (exp / f"lead-{lead}.grib.{date}").write_bytes(grib(lead, f"2024010{day}0000"))
     runs = []

@@ -6,10 +6,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from support.servers import CONTENT, OTHER, Handler, Server
 
@@ -39,11 +40,13 @@ class Front(Handler):
 
 @dataclass
 class Known:
-    """What the MLflow server knows: ids of runs by what they have."""
+    """What the MLflow server knows: ids of runs and of logged models by what they have."""
 
     upstream: str
     folder: Path
     runs: dict[str, str] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
+    """Ids of logged models by what they have."""
 
 
 def _free_port() -> int:
@@ -103,10 +106,50 @@ def _fill(known: Known) -> None:
     # The first version holds a checkpoint; what the second registers does not, but the run that it came from does.
     for run, folder in (("several", "a"), ("last", "plots")):
         client.create_model_version("model 1", f"runs:/{known.runs[run]}/{folder}", known.runs[run])
+    client.set_registered_model_alias("model 1", "champion", "1")
+    _fill_logged_models(known, client, experiment, log)
+
+
+def _fill_logged_models(known: Known, client: Any, experiment: str, log: Callable[..., None]) -> None:
+    """Log models as MLflow 3 does: beside the runs, whose outputs they are."""
+    from mlflow.entities import LoggedModelOutput
+
+    contents: dict[str, dict[str, bytes]] = {
+        "one": {"data/model.ckpt": CONTENT, "MLmodel": b"flavors: {}"},
+        "two": {"a.ckpt": CONTENT, "b.ckpt": OTHER},
+        "none": {"MLmodel": b"flavors: {}"},
+        "failed": {"a.ckpt": CONTENT},
+        "registered": {"a.ckpt": OTHER},
+        "deleted": {"a.ckpt": CONTENT},
+    }
+    for name, files in contents.items():
+        log(f"logged {name}", {"plots/map.png": b"picture"})
+        run = known.runs[f"logged {name}"]
+        model = client.create_logged_model(experiment, name, source_run_id=run)
+        folder = known.folder / "logged" / name
+        for path, content in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(content)
+        client.log_model_artifacts(model.model_id, str(folder))
+        client.finalize_logged_model(model.model_id, "FAILED" if name == "failed" else "READY")
+        client.log_outputs(run, [LoggedModelOutput(model.model_id, 0)])
+        known.models[name] = model.model_id
+    client.create_registered_model("of MLflow 3")
+    model_id = known.models["registered"]
+    client.create_model_version(
+        "of MLflow 3", f"models:/{model_id}", known.runs["logged registered"], model_id=model_id
+    )
+    client.delete_logged_model(known.models["deleted"])
+    log("deleted", {"last.ckpt": CONTENT})
+    client.delete_run(known.runs["deleted"])
 
 
 def run_url(mlflow: Server, known: Known, name: str, tail: str = "") -> str:
     return f"{mlflow.url}/mlstore#/experiments/1/runs/{known.runs[name]}{tail}"
+
+
+def logged_url(mlflow: Server, known: Known, name: str, tail: str = "") -> str:
+    return f"{mlflow.url}/mlstore#/experiments/1/models/{known.models[name]}{tail}"
 
 
 def model_url(mlflow: Server, tail: str = "") -> str:

@@ -60,7 +60,8 @@ class Evalflow:
         return ScriptResult(done.returncode, done.stdout, time.monotonic() - start)
 
     def try_plan(self, *uris: str) -> ScriptResult:
-        runs = [{"forecaster": {"checkpoint": uri, "steps": "0/6/6"}} for uri in uris]
+        fields = {"steps": "0/6/6", "config": {"output": {"grib": "fields.grib"}}}
+        runs = [{"forecaster": {"checkpoint": uri, **fields}} for uri in uris]
         config = {"description": "a test", "dates": ["2024-01-01T00:00"], "runs": runs}
         (self.root / "config.yaml").write_text(yaml.safe_dump(config))
         paths = ["--config", str(self.root / "config.yaml"), "--outdir", str(self.root / "out")]

@@ -39,5 +39,8 @@ class Provider(Protocol):
     def resolve(self, uri: str, lookup: Lookup, key: str) -> Checkpoint:
         """Return what `uri` means now; only names that can move ("latest") need the network."""
 
+    def pin(self, uri: str, identity: dict, key: str) -> str | None:
+        """Return the name that means `identity` for good, of a name that can move; else None."""
+
     def fetch(self, checkpoint: Checkpoint, destination: Path) -> None:
         """Make `destination` (a temporary path, still free) a file or link with the checkpoint."""

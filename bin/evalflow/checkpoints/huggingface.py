@@ -210,6 +210,12 @@ class HuggingFace:
         identity = {"huggingface": f"{reference.repository}@{reference.revision}", "file": reference.file}
         return Checkpoint(uri, identity, digest(identity)[:4], reference.url, size, sha256)
 
+    def pin(self, uri: str, identity: dict, key: str) -> str | None:
+        """Return the URL of the file at the commit that `identity` is of."""
+        commit = str(identity.get("huggingface", "")).rpartition("@")[2]
+        pinned = replace(parse_reference(uri, key), revision=commit)
+        return pinned.url if pinned.pinned else None
+
     def fetch(self, checkpoint: Checkpoint, destination: Path) -> None:
         """Download the checkpoint with the official client, which resumes broken downloads.
 

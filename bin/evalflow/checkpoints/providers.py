@@ -1,6 +1,6 @@
 """Which provider a checkpoint comes from."""
 
-from evalflow.checkpoints import huggingface, mlflow
+from evalflow.checkpoints import huggingface, mlflow, mlflow_addresses
 from evalflow.checkpoints.base import Provider
 from evalflow.checkpoints.forms import form_that_works
 from evalflow.checkpoints.local import LocalFile
@@ -29,5 +29,5 @@ def provider_of(uri: str, key: str) -> Provider:
         raise UserError(f"{key}: unknown kind of checkpoint: {shown(uri)}; allowed: {other}")
     raise UserError(
         f"{key}: unknown kind of checkpoint: {shown(uri)}; allowed: the path of a local file, "
-        f"an MLflow URL ({mlflow.ALLOWED}), or a Hugging Face URL ({huggingface.ALLOWED})"
+        f"an MLflow URL ({mlflow_addresses.ALLOWED}), or a Hugging Face URL ({huggingface.ALLOWED})"
     )

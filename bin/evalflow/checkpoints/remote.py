@@ -160,6 +160,10 @@ def network_trouble(error: BaseException) -> str | None:
     return None
 
 
+class Unreachable(UserError):
+    """A server was not reached, or did not answer: what it has may be known from before."""
+
+
 def is_transient(error: BaseException) -> bool:
     """Return whether asking again may help."""
     return network_trouble(error) is not None or (status_of(error) or 0) in {408, 429, 500, 502, 503, 504}
@@ -206,7 +210,9 @@ def answers(
             cure = "free some space there or set EVALFLOW_SCRATCH to another folder"
             place = error.filename or tempfile.gettempdir()
             raise UserError(f"{where}: {os.strerror(error.errno)} ({place}); {cure}") from None
-        raise UserError(f"{where}: {special(error) or _reason(error, server, login, missing)}") from None
+        offline = any(type(cause).__name__ == "OfflineModeIsEnabled" for cause in _chain(error))
+        kind = Unreachable if offline or is_transient(error) else UserError
+        raise kind(f"{where}: {special(error) or _reason(error, server, login, missing)}") from None
 
 
 def _reason(error: Exception, server: str, login: str, missing: str) -> str:

@@ -10,10 +10,12 @@ from typing import Any
 
 from evalflow.errors import UserError
 from evalflow.lookup import PROJECT
-from evalflow.texts import did_you_mean, show
+from evalflow.texts import did_you_mean, names_variable, show
 
 SCHEMA = PROJECT / "nextflow_schema.json"
 _WORDS = {"integer": "N", "boolean": "", "file-path": "FILE", "directory-path": "FOLDER", "string": "TEXT"}
+_LOST = "\ufffd"
+"""What Java has in the place of a character that its locale lacks: a batch job may have no LANG."""
 _INTRO = """\
 evalflow: evaluate machine-learned weather models
 
@@ -129,6 +131,12 @@ def check_parameters(given: Mapping[str, Any], known: Mapping[str, Parameter] | 
     problems = [_describe_unknown(name, known) for name in given if name not in known]
     read = {name: parameter.default for name, parameter in known.items()}
     for name in [name for name in given if name in known]:
+        if _LOST in str(given[name]):
+            problems.append(
+                f"--{name}: Nextflow cannot read {show(str(given[name]))} without a locale of UTF-8; set LC_ALL=C.UTF-8 "
+                "and launch again"
+            )
+            continue
         try:
             read[name] = known[name].read(given[name])
         except ValueError as error:
@@ -136,6 +144,26 @@ def check_parameters(given: Mapping[str, Any], known: Mapping[str, Parameter] | 
     if problems:
         raise UserError("\n".join(problems))
     return read
+
+
+def check_folders(folders: Mapping[str, str]) -> None:
+    """Check that the scripts that Nextflow writes for tasks find their folders.
+
+    Parameters
+    ----------
+    folders : what it is → its path
+
+    Raises
+    ------
+    UserError
+        Where a path has a `$` that these scripts take for the beginning of a variable.
+    """
+    for what, path in folders.items():
+        if names_variable(path):
+            raise UserError(
+                f"{what} {path}: the scripts of tasks take the $ in this name for a variable; choose another folder "
+                '(where a variable was meant, do not put it into single quotes: -work-dir "$HOME/work")'
+            )
 
 
 def _show_default(parameter: Parameter) -> str:

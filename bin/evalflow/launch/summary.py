@@ -121,15 +121,22 @@ def count_statistics(plan: Plan, done: Iterable[PackDone], scores: Aggregated | 
             "source_id": source.source_id,
             "label": source.label,
             "computed": sum(len(init.computed) for pack in of[source.source_id] for init in pack.inits),
-            "lacking": {
-                init.init_time: init.reason for pack in of[source.source_id] for init in pack.inits if init.reason
-            },
+            "lacking": _reasons(of[source.source_id]),
             "failed": sorted({init.init_time for pack in of[source.source_id] for init in pack.inits if init.failed}),
             "without": scores.without.get(source.source_id, {}) if scores else {},
             "notes": list(dict.fromkeys(note for pack in of[source.source_id] for note in pack.notes)),
         }
         for source in plan.verification.sources
     ]
+
+
+def _reasons(packs: list[PackDone]) -> dict[str, str]:
+    """Return init time → why some of it could not be computed: against several truths there may be several reasons."""
+    found: dict[str, dict[str, None]] = {}
+    for init in (init for pack in packs for init in pack.inits):
+        if init.reason:
+            found.setdefault(init.init_time, {})[init.reason] = None
+    return {init_time: "; ".join(reasons) for init_time, reasons in found.items()}
 
 
 def make_summary(

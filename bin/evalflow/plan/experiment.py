@@ -9,10 +9,11 @@ from evalflow.config.model import ConfigModel, load_config
 from evalflow.errors import UserError
 from evalflow.identity import Run, master_hash
 from evalflow.lookup import Lookup
+from evalflow.plan.names import StoredNames
 from evalflow.plan.options import Options
 from evalflow.runs import collect_all_envs, collect_all_runs
 from evalflow.store.layout import data_folder, init_time_name, runs_folder
-from evalflow.texts import show
+from evalflow.texts import names_variable, show
 from evalflow.yamlio import read_text
 
 
@@ -30,6 +31,7 @@ class Experiment:
     runs : run_id → run, dependencies before those that need them
     envs : env_id → the runs that use this environment
     init_times : `YYYYmmddHHMM`, UTC
+    warnings : names of checkpoints that could not be resolved, a line each
     """
 
     path: Path
@@ -41,6 +43,7 @@ class Experiment:
     runs: dict[str, Run]
     envs: dict[str, list[Run]]
     init_times: list[str]
+    warnings: list[str]
 
     @property
     def data(self) -> Path:
@@ -68,6 +71,10 @@ def _check_folder(folder: Path, key: str) -> None:
     if re.search(r"\{.*(,|\.\.).*\}", str(folder)):
         raise UserError(
             f"{key}: {show(str(folder))} holds braces, which Nextflow's scripts expand; name another folder"
+        )
+    if names_variable(str(folder)):
+        raise UserError(
+            f"{key}: {show(str(folder))} holds a $, which Nextflow's scripts take for a variable; write the path out"
         )
     there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
     if not os.path.isdir(there):
@@ -97,7 +104,8 @@ def read_experiment(path: Path, options: Options) -> Experiment:
     if options.stub:
         outdir = outdir / "stub"
     _check_folder(runs_folder(data_folder(outdir)), "locations.output_root" if options.outdir is None else "--outdir")
-    runs = collect_all_runs(config, lookup)
+    names = StoredNames(data_folder(outdir))
+    runs = collect_all_runs(config, lookup, names.resolve)
     return Experiment(
         path=path,
         text=read_text(path),
@@ -108,4 +116,5 @@ def read_experiment(path: Path, options: Options) -> Experiment:
         runs=runs,
         envs=collect_all_envs(runs),
         init_times=[init_time_name(time) for time in config.init_times()],
+        warnings=list(names.warnings.values()),
     )

@@ -152,7 +152,7 @@ def _has_showcase(showcase: ShowcaseSpec, options: Options) -> bool:
 
 
 def _warnings(experiment: Experiment, found: _Found, options: Options) -> list[str]:
-    warnings = list(found.warnings)
+    warnings = experiment.warnings + found.warnings
     if options.inits_at_once > options.inits_per_task:
         warnings.append(
             f"--inits_at_once {options.inits_at_once}: no task has more than --inits_per_task {options.inits_per_task}"

@@ -83,6 +83,7 @@ def showcase_spec(experiment: Experiment, verification: VerificationSpec, target
         sources=verification.sources,
         truths=verification.truths,
         grids=verification.grids,
+        folders=verification.folders,
         params=list(dict.fromkeys(known.name for known in params.values() if known)),
         unknown_params=[param for param, known in params.items() if known is None],
         domains=_domains(experiment),

@@ -1,5 +1,6 @@
 """What the plan says of verification: the sources, the truths, and how they are compared."""
 
+from pathlib import Path
 from typing import Literal
 
 from evalflow.config.archives import BaselineConfig, ForecastsConfig, TruthConfig
@@ -7,6 +8,7 @@ from evalflow.config.areas import DomainArea, RegionConfig, RegularGrid, ShapeCo
 from evalflow.config.grids import grid_files
 from evalflow.digests import digest
 from evalflow.errors import UserError
+from evalflow.fields.observations.jretrieve_service import PREFIX, find_service, parse_selection
 from evalflow.fields.params import find_param
 from evalflow.identity import comparison_parts
 from evalflow.lookup import Lookup, canonical_path
@@ -163,19 +165,28 @@ def _crossed(experiment: Experiment) -> list[list[Dimension]]:
     return [listed] if len(listed) > 1 else []
 
 
+def _check_services(truths: list[TruthConfig], launch: Path) -> None:
+    """Check that stations services can be asked, before anything is computed."""
+    for truth in truths:
+        if (truth.root or "").startswith(PREFIX):
+            find_service(parse_selection(truth.root or ""), [launch])
+
+
 def verification_spec(experiment: Experiment, options: Options) -> VerificationSpec:
     """Return what the steps of verification work from.
 
     Raises
     ------
     UserError
-        Where a file of a region or of a grid is missing.
+        Where a file of a region or of a grid is missing, or what a stations service needs.
     """
     config = experiment.config
     sources = collect_sources(config, experiment.runs, experiment.lookup)
     regions = region_entries(experiment) if config.truths() else {}  # without a truth nobody looks at them
     by_index = {index: source.source_id for source in sources.values() for index in source.indexes}
     settings = config.experiment
+    if options.target in ("verification", "experiment") and not options.stub:
+        _check_services(config.truths(), options.launch)
     site = options.launch / options.grids if options.grids else None
     return VerificationSpec(
         experiment_id=experiment.experiment_id,
@@ -190,6 +201,7 @@ def verification_spec(experiment: Experiment, options: Options) -> VerificationS
             GridFileEntry(file=grid.file, points=grid.points, uuid=grid.uuid)
             for grid in grid_files(config.grids, experiment.lookup, site)
         ],
+        folders=[options.launch],
         params=_all_canonical(settings.verified_params()),
         named_params=_all_canonical(settings.named_params()),
         thresholds=_thresholds(experiment),

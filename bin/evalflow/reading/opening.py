@@ -33,8 +33,13 @@ def _grid_files(grids: Iterable[GridFileEntry]) -> tuple[GridFile, ...]:
     return tuple(GridFile(grid.file, grid.points, grid.uuid) for grid in grids)
 
 
-def truth_spec(truth: TruthEntry, grids: Iterable[GridFileEntry] = ()) -> TruthSpec:
-    """Return what a reader of a truth is opened with."""
+def truth_spec(truth: TruthEntry, grids: Iterable[GridFileEntry] = (), folders: Iterable[Path] = ()) -> TruthSpec:
+    """Return what a reader of a truth is opened with.
+
+    Parameters
+    ----------
+    folders : where the configuration and `.env` of a stations service may be
+    """
     return TruthSpec(
         root=truth.root,
         pattern=truth.pattern,
@@ -43,6 +48,7 @@ def truth_spec(truth: TruthEntry, grids: Iterable[GridFileEntry] = ()) -> TruthS
         units=truth.units,
         command=tuple(truth.command),
         grids=_grid_files(grids),
+        folders=tuple(folders),
     )
 
 
@@ -93,17 +99,22 @@ def open_source(source: SourceEntry, init_time: datetime, grids: Iterable[GridFi
 
 
 def has_param(archive: DerivedArchive, param: str) -> bool:
-    """Return whether an archive has a param, held or derived; a service may have it."""
+    """Return whether an archive has a param, held or derived; a service may have it.
+
+    Raises
+    ------
+    UserError
+        Where it has the param, and its times cannot be read.
+    """
+    there, about = archive.params(), find_param(param)
+    amount = about is not None and about.accumulated and any(one.startswith("TOT_PREC") for one in there)
     try:
         times = archive.valid_times(param)
     except UserError:
+        if param in there:
+            raise
         return False
-    if times is not None:
-        return bool(times)
-    there = archive.params()
-    about = find_param(param)
-    amount = about is not None and about.accumulated and any(one.startswith("TOT_PREC") for one in there)
-    return param in there or amount
+    return bool(times) if times is not None else param in there or amount
 
 
 def has_lead_times(forecast: OneMember, param: str) -> bool:

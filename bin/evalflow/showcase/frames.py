@@ -7,13 +7,14 @@ opened from a folder may load scripts but no other files.
 import base64
 import io
 import json
+import math
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import uniform_filter
 
 from evalflow.documents import Document
 from evalflow.drawing.background import draw_background
@@ -108,10 +109,18 @@ def smooth(pixels: np.ndarray) -> np.ndarray:
     # A point is about so many pixels wide: where neighbours are equal they show one point.
     steps = np.diff(pixels, axis=1)
     changes = np.count_nonzero(~np.isnan(steps) & (steps != 0)) / max(there.sum(), 1)
-    width = _BLUR * min(1 / max(changes, 1e-3), _WIDEST)
-    weight = gaussian_filter(there.astype(np.float32), width, truncate=2)
-    blurred = gaussian_filter(np.where(there, pixels, 0).astype(np.float32), width, truncate=2)
-    return np.where(there, blurred / np.where(there, weight, 1), np.nan)
+    deviation = _BLUR * min(1 / max(changes, 1e-3), _WIDEST)
+    weight = _blur(there.astype(np.float64), deviation)
+    blurred = _blur(np.where(there, pixels, 0).astype(np.float64), deviation)
+    return np.where(there, blurred / np.where(there, weight, 1), np.nan).astype(np.float32)
+
+
+def _blur(pixels: np.ndarray, deviation: float) -> np.ndarray:
+    """Return pixels blurred by three boxes, nearly a Gaussian: as fast for a wide one as for a narrow one."""
+    size = round(math.sqrt(4 * deviation**2 + 1))
+    for _ in range(3):
+        pixels = uniform_filter(pixels, size)
+    return pixels
 
 
 def isolines(shown: np.ndarray, distance: float) -> np.ndarray:

@@ -5,9 +5,8 @@ import difflib
 from evalflow.errors import UserError
 from evalflow.fields.observations.stations import station_key
 from evalflow.fields.params import param_named
-from evalflow.reading.opening import has_param
 from evalflow.showcase.products import Products, all_items, possible_leads, try_lacking, usable_formats
-from evalflow.showcase.reading import Opened
+from evalflow.showcase.reading import Opened, can_draw
 from evalflow.showcase.series import read_regions
 from evalflow.showcase.spec import (
     Item,
@@ -37,7 +36,7 @@ class _Truths:
         label = self.spec.truths[number].label
         try:
             archive = self.opened.archive(number)
-            params = [param for param in self.spec.params if has_param(archive, param)]
+            params = [param for param in self.spec.params if can_draw(archive, param)]
             grid = archive.grid(params[0]) if params else None
         except UserError as error:
             self.problems.append(f"showcase: truth {label}: {error}")

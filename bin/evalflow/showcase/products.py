@@ -126,7 +126,9 @@ class Products:
         hours = max((known.hours or 0 for known in map(param_named, self.spec.params) if known.accumulated), default=0)
         ends = [init_time, *(init_time + lead for lead in leads)]
         times = {end - timedelta(hours=hour) for end in ends for hour in range(max(hours, 1))}
-        return truth_fingerprint(truth_spec(self.spec.truths[number], self.spec.grids), sorted(times))[:16]
+        return truth_fingerprint(
+            truth_spec(self.spec.truths[number], self.spec.grids, self.spec.folders), sorted(times)
+        )[:16]
 
     def of(self, item: Item) -> list[Product]:
         """Return what is to be drawn of an item; nothing where its files are not there.

@@ -90,6 +90,14 @@ class ForecastFields:
         return self._reader.read_members(param, lead_time)
 
 
+def can_draw(archive: DerivedArchive, param: str) -> bool:
+    """Return whether an archive has a param that can be read; verification says why it cannot."""
+    try:
+        return has_param(archive, param)
+    except UserError:
+        return False
+
+
 class TruthFields:
     """The truth at the valid times of a forecast; amounts since the start are those since the init time."""
 
@@ -103,8 +111,8 @@ class TruthFields:
         return self._notes
 
     def has(self, param: str) -> bool:
-        """Return whether the archive has a param."""
-        return has_param(self._archive, param)
+        """Return whether the archive has a param that can be read."""
+        return can_draw(self._archive, param)
 
     def grid(self, param: str) -> Grid:
         """Return the points of a param."""
@@ -163,7 +171,7 @@ class Opened:
             Where it cannot be opened.
         """
         if number not in self._truths:
-            self._truths[number] = open_truth(truth_spec(self.spec.truths[number], self.spec.grids))
+            self._truths[number] = open_truth(truth_spec(self.spec.truths[number], self.spec.grids, self.spec.folders))
         return self._truths[number]
 
     def truth(self, number: int, init_time: datetime) -> TruthFields:

@@ -55,6 +55,7 @@ class ShowcaseSpec(Document):
     sources: list[SourceEntry] = Field(description="What is drawn, in the order of the config.")
     truths: list[TruthEntry] = Field(description="What it is compared with; none: forecasts alone are drawn.")
     grids: list[GridFileEntry] = Field(description="Coordinates of grids whose messages carry none.")
+    folders: list[Path] = Field([], description="Where the configuration and `.env` of a stations service may be.")
     params: list[str] = Field(description="Params to draw.")
     unknown_params: list[str] = Field([], description="Params that the config names and that are not known.")
     domains: list[DomainEntry] = Field(description="Domains of animations; none: there are none.")

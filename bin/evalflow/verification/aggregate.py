@@ -40,7 +40,7 @@ VERSION = 2
 """Raise it when the same statistics would give other tables."""
 _BYTES = 128_000_000
 """Memory for the sums of all sources; with more of them, params are read one after the other."""
-_NOT_SHOWN = {"awaited", "unseen", "verify_store", "results", "store", "maps"}
+_NOT_SHOWN = {"awaited", "unseen", "verify_store", "results", "store", "maps", "folders"}
 """Fields of the spec that no table depends on."""
 
 

@@ -22,7 +22,7 @@ def init_times_of(names: list[str]) -> list[datetime]:
 
 def truth_spec(spec: VerificationSpec, truth: TruthEntry) -> TruthSpec:
     """Return what a reader of a truth is opened with."""
-    return opening.truth_spec(truth, spec.grids)
+    return opening.truth_spec(truth, spec.grids, spec.folders)
 
 
 def open_source(spec: VerificationSpec, source: SourceEntry, init_time: datetime) -> OneMember:

@@ -105,18 +105,29 @@ def see_truth(spec: VerificationSpec, number: int) -> SeenTruth:
     entry = spec.truths[number]
     opened_with = truth_spec(spec, entry)
     archive = open_truth(opened_with)
-    params = [param for param in spec.params if has_param(archive, param)]
     there = ", ".join(sorted(archive.params())) or "none that is known"
+    params, lines = [], {}
+    for param in spec.params:
+        try:
+            has = has_param(archive, param)
+        except UserError as error:  # the param is there and cannot be read
+            lines[param] = f"{param}: truth {entry.label}: {error}"
+        else:
+            if has:
+                params.append(param)
+            else:
+                lines[param] = f"{param}: truth {entry.label} has no such param; it has {there}"
     if not params:
-        raise UserError(f"truth {entry.label}: has none of the params {', '.join(spec.params)}; it has {there}")
+        unread = [line for line in lines.values() if not line.endswith(f"it has {there}")]
+        none = f"truth {entry.label}: has none of the params {', '.join(spec.params)}; it has {there}"
+        raise UserError(unread[0] if unread else none)
     grid = archive.grid(params[0])
     degrees = spec.comparing.verification_grid
     target = grid if degrees is None else regular_grid(degrees)
     to_target = find_mapping(grid, target, **mapping_options(spec.comparing))
     truth = SeenTruth(spec, entry, opened_with, archive, params, grid, target, to_target, Said())
-    for param in spec.params:
-        if param not in params:
-            truth.leave_out(param, f"{param}: truth {entry.label} has no such param; it has {there}")
+    for param, line in lines.items():
+        truth.leave_out(param, line)
     return truth
 
 

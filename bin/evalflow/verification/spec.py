@@ -76,6 +76,9 @@ class VerificationSpec(Document):
     sources: list[SourceEntry] = Field(description="What is scored, in the order of the config.")
     truths: list[TruthEntry] = Field(description="What it is verified against; none: nothing is verified.")
     grids: list[GridFileEntry] = Field(description="Coordinates of grids whose messages carry none.")
+    folders: list[Path] = Field(
+        [], description="Where the configuration and `.env` of a stations service may be: the launch folder."
+    )
     params: list[str] = Field(description="Params to verify.")
     named_params: list[str] = Field(
         description="Those that the config names: where one cannot be had, that is an error."

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from evalflow.checkpoints import huggingface, mlflow, remote
 from evalflow.checkpoints.local import LocalFile
+from evalflow.checkpoints.mlflow_addresses import Reference, parse_reference
 from evalflow.checkpoints.providers import provider_of
 from evalflow.errors import UserError
 from evalflow.lookup import Lookup
@@ -77,6 +78,30 @@ def test_the_provider_of_a_checkpoint(uri, kind):
             "https://mlflow.example.org#/experiments/1/runs/my_run-7",
         ),
         (
+            f"https://mlflow.example.org/#/runs/{RUN}/model-metrics",
+            "b30a",
+            {"mlflow": f"run {RUN}"},
+            f"https://mlflow.example.org#/runs/{RUN}",
+        ),
+        (
+            f"https://mlflow.example.org/#/experiments/1/runs/{RUN}/artifactPath/a/last.ckpt",
+            "b30a",
+            {"mlflow": f"run {RUN}", "artifact": "a/last.ckpt"},
+            f"https://mlflow.example.org#/experiments/1/runs/{RUN}/artifacts/a/last.ckpt",
+        ),
+        (
+            f"https://mlflow.example.org/#/experiments/1/models/m-{RUN}/traces?x=y",
+            None,
+            {"mlflow": f"logged model m-{RUN}"},
+            f"https://mlflow.example.org#/experiments/1/models/m-{RUN}",
+        ),
+        (
+            f"https://mlflow.example.org/#/experiments/1/models/m-{RUN}/artifacts/a%20b/x.ckpt",
+            None,
+            {"mlflow": f"logged model m-{RUN}", "artifact": "a b/x.ckpt"},
+            f"https://mlflow.example.org#/experiments/1/models/m-{RUN}/artifacts/a%20b/x.ckpt",
+        ),
+        (
             "https://service.meteoswiss.ch/mlstore#/models/sruc-m-1-forecaster/versions/4",
             None,
             {"mlflow": "model sruc-m-1-forecaster version 4", "server": "service.meteoswiss.ch/mlstore"},
@@ -130,7 +155,23 @@ def test_what_cannot_move_is_resolved_without_the_network(uri, model_id, identit
         "https://example.org/#/experiments/1",
         "https://example.org/#/experiments/1/runs",
         "https://example.org/#/experiments/1/runs/abc",
-        f"https://example.org/#/experiments/1/models/m-{RUN}",
+        "https://example.org/#/experiments/1/models",
+        "https://example.org/#/experiments/1/models/m-short",
+        f"https://example.org/#/experiments/1/models/{RUN}",
+        f"https://example.org/#/experiments/1/models/m-{RUN}/artifacts/MLmodel",
+        f"https://example.org/#/experiments/1/runs/{RUN}/artifacts/checkpoint",
+        f"https://example.org/#/experiments/1/runs/{RUN}/artifacts/notes.txt",
+        f"https://example.org/#/experiments/1/runs/{RUN}/artifactPath/checkpoint/",
+        f"https://example.org/#/experiments/1/runs/{RUN}?workspace=a",
+        "https://example.org/#/experiments/1/traces",
+        "https://example.org/#/models/a@",
+        "https://example.org/#/models/a@champion/versions/1",
+        "https://example.org/#/models/a/versions/1?workspace=b",
+        "https://example.org/#/models/a/other",
+        'https://example.org/#/compare-runs?runs=["a"]&experiments=["0"]',
+        "https://example.org/#/compare-model-versions?name=a",
+        "https://example.org/#/metric?runs=a",
+        "https://example.org/#/prompts/a",
         "https://example.org/#/models",
         "https://example.org/#/models/",
         "https://example.org/#/models/a/versions/latest",
@@ -185,14 +226,23 @@ servers = st.sampled_from(["https://example.org", "https://example.org:8443/ml/s
 @given(servers, runs, st.lists(names, max_size=3), st.booleans())
 def test_the_url_of_a_run_is_read_as_it_is_written(server, run, folders, named):
     artifact = "/".join([*folders, "x.ckpt"]) if named else None
-    written = mlflow.Reference(server, server.split("://")[1], experiment="12", run=run, artifact=artifact)
-    assert mlflow.parse_reference(written.url, KEY) == written
+    written = Reference(server, server.split("://")[1], experiment="12", run=run, artifact=artifact)
+    assert parse_reference(written.url, KEY) == written
 
 
-@given(servers, names, st.integers(1, 10**9) | st.none())
-def test_the_url_of_a_model_is_read_as_it_is_written(server, name, version):
-    written = mlflow.Reference(server, server.split("://")[1], model=name, version=version)
-    assert mlflow.parse_reference(written.url, KEY) == written
+@given(servers, names, st.integers(1, 10**9) | names | st.none())
+def test_the_url_of_a_model_is_read_as_it_is_written(server, name, which):
+    meant = {"version": which} if isinstance(which, int) else {"alias": which}
+    written = Reference(server, server.split("://")[1], model=name, **meant)
+    assert parse_reference(written.url, KEY) == written
+
+
+@given(servers, st.text("0123456789abcdef", min_size=32, max_size=32), st.lists(names, max_size=3), st.booleans())
+def test_the_url_of_a_logged_model_is_read_as_it_is_written(server, number, folders, named):
+    artifact = "/".join([*folders, "x.ckpt"]) if named else None
+    about = {"experiment": "12", "logged": f"m-{number}", "artifact": artifact}
+    written = Reference(server, server.split("://")[1], **about)
+    assert parse_reference(written.url, KEY) == written
 
 
 @given(names, st.lists(names.filter(lambda name: name not in (".", "..")), max_size=3))

@@ -234,6 +234,7 @@ REFUSALS = [
     ({"experiment.scoremaps.seasons": ["winter"]}, "experiment.scoremaps.seasons[0]", "allowed: one of all, DJF"),
     ({"experiment.scoremaps.init_hours": ["24"]}, "experiment.scoremaps.init_hours[0]", "an hour from 00 to 23"),
     ({"experiment.scoremaps.regions": ["swiss"]}, "experiment.scoremaps.regions[0]", "allowed: one of globe"),
+    ({"experiment.scoremaps.regions": ["alps", {"name": "alps"}]}, "experiment.scoremaps.regions[1]", "has this name"),
     # the showcase
     ({"showcase.animations.frames_per_second": 0}, "showcase.animations.frames_per_second", "allowed: a number > 0"),
     ({"showcase.animations.domains": ["europ"]}, "showcase.animations.domains[0]", "did you mean europe?"),

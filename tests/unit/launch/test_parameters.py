@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from evalflow.errors import UserError
-from evalflow.launch.parameters import SCHEMA, check_parameters, parameters_table, read_parameters, usage
+from evalflow.launch.parameters import SCHEMA, check_folders, check_parameters, parameters_table, read_parameters, usage
 from evalflow.lookup import PROJECT
 from evalflow.plan.options import TARGETS, Options
 from evalflow.texts import insert_generated
@@ -162,3 +162,20 @@ def test_all_problems_are_told_at_once():
 def test_help_goes_before_all_mistakes():
     assert check_parameters({"help": True, "wrong": 1}) == {"help": True}
     assert check_parameters({"help": "true", "wrong": 1}) == {"help": True}
+
+
+def test_a_dollar_in_the_name_of_a_folder_of_tasks_is_one_line():
+    """Nextflow's scripts would look for `/data//home/me/work`."""
+    check_folders({"the work folder": "/data/a b/ü 'x' $(1) $ /work", "the project": "/src/evalflow"})
+    with pytest.raises(UserError) as caught:
+        check_folders({"the work folder": "/data/$HOME/work"})
+    assert str(caught.value) == (
+        "the work folder /data/$HOME/work: the scripts of tasks take the $ in this name for a variable; choose another "
+        'folder (where a variable was meant, do not put it into single quotes: -work-dir "$HOME/work")'
+    )
+
+
+def test_a_name_that_the_locale_lacks_is_one_line():
+    """Java has a mark in the place of each byte of it, where a batch job has no LANG."""
+    (line,) = problems(outdir="/data/\ufffd\ufffdn")
+    assert line.startswith("--outdir: Nextflow cannot read ") and line.endswith("; set LC_ALL=C.UTF-8 and launch again")

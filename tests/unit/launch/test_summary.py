@@ -168,6 +168,12 @@ def test_statistics_are_counted_with_what_lacks_some_and_why(planned):
     assert is_lacking(plan, {**summary, "runs": []})
 
 
+def test_each_truth_has_its_own_reason(planned):
+    done = [pack(planned, reason="PMSL: no sum", failed=True), pack(planned, reason="the truth is gone", failed=True)]
+    (counted,) = make_summary(Plan(**planned), done=[*done, done[0]])["statistics"]
+    assert counted["lacking"] == {"202401011200": "PMSL: no sum; the truth is gone"}
+
+
 def test_a_forecast_that_is_not_there_is_no_fault(planned):
     plan = Plan(**planned)
     summary = make_summary(plan, done=[pack(planned, reason="no such file")])

@@ -107,3 +107,13 @@ def test_an_output_folder_that_nextflows_scripts_would_expand_is_refused(experim
     ):
         experiment.plan(outdir=Path(name))
     experiment.plan(outdir=Path("{a}*?[x]"))
+
+
+@pytest.mark.parametrize("name", ["$HOME/out", "${SCRATCH}", "a$1"])
+def test_an_output_folder_with_a_variable_in_its_name_is_refused(experiment, name):
+    """Else Nextflow moves what belongs there to where the variable leads."""
+    with pytest.raises(
+        UserError, match=r"^--outdir: .* holds a \$, which Nextflow's scripts take for a variable; write"
+    ):
+        experiment.plan(outdir=Path(name))
+    experiment.plan(outdir=Path("$(touch pwned) 5$"))

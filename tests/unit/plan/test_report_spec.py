@@ -50,6 +50,17 @@ def test_scorecards_that_are_switched_off(reported):
     assert reported.plan()["report"]["sections"] == []
 
 
+def test_domains_of_score_maps(reported):
+    assert "map_domains" not in reported.plan()["report"] or not reported.plan()["report"]["map_domains"]
+    regions = ["alps", {"name": "west", "extent": [-20, 0, 40, 60], "projection": "platecarree"}, {"name": "all of it"}]
+    reported.data["experiment"] = {"scoremaps": {"enabled": True, "leadtimes": [6], "regions": regions}}
+    assert reported.plan()["report"]["map_domains"] == [
+        {"name": "alps", "extent": [4.5, 16.0, 43.5, 48.5], "projection": "orthographic"},
+        {"name": "west", "extent": [-20, 0, 40, 60], "projection": "platecarree"},
+        {"name": "all of it", "projection": "orthographic"},
+    ]
+
+
 @pytest.mark.parametrize(("target", "there"), [("report", True), ("experiment", True), ("verification", False)])
 def test_it_is_written_where_pages_are_to_be_drawn(reported, tmp_path, target, there):
     plan = Plan(**json.loads(json.dumps(reported.plan(target=target))))

@@ -1,6 +1,9 @@
 """What the plan says of verification."""
 
+from pathlib import Path
+
 import pytest
+from evalflow.errors import UserError
 
 
 @pytest.fixture
@@ -51,4 +54,32 @@ def test_a_default_names_no_param(compared):
     assert spec["comparing"] == {
         "domain": "common", "mapping": "nearest", "max_distance": "auto", "weights": "area", "scales": [50, 200],
         "lapse_rate": "auto", "common_sample": "intersect", "min_coverage": 0.9,
+    }  # fmt: skip
+
+
+def test_a_stations_service_that_cannot_be_asked_ends_the_plan(compared, monkeypatch, tmp_path):
+    """Before any GPU hour: in one line, with all that is missing. A launch that does not verify needs none of it."""
+    for name in ("OPR_HOME", "JRETRIEVE_CONF_DIR", "JRETRIEVE_CLIENT_ID", "JRETRIEVE_CLIENT_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    compared.data["truth"] = [compared.data["truth"], {"label": "stations", "root": "jretrievedwh:1"}]
+    with pytest.raises(UserError, match=r"^jretrievedwh: observations cannot be asked for; missing: the program"):
+        compared.plan()
+    assert compared.plan(target="forecasts")["verification"]["folders"]
+    launch = Path(compared.plan(target="forecasts")["verification"]["folders"][0])
+    (tmp_path / "jretrievedwh.py").write_text("#!/bin/sh\n")
+    (tmp_path / "jretrievedwh.py").chmod(0o755)
+    monkeypatch.setenv("OPR_HOME", str(tmp_path))
+    (launch / ".jretrievedwh-conf.prod.py").write_text("")
+    (launch / ".env").write_text("JRETRIEVE_CLIENT_ID=a\nJRETRIEVE_CLIENT_SECRET=b\n")
+    assert compared.plan()["verification"]["truths"][1]["root"] == "jretrievedwh:1"
+
+
+def test_score_maps_that_are_switched_on(compared):
+    assert "maps" not in compared.plan()["verification"]
+    maps = {"params": ["2t", "T_2M"], "leadtimes": [12, 6], "scores": ["RMSE"], "seasons": ["DJF"], "init_hours": [0]}
+    compared.data["experiment"] = {"scoremaps": maps}
+    assert "maps" not in compared.plan()["verification"], "they must be switched on"
+    compared.data["experiment"]["scoremaps"]["enabled"] = True
+    assert compared.plan()["verification"]["maps"] == {
+        "params": ["T_2M"], "lead_times": [6, 12], "scores": ["RMSE"], "seasons": ["DJF"], "init_hours": ["00"],
     }  # fmt: skip

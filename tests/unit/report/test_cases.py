@@ -21,7 +21,8 @@ def stormy(spec):
         for row in whole
         if row["region"] == "alps" and row["lead_time"] < 24
     ]
-    write_tables(spec.results, whole + case, difference_rows(whole))
+    other = [{**row, "case": "another", "value": 9 * row["value"]} for row in case]
+    write_tables(spec.results, whole + case + other, difference_rows(whole))
     return spec.model_copy(update={"cases": [ReportCase(**STORM, region="alps")]})
 
 

@@ -10,6 +10,7 @@ from evalflow.report.spec import ReportCase, ReportSpec
 from support.browser import Browser
 from support.paths import PROJECT
 from support.report import EVENTS, LEADS, difference_rows, make_spec, score_rows, view_rows, write_tables
+from support.score_maps import LONGITUDES, with_maps, write_score_maps
 
 AXE = PROJECT / "tests" / "vendor" / "axe-core" / "axe.min.js"
 VIOLATIONS = """axe.run(document, {resultTypes: ['violations']}).then((found) => found.violations
@@ -18,7 +19,9 @@ VIOLATIONS = """axe.run(document, {resultTypes: ['violations']}).then((found) =>
 DRAWN = "document.documentElement.dataset.drawn > 0 && !!document.querySelector('.u-wrap, .panel table, .panel svg')"
 VIEWS = ("lead", "activity", "parts", "performance", "quantiles")
 LABELS = ["</script><script>alert(1)</script>", "\" onload='x' & <b>fat</b> Größe مرحبا", "x" * 200]
-REACHABLE = "a[href], button, select, input, summary, [tabindex='0']"
+PICTURES = ("plots.html", "score_maps.html")
+"""Pages whose labels are in pictures."""
+REACHABLE = "a[href], button, select, input, summary, .panel, [tabindex='0']"
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +38,8 @@ def drawn(tmp_path_factory) -> ReportSpec:
         if row["source"] == "run-2" and row["metric"] == "BIAS":
             row["sample"] = "alone"
     write_tables(spec.results, scores, difference_rows(scores) + difference_rows(scores, "run-1"))
+    write_score_maps(spec.results, {"RMSE": {one.source_id: LONGITUDES for one in spec.sources}})
+    spec = with_maps(spec)
     done = make_report(spec)
     assert done.problems == []
     return spec.model_copy(update={"results": spec.results.rename(spec.results.with_name("copied"))})
@@ -57,7 +62,14 @@ def opened(browser: Browser, address: str) -> None:
 
 
 def test_all_pages_are_looked_at(addresses):
-    assert {"index.html", "scorecard-first.html", "cases.html", "plots.html", "dashboard, quantiles"} <= set(addresses)
+    assert {
+        "index.html",
+        "scorecard-first.html",
+        "cases.html",
+        "plots.html",
+        "score_maps.html",
+        "dashboard, quantiles",
+    } <= set(addresses)
 
 
 def test_no_page_asks_for_anything_or_complains(browser, addresses):
@@ -90,7 +102,7 @@ def test_no_page_scrolls_sideways_on_a_narrow_screen(browser, addresses):
 
 
 def test_texts_of_users_are_shown_as_texts(browser, addresses):
-    with_labels = {name: address for name, address in addresses.items() if name != "plots.html"}  # has pictures
+    with_labels = {name: address for name, address in addresses.items() if name not in PICTURES}
     for name, address in with_labels.items():
         opened(browser, address)
         shown = (
@@ -106,9 +118,7 @@ def test_the_keyboard_reaches_everything(browser, addresses):
     for name, address in addresses.items():
         opened(browser, address)
         browser.run("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-        wanted = (
-            f"[...document.querySelectorAll(`{REACHABLE}`)].filter((one) => one.checkVisibility() && one.tabIndex >= 0)"
-        )
+        wanted = f"[...document.querySelectorAll(`{REACHABLE}`)].filter((one) => one.checkVisibility())"
         browser.run("window.met = new Set(); document.addEventListener('focusin', (event) => met.add(event.target)); 0")
         count = browser.run(f"(window.wanted = {wanted}).length")
         for _ in range(count + 5):
@@ -144,6 +154,7 @@ def test_the_numbers_under_the_pointer_are_those_of_the_tables(browser, drawn, a
             and row["case"] is None
         ]
         assert len(wanted) == 3 and all(f"{value:.5g}\xa0K" in says for value in wanted), says
+        assert all(label in says for label in LABELS)
     says = point_at(browser, 1, 12.0)
     assert "BIAS" in browser.run("document.querySelectorAll('.panel')[1].ariaLabel") and "†" in says
 
@@ -159,6 +170,8 @@ def test_cases_and_strata_that_are_not_crossed(browser, addresses):
     assert browser.wait("!location.hash.includes('case') && document.getElementById('status').innerText").endswith(
         "so case changed: dashboard.stratification says what is crossed"
     )
+    opened(browser, addresses["dashboard, lead"] + "&case=storm")
+    assert "region alps" in browser.run("document.getElementById('status').innerText")
 
 
 CELLS = """Object.fromEntries([...document.querySelectorAll('.panel')].map((panel) => [panel.panel.title(),

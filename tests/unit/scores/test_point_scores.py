@@ -77,7 +77,7 @@ def test_a_mean_is_tested_as_scipy_does(blocks):
 
 
 def test_a_bias_is_tested_by_its_size(blocks):
-    one, other = blocks
+    one, other = blocks[0], -blocks[1]
     signs = [np.sign(errors.mean(axis=(0, 1))) for errors in (one, other)]
     means = [sign * errors.mean(axis=1) for sign, errors in zip(signs, (one, other), strict=True)]
     test = paired("BIAS", one, other)

@@ -11,8 +11,8 @@ from evalflow.drawing.domains import Domain, View
 from evalflow.errors import UserError
 from evalflow.showcase.films import write_film
 from evalflow.showcase.frames import Canvas, draw_lines_over, isolines, make_frame_file, smooth
-from evalflow.showcase.winds import on_map
-from PIL import Image
+from evalflow.showcase.winds import _barb, on_map
+from PIL import Image, ImageDraw
 
 VIEW = View(Domain("x", (0, 10, 40, 50), "platecarree"), 200, 200)
 SCALE = scale_of("T_2M")
@@ -150,3 +150,16 @@ def test_winds_point_along_meridians_and_parallels(projection):
 def test_calm_has_no_direction():
     right, down = on_map(VIEW, np.zeros(VIEW.shape), np.zeros(VIEW.shape))
     assert np.isnan(right).all() and np.isnan(down).all()
+
+
+@pytest.mark.parametrize(("knots", "feathers"), [(20, True), (65, True), (1, False)])
+def test_barbs_of_a_west_wind_reach_west_and_have_feathers_to_the_north(knots, feathers):
+    image = Image.new("1", (101, 101))
+    _barb(ImageDraw.Draw(image), 50, 50, (1.0, 0.0), knots)
+    rows, columns = np.nonzero(np.asarray(image))
+    if not feathers:
+        assert columns.min() >= 48 and rows.max() - rows.min() <= 4, "a ring: calm"
+        return
+    assert columns.min() < 31 and columns.max() == 50
+    assert rows.min() < 45 and rows.max() <= 51
+    assert columns[rows < 46].max() < 40, "feathers stand where the wind comes from"

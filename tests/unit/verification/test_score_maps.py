@@ -16,7 +16,7 @@ from evalflow.verification.map_files import list_map_files, open_map_file
 from evalflow.verification.packs import ten_days
 from scipy import stats
 from support.grib_files import LATITUDES
-from support.verified import Trial, World, make_world, source, write_forecast
+from support.verified import Trial, World, make_world, source, write_analyses, write_forecast
 
 MAPS = {"params": ["T_2M"], "lead_times": [6, 24], "scores": ["BIAS", "RMSE", "MAE", "STDE"], "seasons": ["all"],
         "init_hours": ["all"]}  # fmt: skip
@@ -139,6 +139,7 @@ def test_a_season_and_an_init_hour_come_of_the_same_sums(remapped):
 
 def test_switched_on_later(remapped):
     shutil.rmtree(next((remapped.trial.root / "data" / "verification").glob("*/baseline-model/maps")))
+    (remapped.trial.root / "results" / "score_maps.nc").unlink()
     done = remapped.trial.run()
     assert done.computed == {} and mapped(done) == [("model", block) for block in BLOCKS]
     np.testing.assert_allclose(
@@ -242,6 +243,18 @@ def test_points_and_init_times_that_one_lacks_are_left_out_for_all(tmp_path):
     ]
     assert [name[:8] for name in files(world, "other")] == BLOCKS, "what it has is what all have"
     assert world.trial.run().packs == []
+
+
+def test_a_field_that_is_missing_is_not_summed_up_a_second_time(tmp_path):
+    """Of the forecast that lacks it, the file says so: its sums are those that all sources have."""
+    world = make_world(tmp_path, days=3, leads=(6, 24), every=24)
+    write_forecast(tmp_path / "model", world.inits[1], [6], {"T_2M": world.forecasts["T_2M"][1][:1]})
+    world.trial.data["maps"] = dict(MAPS)
+    done = world.trial.run()
+    assert mapped(done) == [("model", "20240101"), ("model", "20240111")]
+    wanted = ORACLE["MAE"](errors(world, "model", 24, [0, 2]))
+    np.testing.assert_allclose(read_maps(world, "T_2M.MAE", "model"), wanted, rtol=3e-5)
+    assert (read_maps(world, "T_2M.n", step=6) == 3).all() and (read_maps(world, "T_2M.n") == 2).all()
 
 
 def test_the_map_of_a_score_is_of_the_pairs_of_the_table(mapped_world):
@@ -349,3 +362,17 @@ def test_without_maps_there_is_no_file(remapped):
     done = remapped.trial.run()
     assert done.packs == [] and not done.aggregated.computed
     assert not (remapped.trial.root / "results" / "score_maps.nc").exists()
+
+
+def test_each_truth_has_maps_of_its_own(tmp_path):
+    world = make_world(tmp_path, days=3, leads=(6, 24), every=24)
+    warmer = {"T_2M": world.analyses["T_2M"] + np.float32(2)}
+    world.trial.add_truth(write_analyses(tmp_path / "warmer.grib", world.times, warmer), "warmer")
+    world.trial.data["maps"] = dict(MAPS)
+    world.trial.run()
+    own = ORACLE["BIAS"](errors(world, "model", 24))
+    np.testing.assert_allclose(read_maps(world, "T_2M.BIAS", "model"), own, rtol=1e-4, atol=1e-5)
+    with netCDF4.Dataset(tmp_path / "results" / "score_maps.nc") as file:
+        assert (file.truth, file["truth_2"].truth) == ("analyses", "warmer")
+        np.testing.assert_allclose(file["truth_2/T_2M.BIAS"][0, 1, 0, 0], own - 2, rtol=1e-4, atol=1e-5)
+    assert world.trial.run().packs == []
