@@ -8,6 +8,7 @@ import eccodes
 import numpy as np
 import yaml
 from support import killed
+from support.environments import make_tool
 from support.launches import Workspace
 
 DAYS = 6
@@ -101,6 +102,16 @@ def test_with_keep_going_false_the_first_failure_ends_the_launch(quick):
     assert "ended with status 3 (ValueError: no such date)" in result.text
     assert 0 < len(list(quick.store.glob("runs/*/*/[0-9]*"))) < 23, "those that had begun"
     assert "not begun, or not finished, when the launch ended" in result.text
+
+
+def test_what_cannot_be_submitted_ends_the_launch(quick):
+    """A cluster in trouble is no model that fails. Here, a Slurm of shell scripts."""
+    make_tool(quick.root / "tools", "sbatch", "echo 'sbatch: error: invalid partition specified: nowhere' >&2; exit 1")
+    path = make_tool(quick.root / "tools", "squeue", "exit 0")["PATH"]
+    quick.profile = "slurm"
+    result = quick.launch(PATH=path, timeout=120)
+    assert result.status != 0 and "Error executing process > 'ENVIRONMENT:GET_CHECKPOINT" in result.text, result.text
+    assert "invalid partition specified: nowhere" in result.text and "Error is ignored" not in result.text
 
 
 def test_a_launch_ends_where_there_is_no_plan_whatever_it_shall_keep(quick):

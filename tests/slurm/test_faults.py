@@ -251,7 +251,7 @@ def test_a_job_that_ends_without_a_status_each_time_ends_the_launch(cluster, slu
     lost = """
         pid=$$
         while [ "$(cat /proc/$pid/comm)" != slurmstepd ]; do
-            pids="$pids $pid"
+            pids="$pid $pids"
             pid=$(cut -d ' ' -f 4 /proc/$pid/stat)
         done
         kill -KILL $pids"""
@@ -261,17 +261,6 @@ def test_a_job_that_ends_without_a_status_each_time_ends_the_launch(cluster, slu
     assert result.status != 0 and launches.exits("lost") == [NO_STATUS] * 3, result.text
     assert re.search(rf"Error executing process > .*\({run_id} 199601150000\)", result.text), result.text
     assert f"  lost ({run_id}) 199601150000: it ended without an exit status, in each of 3 attempts\n" in result.text
-
-
-def test_a_job_that_cannot_be_submitted_ends_the_launch(cluster, slurm_workspace):
-    launches = Launches(cluster, slurm_workspace, {"refused": ("", {"slurm_partition": "nowhere"})}, dates=1)
-    result = slurm_workspace.launch()
-    assert result.status != 0 and "invalid partition specified: nowhere" in result.text, result.text
-    assert (
-        f"Error executing process > 'INFERENCE:MAKE_FORECASTS:RUN_FORECAST ({launches.run_ids['refused']}"
-        in result.text
-    )
-    assert launches.jobs("refused") == []
 
 
 def slowly(slurm_workspace: SlurmWorkspace) -> None:

@@ -134,7 +134,7 @@ def _shown(text: str) -> str:
 
 
 def read_attempts(trace: Path) -> list[Attempt]:
-    """Return the last attempt at each task, in the order in which Nextflow saw them end."""
+    """Return the last attempt at each task."""
     last: dict[tuple[str, str], Attempt] = {}
     with open(trace, encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file, delimiter="\t"):
@@ -142,7 +142,6 @@ def read_attempts(trace: Path) -> list[Attempt]:
             fields = {"status": row["status"], "exit": row["exit"], "attempt": row["attempt"]}
             tag = "" if row["tag"] == "-" else row["tag"]
             one = Attempt(step=step, tag=tag, folder=row["workdir"], **fields)
-            last.pop((row["process"], one.tag), None)
             last[row["process"], one.tag] = one
     return list(last.values())
 
