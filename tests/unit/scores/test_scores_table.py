@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from evalflow.scores import formulas
-from evalflow.scores.aggregate import _linearise
+from evalflow.scores.aggregate import linearise
 from evalflow.scores.table import GROUPS, METRICS, squared_units, units_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -112,7 +112,7 @@ SUMS |= {"r": 0.83, "z": 1.2, "vf": 20.0, "vo": 24.0, **FINLEY}
 @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
 def test_derivatives_agree_with_differences(metric):
     means = [np.array([float(SUMS[key])]) for key in metric.needs]
-    value, slopes = _linearise(metric, means)
+    value, slopes = linearise(metric, means)
     assert value == pytest.approx(score(metric.name, SUMS))
     for place, mean in enumerate(means):
         step = 1e-6 * abs(mean)
