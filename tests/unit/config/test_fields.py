@@ -116,7 +116,7 @@ def test_a_command_is_the_same_as_text_and_as_a_list():
     ("command", "text"),
     [
         ("run {outptu} {output}", "unknown placeholder {outptu}, did you mean output?; allowed: {checkpoint}"),
-        ("run ${HOME} {output}", "unknown placeholder {HOME}"),
+        ("run ${HOME} {output}", 'holds "${HOME}", which no shell reads here'),
         ("run {init_time:%Y} {output}", "unknown placeholder {init_time:%Y}"),
         ("run {checkpoint}", "does not use {output}"),
         ("run '{output}", "cannot be split into words"),
