@@ -99,13 +99,25 @@ def test_missing_lead_times_are_counted(tmp_path, pattern, each):
     )
 
 
-def test_a_forecast_that_cannot_be_read_is_a_warning(tmp_path):
+def test_a_file_that_is_cut_off_lacks_its_lead_time(tmp_path):
     write_forecast(tmp_path, "2001010100", (0, 6, 12, 18, 24))
     write_forecast(tmp_path, "2001010212", (0, 6, 12, 18, 24))
     file = tmp_path / "data" / "2001010212" / "012.grib"
     file.write_bytes(file.read_bytes()[:-20])
     (line,) = warnings_of(tmp_path)
-    assert line.startswith("cannot be read (") and line.endswith(" at 200101021200") and "012.grib" in line
+    assert line == "1 of the lead times are missing (12 h) at 200101021200"
+
+
+def test_a_forecast_that_cannot_be_read_is_a_warning(tmp_path):
+    for init_time in ("2001010100", "2001010212"):
+        (tmp_path / "data" / init_time).mkdir(parents=True)
+        (tmp_path / "data" / init_time / "a.grib").write_text("no GRIB")
+    first, last = warnings_of(tmp_path)
+    assert (
+        first.startswith("cannot be read (")
+        and first.endswith(" at 200101010000")
+        and last.endswith(" at 200101021200")
+    )
 
 
 def test_an_empty_root_without_a_pattern_is_counted(tmp_path):
