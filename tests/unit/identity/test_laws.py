@@ -34,7 +34,7 @@ items = (
     st.fixed_dictionaries({"forecaster": run_entries})
     | st.fixed_dictionaries({"temporal_downscaler": run_entries})
     | st.builds(
-        lambda entry, source: {"temporal_downscaler": {**entry, "forecaster": source}},
+        lambda entry, source: {"temporal_downscaler": {**entry, "steps": source["steps"], "forecaster": source}},
         run_entries,
         run_entries,
     )

@@ -9,6 +9,7 @@ from evalflow.errors import UserError
 from evalflow.plan.model import Plan
 from evalflow.scores.stored import read_sums, write_sums
 from evalflow.scores.sums import MOMENTS
+from evalflow.showcase.spec import ShowcaseSpec
 from evalflow.verification.explain import Explained, Number, explain_score
 from support.environments import run as run_script
 from support.grib_files import LATITUDES, LONGITUDES
@@ -258,9 +259,15 @@ def test_the_command(world):
 def write_plan(world: World) -> None:
     """Write the plan that a launch of nothing but verification would begin with."""
     root, spec = world.trial.root, world.trial.spec
+    nothing = ShowcaseSpec(
+        evalflow="0", experiment_id=spec.experiment_id, store=spec.store, results=spec.results, times=[], sources=[],
+        truths=[], grids=[], params=[], domains=[], formats=[], frames_per_second=2, wind="none", stations=[], regions=[],
+        lapse_rate="auto",
+    )  # fmt: skip
     plan = Plan(
         evalflow="0", experiment_id=spec.experiment_id, config=root / "c.yaml", config_text="", target="experiment",
         stub=False, outdir=root, store=spec.store, project=root, envs=[], runs=[], init_times=spec.init_times,
-        inits_at_once=1, forecasts=[], tasks=[], inputs=[], verification=spec, report=make_spec(root), warnings=[],
+        inits_at_once=1, forecasts=[], tasks=[], inputs=[], verification=spec, report=make_spec(root), showcase=nothing,
+        warnings=[],
     )  # fmt: skip
     (spec.results / "plan.json").write_text(plan.to_json())
