@@ -47,10 +47,6 @@ class Model:
         (self.image / "bin").mkdir(parents=True)
         (self.image / "bin" / "python").symlink_to(os.path.realpath(sys.executable))
         self.samples = root / "samples" / TIMES[0]
-        for init_time in TIMES:
-            (root / "samples" / init_time).mkdir(parents=True)
-            for lead in (0, 6):
-                (root / "samples" / init_time / f"lead-{lead}.grib").write_bytes(grib(lead, init_time))
         (root / "checkpoint").write_text("weights")
         # What to do is looked up by the name of the output folder, which is the init time as the store has it.
         (root / "model.sh").write_text(
@@ -71,6 +67,11 @@ class Model:
         self.spec = self.spec.model_copy(update=fields)
 
     def does(self, init_time: str, script: str) -> None:
+        samples = self.root / "samples" / init_time
+        if not samples.exists():
+            samples.mkdir(parents=True)
+            for lead in (0, 6):
+                (samples / f"lead-{lead}.grib").write_bytes(grib(lead, init_time))
         (self.root / f"does-{init_time}").write_text(script)
 
     @property

@@ -332,7 +332,7 @@ def eccodes_count(folder: Path, files: dict) -> int:
 def test_a_real_forecast(check, refuse, tmp_path):
     """AROME Arctic of MET Norway: 6 fields, Lambert, every third hour."""
     content = trial_file("arome_arctic_20180710_sfc.grib").read_bytes()
-    starts = [match.start() for match in re.finditer(rb"GRIB....\2|GRIB...\1", content, re.DOTALL)]
+    starts = [match.start() for match in re.finditer(rb"GRIB....\x02|GRIB...\x01", content, re.DOTALL)]
     messages = [content[one:other] for one, other in zip(starts, [*starts[1:], len(content)], strict=True)]
     assert len(messages) == 102
     init = datetime(2018, 7, 10)
