@@ -52,7 +52,7 @@ class Show:
             "evalflow": "0", "experiment_id": "trial_00000000", "store": str(self.root / "data"),
             "results": str(self.root / "results" / "trial_00000000"), "times": [{"init_time": init_time_name(START)}],
             "sources": [], "truths": [], "grids": [], "params": ["T_2M"], "domains": [OVER_ENGLAND],
-            "formats": ["webp"], "frames_per_second": 2, "wind": "none", "stations": [STATION], "regions": [],
+            "formats": ["webp"], "frames_per_second": 2, "wind": "none", "stations": [dict(STATION)], "regions": [],
             "lapse_rate": "auto",
         } | self.data  # fmt: skip
 
