@@ -76,7 +76,7 @@ def test_a_store_to_read_only_serves_what_it_has_and_builds_nothing(undisturbed,
         assert (result.status, result.tasks) == (0, {"MAKE_PLAN": 1, "MAKE_REPORT": 1}), result.text
         assert "3 reused, 0 missing" in result.text
         assert result.text.count("Read-only file system") == 2, "summary and report are said not to be kept"
-        workspace.edit(lambda config: config["dates"].append("2024-01-09T00:00"))
+        workspace.edit(lambda config: config["dates"].append(killed.ANOTHER_DATE))
         result = killed.launch(workspace)
         assert result.status != 0 and result.tasks == {"MAKE_PLAN": 1}
         (line,) = [line for line in error_lines(result.text) if "warning" not in line]

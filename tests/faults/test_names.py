@@ -172,7 +172,7 @@ def test_a_store_of_folders_under_their_names_stays_valid_and_grows(undisturbed,
     result = killed.launch(workspace, "--verify_store")
     assert (result.status, result.tasks) == (0, {"MAKE_PLAN": 1}), result.text
     assert workspace.tree().keys() == undisturbed.tree().keys()
-    workspace.edit(lambda config: config["dates"].append("2024-01-09T00:00"))
+    workspace.edit(lambda config: config["dates"].append(killed.ANOTHER_DATE))
     result = killed.launch(workspace)
     assert result.status == 0 and result.forecasts == 2, result.text
     assert [name.is_symlink() for name in names(workspace)] == [False, False, False, True] * 2

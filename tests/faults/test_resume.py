@@ -43,7 +43,7 @@ def test_with_resume_what_is_damaged_or_gone_is_made_again(undisturbed, tmp_path
     """A forecast that is damaged in the store is set aside, and a name that leads nowhere is replaced."""
     workspace = copy_workspace(undisturbed, tmp_path)
     before = workspace.tree()
-    workspace.edit(lambda config: config["dates"].append("2024-01-09T00:00"))
+    workspace.edit(lambda config: config["dates"].append(killed.ANOTHER_DATE))
     assert killed.launch(workspace).forecasts == 2
     after = workspace.tree()
     victim, gone = sorted(workspace.store.glob("runs/*/*/202401090000"))

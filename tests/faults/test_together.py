@@ -61,7 +61,7 @@ def test_five_launches_of_configs_that_overlap(quick, undisturbed):
     variants = [quick.config_file, quick.config_file]
     for name, change in {
         "less": lambda config: config["runs"].pop(),
-        "more": lambda config: config["dates"].append("2024-01-09T00:00"),
+        "more": lambda config: config["dates"].append(killed.ANOTHER_DATE),
         "turned": lambda config: config["runs"].reverse(),
     }.items():
         config = quick.config

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -37,6 +38,8 @@ LOCAL_SEEDS = 6
 """Launches on this machine are killed at so many moments: `EVERY_DAY` by `make test`, the others by `make test-faults`."""
 EVERY_DAY = (0, 3, 4)
 INIT_TIMES = 3
+ANOTHER_DATE = "2024-01-09T00:00"
+"""One that the config does not name, and that the model can make a forecast of."""
 TASKS = 16
 """Of a whole launch: PLAN, 3 + 3 for two environments and an image, 2 runs, 6 forecasts."""
 
@@ -48,8 +51,8 @@ def make_quick_workspace(workspace: Workspace) -> None:
     dates = [f"2024-01-0{day}T00:00" for day in range(1, INIT_TIMES + 1)]
     for lead in (0, 6):
         (exp / f"lead-{lead}.grib").write_text("a name, to which the model adds the init time")
-        for day, date in enumerate(dates, start=1):
-            (exp / f"lead-{lead}.grib.{date}").write_bytes(grib(lead, f"2024010{day}0000"))
+        for date in (*dates, ANOTHER_DATE):
+            (exp / f"lead-{lead}.grib.{date}").write_bytes(grib(lead, re.sub(r"\D", "", date)))
     runs = []
     for name in ("one", "two"):
         (exp / f"{name}.sh").write_text(f"{MODEL}# checkpoint {name}\n")
