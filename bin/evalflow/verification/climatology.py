@@ -18,11 +18,12 @@ from evalflow.digests import digest
 from evalflow.fields.derived import DerivedArchive
 from evalflow.fields.open import open_truth
 from evalflow.fields.points.mapping import Mapping
+from evalflow.reading.opening import lead_times_of
 from evalflow.store.files import set_aside
 from evalflow.store.layout import comparison_folder, init_time_of
 from evalflow.verification.files import new_netcdf
 from evalflow.verification.found import DomainFound
-from evalflow.verification.opening import lead_times_of, truth_spec
+from evalflow.verification.opening import truth_spec
 from evalflow.verification.points import find_points
 from evalflow.verification.spec import ReferenceSpec, VerificationSpec
 from evalflow.verification.truth import SINCE_START

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from evalflow.errors import UserError
+from evalflow.reading.opening import find_sealed
 from evalflow.scores.aggregate import Block, aggregate
 from evalflow.scores.names import Score, parse_threshold
 from evalflow.scores.series import Series, Wanted
@@ -31,7 +32,6 @@ from evalflow.texts import show
 from evalflow.verification.aggregate import TABLES, Aggregator, Verified, partner_of
 from evalflow.verification.domain import define_domain
 from evalflow.verification.holdings import HOLDING, Holding, list_statistics, statistics_name
-from evalflow.verification.opening import find_sealed
 from evalflow.verification.samples import Compared, compare_samples
 from evalflow.verification.spec import SourceEntry, TruthEntry, VerificationSpec
 from evalflow.verification.tables import About, Tables

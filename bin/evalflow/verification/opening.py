@@ -8,11 +8,8 @@ from evalflow.fields.members import OneMember
 from evalflow.fields.reader import NotThere
 from evalflow.fields.specs import TruthSpec
 from evalflow.reading import opening
-from evalflow.reading.opening import find_sealed, lead_times_of, seal_of
 from evalflow.store.layout import init_time_of
 from evalflow.verification.spec import SourceEntry, TruthEntry, VerificationSpec
-
-__all__ = ["find_sealed", "lead_times_of", "seal_of"]
 
 
 def init_times_of(names: list[str]) -> list[datetime]:

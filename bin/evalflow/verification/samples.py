@@ -19,12 +19,12 @@ from pydantic import Field
 
 from evalflow.documents import Document
 from evalflow.errors import UserError
+from evalflow.reading.opening import lead_times_of
 from evalflow.scores.sums import mask_digest
 from evalflow.store.layout import init_time_name, init_time_of
 from evalflow.verification.found import DomainFound
 from evalflow.verification.map_files import Cell
 from evalflow.verification.maps import blocks_lacking, common_cells
-from evalflow.verification.opening import lead_times_of
 from evalflow.verification.packs import Pack, Packs, make_packs
 from evalflow.verification.reading import SourceStatistics
 from evalflow.verification.spec import VerificationSpec

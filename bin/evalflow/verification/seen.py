@@ -16,8 +16,8 @@ from evalflow.fields.points.domain import regular_grid
 from evalflow.fields.points.mapping import Mapping
 from evalflow.fields.points.neighbours import find_mapping
 from evalflow.fields.specs import TruthSpec
-from evalflow.reading.opening import has_lead_times, has_param
-from evalflow.verification.opening import Forecasts, init_times_of, lead_times_of, truth_spec
+from evalflow.reading.opening import has_lead_times, has_param, lead_times_of
+from evalflow.verification.opening import Forecasts, init_times_of, truth_spec
 from evalflow.verification.spec import ComparingSpec, SourceEntry, TruthEntry, VerificationSpec
 
 LOOKED_INTO = 3

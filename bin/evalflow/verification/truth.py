@@ -21,12 +21,12 @@ from evalflow.fields.open import open_truth
 from evalflow.fields.params import param_named
 from evalflow.fields.points.mapping import Mapping
 from evalflow.fields.quality import problem_with_field
-from evalflow.reading.opening import last_day_before
+from evalflow.reading.opening import last_day_before, lead_times_of
 from evalflow.store.layout import init_time_of
 from evalflow.verification.files import new_netcdf
 from evalflow.verification.found import DomainFound
 from evalflow.verification.map_files import cells_of
-from evalflow.verification.opening import lead_times_of, truth_spec
+from evalflow.verification.opening import truth_spec
 from evalflow.verification.packs import Pack, ten_days
 from evalflow.verification.points import find_points
 from evalflow.verification.spec import SourceEntry, VerificationSpec

@@ -9,13 +9,13 @@ from evalflow.digests import digest
 from evalflow.fields.archives import is_zarr
 from evalflow.fields.fingerprints import truth_fingerprint
 from evalflow.fields.params import param_named
-from evalflow.reading.opening import look_of_forecast
+from evalflow.reading.opening import lead_times_of, look_of_forecast
 from evalflow.scores.categories import values_of
 from evalflow.scores.names import parse_threshold
 from evalflow.verification.climatology import anomalies_from, climatology_folder, day_key, references, stored_fields
 from evalflow.verification.found import DomainFound
 from evalflow.verification.holdings import Holding, ParamHolding
-from evalflow.verification.opening import lead_times_of, truth_spec
+from evalflow.verification.opening import truth_spec
 from evalflow.verification.spec import ReferenceSpec, SourceEntry, VerificationSpec
 from evalflow.verification.truth import hours_summed, minutes_of, times_needed
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from evalflow.reading.opening import lead_times_of
 from evalflow.store.layout import init_time_of
-from evalflow.verification.opening import lead_times_of
 from evalflow.verification.spec import SourceEntry
 from evalflow.verification.wanted import Wanted
 

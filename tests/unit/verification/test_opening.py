@@ -3,8 +3,8 @@
 import json
 from datetime import datetime
 
+from evalflow.reading.opening import seal_of
 from evalflow.store.layout import FORECAST_SEAL, MADE
-from evalflow.verification.opening import seal_of
 from evalflow.verification.spec import SourceEntry
 from support.stored import give_name, write_forecast
 
