@@ -11,7 +11,7 @@ def test_killed_at_a_random_moment(undisturbed, quick, seed):
 
 def test_its_terminal_is_closed(undisturbed, quick):
     """Nextflow ends its tasks; these are hung up with it, and must not leave the status of a success."""
-    assert killed.launch_and_end(quick, killed.TASKS - 2 * killed.INIT_TIMES + 2, 1.5, killed.hang_up)
+    assert killed.launch_and_end(quick, killed.TASKS - 2 * killed.INIT_TIMES + 3, 4, killed.hang_up)
     assert killed.left_processes(quick) == []
     unfinished = list((quick.root / "launch" / "work").glob("*/*/unfinished/*"))
     statuses = [folder.parents[1] / ".exitcode" for folder in unfinished]
