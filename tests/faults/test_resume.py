@@ -30,7 +30,7 @@ def test_with_resume_after_a_change_of_the_code_nothing_stale_is_served(tmp_path
         assert killed.launch(workspace).status != 0
         made = killed.begun(workspace)
         assert made and not killed.whole(workspace)
-        code = workspace.project / "bin" / "evalflow" / "inference" / "proof.py"
+        code = workspace.project / "bin" / "evalflow" / "inference" / "seal.py"
         code.write_text(code.read_text().replace('"made": datetime', '"by": "changed code",\n        "made": datetime'))
         (disk / "filler").unlink()
         result = killed.launch(workspace, "-resume")
