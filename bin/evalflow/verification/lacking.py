@@ -33,7 +33,7 @@ def packs_of(spec: VerificationSpec, found: DomainFound) -> Packs:
             asked = statistics.own_holding(init_time)
             if name in awaited or lacking(asked, init_time, there.get(name, []), spec.verify_store).params:
                 lacks.setdefault(number, []).append(name)
-        blocks = blocks_lacking(statistics, partial(own_cells, statistics))
+        blocks = blocks_lacking(statistics, partial(own_cells, statistics), awaited)
         if blocks:
             maps[number] = blocks
     return Packs(packs=make_packs(spec, found.truth, lacks, maps))

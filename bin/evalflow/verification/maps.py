@@ -64,20 +64,23 @@ def _note(wanted: Cells, cell: Cell, name: str, holding: Holding) -> None:
         wanted.setdefault(cell, {})[name] = digest([holding.forecast, held.made_from[minutes]])[:12]
 
 
-def blocks_lacking(statistics: SourceStatistics, cells: Callable[[list[str]], Cells]) -> list[str]:
+def blocks_lacking(
+    statistics: SourceStatistics, cells: Callable[[list[str]], Cells], awaited: Iterable[str] = ()
+) -> list[str]:
     """Return the blocks of ten days of which the store lacks sums at points of a source.
 
     Parameters
     ----------
     cells : returns what is wanted of a block, by its init times
+    awaited : init times of forecasts that are still to be made; what their maps hold is not known
     """
     spec, source = statistics.wanted.spec, statistics.source
     if not cells_of(spec.maps, source):
         return []
     there = list_map_files(maps_folder(spec.store, statistics.wanted.found.verif_id, source.source_id))
-    awaited = set(spec.awaited.get(source.source_id, []))
+    to_come = set(awaited)
     return [
         block
         for block, inits in ten_days(spec.init_times).items()
-        if awaited & set(inits) or lacking_cells(cells(inits), there.get(block, []), spec.verify_store)
+        if to_come & set(inits) or lacking_cells(cells(inits), there.get(block, []), spec.verify_store)
     ]
