@@ -22,6 +22,12 @@ def show(value: Any) -> str:
     return text if len(text) <= 80 else text[:79] + "…"
 
 
+def length_text(hours: float) -> str:
+    """Return a length as the config has it: `6`, or `30m` where it is no whole number of hours."""
+    minutes = round(60 * hours)
+    return f"{minutes}m" if minutes % 60 else str(minutes // 60)
+
+
 def insert_generated(manual: str, name: str, text: str) -> str:
     """Return a manual with `text` between its two marks for the generated part `name`.
 

@@ -22,11 +22,10 @@ from evalflow.checkpoints.metadata import read_metadata
 from evalflow.environment.pythons import find_python
 from evalflow.errors import UserError
 from evalflow.inference.prepare import prepare_run
-from evalflow.inference.task import UNFINISHED
 from evalflow.lookup import PROJECT
 from evalflow.plan.options import Options
 from evalflow.plan.plan import make_plan
-from evalflow.store.layout import ENVIRONMENT_SEAL, FORECAST_SEAL, LOCK, METADATA
+from evalflow.store.layout import ENVIRONMENT_SEAL, FORECAST_SEAL, LOCK, METADATA, UNFINISHED
 from support.environments import lock
 from support.launches import Workspace
 from support.paths import BIN, DEMO

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import netCDF4
 import numpy as np
-from evalflow.report.spec import MapDomain, ReportSpec
+from evalflow.drawing.names import DomainEntry
+from evalflow.report.spec import ReportSpec
 
 EXTENT = (0.0, 10.0, 40.0, 50.0)
-SQUARE = MapDomain(name="square", extent=EXTENT, projection="platecarree")
+SQUARE = DomainEntry(name="square", extent=EXTENT, projection="platecarree")
 LATITUDES, LONGITUDES = (values.ravel() for values in np.meshgrid(np.arange(40.5, 50), np.arange(0.5, 10)))
 """A degree apart: a point in the middle of each degree of SQUARE."""
 AXES = ("step", "season", "init_hour", "point")
@@ -58,6 +59,6 @@ def write_score_maps(
     return folder / "score_maps.nc"
 
 
-def with_maps(spec: ReportSpec, *domains: MapDomain) -> ReportSpec:
+def with_maps(spec: ReportSpec, *domains: DomainEntry) -> ReportSpec:
     """Return what the plan says where the config asks for maps."""
     return spec.model_copy(update={"map_domains": list(domains or [SQUARE])})

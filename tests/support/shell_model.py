@@ -9,9 +9,9 @@ import eccodes
 from evalflow.digests import file_digest
 from evalflow.inference.prepare import ForecastTask, prepare_run
 from evalflow.inference.proof import check_forecast
-from evalflow.inference.task import UNFINISHED, run_forecasts
+from evalflow.inference.task import run_forecasts
 from evalflow.store.forecasts import list_made
-from evalflow.store.layout import MADE
+from evalflow.store.layout import MADE, UNFINISHED
 
 from support.specs import make_run_spec
 

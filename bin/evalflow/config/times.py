@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from evalflow.config.fields import Model, check_number, refuse
-from evalflow.texts import show
+from evalflow.texts import length_text, show
 
 # Otherwise a slip in a year, a frequency or a step would fill the memory before anybody is told.
 MAX_TIMES = 1_000_000
@@ -138,13 +138,9 @@ def parse_steps(text: str) -> range:
     return lead_times
 
 
-def _length(minutes: int) -> str:
-    return f"{minutes}m" if minutes % 60 else str(minutes // 60)
-
-
 def _canonical_steps(value: Any) -> str:
     steps = parse_steps(value)
-    return "/".join(map(_length, (steps.start, steps.stop - 1, steps.step)))
+    return "/".join(length_text(minutes / 60) for minutes in (steps.start, steps.stop - 1, steps.step))
 
 
 Steps = Annotated[str, BeforeValidator(_canonical_steps, json_schema_input_type=str), Field(examples=["0/120/6"])]
@@ -168,11 +164,6 @@ def _whole_minutes(hours: float) -> int | float:
 
 LeadHours = Annotated[float, Field(ge=0), BeforeValidator(check_number), AfterValidator(_whole_minutes)]
 """A lead time in hours, a whole number wherever it is one."""
-
-
-def length_text(hours: float) -> str:
-    """Return a length as the config has it: `6`, or `30m` where it is no whole number of hours."""
-    return _length(round(60 * hours))
 
 
 def hours_of(steps: str) -> list[int | float]:

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from pyproj import Proj
 
-from evalflow.drawing.names import EXTENTS, DomainName, ProjectionName
+from evalflow.drawing.names import EXTENTS, DomainEntry, DomainName, ProjectionName
 from evalflow.fields.grids import EARTH_RADIUS_KM
 
 WIDTH, HEIGHT = 900, 700
@@ -86,6 +86,11 @@ class Domain:
         x, y = self.proj(np.asarray(longitudes, np.float64), np.asarray(latitudes, np.float64))
         hidden = ~(np.isfinite(x) & np.isfinite(y))
         return np.where(hidden, np.nan, x), np.where(hidden, np.nan, y)
+
+
+def domain_of(entry: DomainEntry) -> Domain:
+    """Return the domain that a plan names."""
+    return Domain(entry.name, entry.extent, entry.projection)
 
 
 def domain_named(name: DomainName) -> Domain:

@@ -1,6 +1,10 @@
-"""Names of domains and projections: what a config may say. Nothing here is heavy to import."""
+"""Names of domains and projections, and a domain as plans have it. Nothing here is heavy to import."""
 
 from typing import Literal
+
+from pydantic import Field
+
+from evalflow.documents import Document
 
 DomainName = Literal["globe", "europe", "centraleurope", "icon-ch", "alps", "radar", "switzerland"]
 ProjectionName = Literal["platecarree", "orthographic", "rotatedlatlon", "azimuthalequidist"]
@@ -15,3 +19,13 @@ EXTENTS: dict[DomainName, tuple[float, float, float, float] | None] = {
     "switzerland": (5.6, 10.8, 45.0, 48.6),
 }
 """Domain → west, east, south, north in degrees; None is the whole globe. All are orthographic."""
+
+
+class DomainEntry(Document):
+    """A part of the globe to draw."""
+
+    name: str = Field(description="Name for people and in file names.")
+    extent: tuple[float, float, float, float] | None = Field(
+        None, description="west, east, south, north in degrees; left out: the whole globe."
+    )
+    projection: ProjectionName = Field(description="Map projection.")

@@ -1,14 +1,20 @@
-"""What the files of a forecast hold, whatever their format and whether evalflow knows the params."""
+"""What the files of a forecast hold, whatever their format and whether evalflow knows the params.
 
+The libraries of NetCDF and Zarr are heavy. They are imported where there is such a file, as in
+`open`; most models write GRIB.
+"""
+
+import importlib
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
 from evalflow.errors import UserError
 from evalflow.fields.archives import format_of
-from evalflow.fields.arrays.contents import array_entries
 from evalflow.fields.entries import Entry
 from evalflow.fields.grib.contents import grib_entries
+
+_ARRAYS = "evalflow.fields.arrays.contents"
 
 
 def entries_of(files: Iterable[Path], init_time: datetime, notes: list[str]) -> list[Entry]:
@@ -33,7 +39,7 @@ def entries_of(files: Iterable[Path], init_time: datetime, notes: list[str]) -> 
             found += grib_entries([path], notes)
         elif kind in ("netcdf", "zarr"):
             try:
-                found += array_entries(path, init_time)
+                found += importlib.import_module(_ARRAYS).array_entries(path, init_time)
             except UserError as error:
                 notes.append(str(error))
     return found

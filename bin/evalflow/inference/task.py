@@ -25,11 +25,9 @@ from evalflow.processes import ask_to_end, exit_status
 from evalflow.runners.base import ForecastRequest
 from evalflow.runners.registry import runner_named
 from evalflow.store.files import store_folder
-from evalflow.store.layout import FORECASTER, LOG
+from evalflow.store.layout import FORECASTER, LOG, UNFINISHED
 from evalflow.yamlio import read_yaml
 
-UNFINISHED = "unfinished"
-"""Folder of a task in which forecasts are made, or at least their logs are."""
 UNSTORED = "unstored"
 """Folder of a task for whole forecasts that could not be stored."""
 MADE_TWICE = "made_twice.txt"

@@ -13,10 +13,9 @@ from pydantic import Field
 
 from evalflow.documents import Document
 from evalflow.inference.giving_up import GIVEN_UP
-from evalflow.inference.task import UNFINISHED
 from evalflow.plan.model import Plan, RunEntry
 from evalflow.requirements import read_lock
-from evalflow.store.layout import LOCK, LOG, environment_folder
+from evalflow.store.layout import LOCK, LOG, UNFINISHED, environment_folder
 
 _TASK_LOG = ".command.log"
 _MOST_LOG = 200_000

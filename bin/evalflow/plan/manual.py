@@ -1,41 +1,11 @@
 """The plan's part of the manual, made from the descriptions of the models' fields."""
 
 import re
+from collections.abc import Iterator
 from typing import get_args
 
 from evalflow.documents import Document
-from evalflow.environment.spec import EnvironmentSpec
-from evalflow.inference.spec import Resources, RunSpec
-from evalflow.plan.model import (
-    EnvironmentEntry,
-    ForecastEntry,
-    InputEntry,
-    JobResources,
-    Plan,
-    RunEntry,
-    Task,
-)
-from evalflow.report.spec import ReportSource, ReportSpec, ReportTruth, SectionSpec
-from evalflow.runners.base import Asked
-from evalflow.showcase.spec import DomainEntry, ShowcaseSpec, ShownTime, StationEntry
-from evalflow.verification.spec import (
-    CaseEntry,
-    ComparingSpec,
-    GridFileEntry,
-    ReferenceSpec,
-    RegionEntry,
-    SignificanceSpec,
-    SourceEntry,
-    TruthEntry,
-    VerificationSpec,
-)
-
-_MODELS = (
-    Plan, EnvironmentEntry, EnvironmentSpec, Asked, RunEntry, RunSpec, Resources, ForecastEntry, Task,
-    JobResources, InputEntry, VerificationSpec, SourceEntry, ReferenceSpec, TruthEntry, GridFileEntry, RegionEntry, CaseEntry,
-    ComparingSpec, SignificanceSpec, ReportSpec, ReportSource, ReportTruth, SectionSpec,
-    ShowcaseSpec, ShownTime, DomainEntry, StationEntry,
-)  # fmt: skip
+from evalflow.plan.model import Plan
 
 
 def _model_in(annotation: object) -> type[Document] | None:
@@ -45,10 +15,18 @@ def _model_in(annotation: object) -> type[Document] | None:
     return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
 
 
+def _models(model: type[Document]) -> Iterator[type[Document]]:
+    """Yield a model and those that its fields hold, in their order; one that several hold comes several times."""
+    yield model
+    for field in model.model_fields.values():
+        if below := _model_in(field.annotation):
+            yield from _models(below)
+
+
 def plan_docs() -> str:
     """Return a table of every model of the plan, in Markdown."""
     lines = []
-    for model in _MODELS:
+    for model in dict.fromkeys(_models(Plan)):
         lines += [
             f"### {model.__name__}",
             "",

@@ -9,8 +9,8 @@ from evalflow.environment.spec import EnvironmentSpec
 from evalflow.inference.spec import RunSpec
 from evalflow.plan.options import MAKES_FORECASTS, REPORTS, SHOWS, VERIFIES
 from evalflow.report.spec import ReportSpec
-from evalflow.report.tables import SCORES
 from evalflow.showcase.spec import ShowcaseSpec
+from evalflow.store.layout import SCORES
 from evalflow.verification.spec import SourceEntry, VerificationSpec
 
 

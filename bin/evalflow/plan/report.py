@@ -1,12 +1,11 @@
 """What the plan says of the report: sources, truths and products as its pages show them."""
 
 from evalflow import __version__
-from evalflow.config.showcase import DomainConfig
 from evalflow.config.times import lead_times_of
-from evalflow.drawing.names import EXTENTS
+from evalflow.plan.domains import domain_entries
 from evalflow.plan.experiment import Experiment
 from evalflow.plan.options import VERIFIES, Options
-from evalflow.report.spec import MapDomain, ReportCase, ReportSource, ReportSpec, ReportTruth, SectionSpec
+from evalflow.report.spec import ReportCase, ReportSource, ReportSpec, ReportTruth, SectionSpec
 from evalflow.verification.spec import CaseEntry, SourceEntry, TruthEntry, VerificationSpec
 
 DEFAULT_SCORES = "RMSE,BIAS,CORR"
@@ -72,18 +71,6 @@ def with_absent(spec: ReportSpec, external: dict[str, dict[str, bool]]) -> Repor
     return spec.model_copy(update={"sources": sources})
 
 
-def _domains(experiment: Experiment) -> list[MapDomain]:
-    """Return the domains of the score maps."""
-    maps = experiment.config.experiment.scoremaps
-    found = []
-    for domain in maps.regions if maps and maps.enabled else []:
-        if isinstance(domain, DomainConfig):
-            found.append(MapDomain(name=domain.name, extent=domain.extent, projection=domain.projection))
-        else:
-            found.append(MapDomain(name=domain, extent=EXTENTS[domain], projection="orthographic"))
-    return found
-
-
 def report_spec(
     experiment: Experiment, verification: VerificationSpec, options: Options, showcase: bool = False
 ) -> ReportSpec:
@@ -93,7 +80,7 @@ def report_spec(
     ----------
     showcase : whether there is a page with single forecasts
     """
-    significance = verification.significance
+    significance, maps = verification.significance, experiment.config.experiment.scoremaps
     return ReportSpec(
         evalflow=__version__,
         experiment_id=experiment.experiment_id,
@@ -113,7 +100,7 @@ def report_spec(
         sections=_sections(experiment, verification),
         cases=[_case(entry, verification) for entry in verification.cases],
         plots=list(experiment.config.experiment.plots.formats),
-        map_domains=_domains(experiment),
+        map_domains=domain_entries(maps.regions if maps and maps.enabled else []),
         level=significance.level,
         false_discovery_rate=significance.false_discovery_rate,
         min_days=significance.min_days,

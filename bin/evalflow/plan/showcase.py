@@ -4,11 +4,11 @@ from datetime import datetime, timedelta
 
 from evalflow import __version__
 from evalflow.config.times import parse_time
-from evalflow.drawing.names import EXTENTS
 from evalflow.fields.params import find_param
+from evalflow.plan.domains import domain_entries
 from evalflow.plan.experiment import Experiment
 from evalflow.plan.verification import region_entries
-from evalflow.showcase.spec import DomainEntry, ShowcaseSpec, ShownTime, StationEntry
+from evalflow.showcase.spec import ShowcaseSpec, ShownTime, StationEntry
 from evalflow.store.layout import init_time_name, init_time_of
 from evalflow.verification.spec import VerificationSpec
 
@@ -40,18 +40,6 @@ def _times(experiment: Experiment, verification: VerificationSpec, target: str) 
     dates = {parse_time(text) for text in experiment.config.showcase.dates}
     drawn = init_times if target == "showcase" else [time for time in init_times if time in dates or time in cases]
     return [ShownTime(init_time=init_time_name(time), cases=cases.get(time, [])) for time in drawn]
-
-
-def _domains(experiment: Experiment) -> list[DomainEntry]:
-    animations = experiment.config.showcase.animations
-    found = []
-    for domain in animations.domains if animations.enabled else []:
-        if isinstance(domain, str):
-            found.append(DomainEntry(name=domain, extent=EXTENTS[domain], projection="orthographic"))
-        else:
-            extent = None if domain.extent is None else tuple(domain.extent)
-            found.append(DomainEntry(name=domain.name, extent=extent, projection=domain.projection))
-    return found
 
 
 def _stations(experiment: Experiment) -> list[StationEntry]:
@@ -86,7 +74,7 @@ def showcase_spec(experiment: Experiment, verification: VerificationSpec, target
         folders=verification.folders,
         params=list(dict.fromkeys(known.name for known in params.values() if known)),
         unknown_params=[param for param, known in params.items() if known is None],
-        domains=_domains(experiment),
+        domains=domain_entries(config.animations.domains if config.animations.enabled else []),
         formats=list(config.animations.formats),
         frames_per_second=config.animations.frames_per_second,
         wind=config.animations.wind,

@@ -7,9 +7,10 @@ from typing import Any
 from evalflow.report.charts import Chart, draw_chart
 from evalflow.report.drawing import Page, render, write_text
 from evalflow.report.spec import ReportCase, ReportSpec
-from evalflow.report.tables import SCORES, Row, ScoreTables
+from evalflow.report.tables import Row, ScoreTables
 from evalflow.report.verdict import choose_lead_times
 from evalflow.report.words import hours, number, percent, with_unit
+from evalflow.store.layout import SCORES
 
 NAME = "cases.html"
 METRIC = "RMSE"

@@ -8,9 +8,10 @@ from markupsafe import Markup
 from evalflow.report.dashboard_data import KEYS, Words, encode
 from evalflow.report.drawing import Page, render, write_text
 from evalflow.report.spec import ReportSpec
-from evalflow.report.tables import DIFFERENCES, SCORES, ScoreTables
+from evalflow.report.tables import ScoreTables
 from evalflow.report.words import unit, visible
 from evalflow.scores.table import METRICS
+from evalflow.store.layout import DIFFERENCES, SCORES
 
 NAME = "dashboard.html"
 BETTER = {

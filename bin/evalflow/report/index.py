@@ -5,10 +5,11 @@ from evalflow.report.drawing import Page, render
 from evalflow.report.missing import SUMMARY, Missing, find_coverage
 from evalflow.report.provenance import find_made
 from evalflow.report.spec import ReportSpec
-from evalflow.report.tables import DIFFERENCES, SCORES, Row, ScoreTables
+from evalflow.report.tables import Row, ScoreTables
 from evalflow.report.verdict import make_verdict
 from evalflow.report.words import hours, time
 from evalflow.store.files import read_json
+from evalflow.store.layout import DIFFERENCES, SCORES
 
 HEADLINES = ("RMSE", "BIAS")
 VERIFICATION = "verification.json"

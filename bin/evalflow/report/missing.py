@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evalflow.report.spec import Lacking, ReportSpec
-from evalflow.report.tables import SCORES, ScoreTables
+from evalflow.report.tables import ScoreTables
 from evalflow.report.words import time
 from evalflow.store.files import read_json
-from evalflow.store.layout import FORECAST_SEAL, forecast_folder
+from evalflow.store.layout import FORECAST_SEAL, SCORES, forecast_folder
 
 SUMMARY = "summary.json"
 """In the folder of results: what the last launch did, and what it cost."""

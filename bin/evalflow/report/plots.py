@@ -10,9 +10,10 @@ from evalflow.report.charts import Tick, lead_ticks, nice_ticks
 from evalflow.report.drawing import TEMPLATES, Page, drawn_before, render, write_bytes, write_text
 from evalflow.report.pictures import png_of
 from evalflow.report.spec import ReportSpec
-from evalflow.report.tables import DIFFERENCES, SCORES, Row, ScoreTables
+from evalflow.report.tables import Row, ScoreTables
 from evalflow.report.words import file_name, short, time, unit, visible
 from evalflow.scores.table import METRICS
+from evalflow.store.layout import DIFFERENCES, SCORES
 
 NAME = "plots.html"
 PLOTS = "plots"

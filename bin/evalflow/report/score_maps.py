@@ -8,14 +8,15 @@ import numpy as np
 from evalflow.digests import digest
 from evalflow.drawing import background, colours, domains, raster
 from evalflow.drawing.colours import Scale, difference_scale, diverging, rising
-from evalflow.drawing.domains import Domain, View
+from evalflow.drawing.domains import View, domain_of
+from evalflow.drawing.names import DomainEntry
 from evalflow.drawing.raster import Raster
 from evalflow.errors import UserError
 from evalflow.report import map_pictures
 from evalflow.report.drawing import Page, drawn_before, render, write_bytes, write_text
 from evalflow.report.map_pictures import Sheet, compose
 from evalflow.report.map_scores import FILE, MapsOfTruth, ScoreMaps, Stratum
-from evalflow.report.spec import MapDomain, ReportSpec
+from evalflow.report.spec import ReportSpec
 from evalflow.report.tables import ScoreTables
 from evalflow.report.words import file_name, short, unit, visible
 from evalflow.scores.maps import FEWEST_BLOCKS, not_shown_to_differ
@@ -92,9 +93,9 @@ def shared_scale(param: str, values: list[np.ndarray], *, around_zero: bool) -> 
 class _Drawer:
     """Draws the maps against one truth in one domain."""
 
-    def __init__(self, spec: ReportSpec, maps: ScoreMaps, truth: MapsOfTruth, domain: MapDomain) -> None:
+    def __init__(self, spec: ReportSpec, maps: ScoreMaps, truth: MapsOfTruth, domain: DomainEntry) -> None:
         self.spec, self.maps, self.truth, self.domain = spec, maps, truth, visible(domain.name)
-        view = View(Domain(domain.name, domain.extent, domain.projection))
+        view = View(domain_of(domain))
         self._sheet = Sheet(Raster(truth.grid, view))
         self.inside = self._sheet.inside
 

@@ -9,11 +9,12 @@ import numpy as np
 
 from evalflow.errors import UserError
 from evalflow.report.spec import ReportSpec, SectionSpec
-from evalflow.report.tables import DIFFERENCES, SCORES, Row, ScoreTables
+from evalflow.report.tables import Row, ScoreTables
 from evalflow.report.words import SPACE, hours, number, percent, unit, with_unit
 from evalflow.scores.intervals import false_discovery_rates
 from evalflow.scores.names import Score, parse_score, parse_threshold
 from evalflow.scores.table import METRICS
+from evalflow.store.layout import DIFFERENCES, SCORES
 
 FULL = 30.0
 """Percent at which a mark has its full size."""

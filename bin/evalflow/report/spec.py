@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from evalflow.documents import Document
-from evalflow.drawing.names import ProjectionName
+from evalflow.drawing.names import DomainEntry
 
 
 class ReportSource(Document):
@@ -44,16 +44,6 @@ class ReportCase(Document):
     region: str = Field(description="Where, in words.")
 
 
-class MapDomain(Document):
-    """A part of the globe that score maps show."""
-
-    name: str = Field(description="Name for people.")
-    extent: tuple[float, float, float, float] | None = Field(
-        None, description="west, east, south, north in degrees; left out: the whole globe."
-    )
-    projection: ProjectionName = Field(description="Map projection.")
-
-
 class SectionSpec(Document):
     """A scorecard: every source against one baseline."""
 
@@ -85,7 +75,7 @@ class ReportSpec(Document):
     )
     cases: list[ReportCase] = Field([], description="Events that are scored on their own.")
     plots: list[Literal["png", "svg"]] = Field([], description="Formats of the plots; none: there are none.")
-    map_domains: list[MapDomain] = Field([], description="Domains of the score maps; none: there are no maps.")
+    map_domains: list[DomainEntry] = Field([], description="Domains of the score maps; none: there are no maps.")
     level: float = Field(description="Chance of a false alarm of one comparison.")
     false_discovery_rate: float = Field(description="Part of the marked differences that may be chance.")
     min_days: int = Field(description="Days from which there are intervals.")

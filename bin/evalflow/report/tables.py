@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from evalflow.errors import UserError
+from evalflow.store.layout import DIFFERENCES, SCORES
 
-SCORES, DIFFERENCES = "scores.parquet", "differences.parquet"
 STRATA = ("region", "season", "init_hour", "valid_hour")
 Row = dict[str, Any]
 NO_CASE = ~pc.field("case").is_valid()

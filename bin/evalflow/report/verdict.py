@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evalflow.report.spec import ReportSpec
-from evalflow.report.tables import DIFFERENCES, SCORES, Row, ScoreTables
+from evalflow.report.tables import Row, ScoreTables
 from evalflow.report.words import SPACE, hours, number, percent, with_unit
+from evalflow.store.layout import DIFFERENCES, SCORES
 
 METRIC = "RMSE"
 Key = tuple[str, float, str]

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from evalflow.config.times import length_text
 from evalflow.documents import Document
-from evalflow.texts import show
+from evalflow.texts import length_text, show
 
 
 @dataclass(frozen=True)

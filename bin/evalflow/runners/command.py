@@ -2,8 +2,8 @@
 
 import re
 
-from evalflow.config.times import length_text
 from evalflow.runners.base import ForecastRequest, Runner, common_settings
+from evalflow.texts import length_text
 
 
 def command(job: ForecastRequest) -> list[str]:

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from evalflow.config.times import length_text
 from evalflow.runners.base import ForecastRequest, Mistakes, Runner, listed, outside
+from evalflow.texts import length_text
 
 _PROGRAM = Path(__file__).resolve().with_name("onnx_program.py")
 

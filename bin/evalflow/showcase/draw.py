@@ -13,7 +13,8 @@ from datetime import timedelta
 import numpy as np
 
 from evalflow.drawing.colours import difference_scale, scale_of
-from evalflow.drawing.domains import View
+from evalflow.drawing.domains import View, domain_of
+from evalflow.drawing.names import DomainEntry
 from evalflow.drawing.raster import Raster
 from evalflow.errors import UserError
 from evalflow.fields.grids import Grid
@@ -24,7 +25,7 @@ from evalflow.showcase.frames import Canvas, draw_lines_over, make_frame_file, r
 from evalflow.showcase.products import Product, Products, possible_leads
 from evalflow.showcase.reading import Fields, Opened, TruthFields
 from evalflow.showcase.series import SeriesMaker, read_regions, write_series
-from evalflow.showcase.spec import DomainEntry, Item, PackDrawn, Prepared, ShowcasePack, ShowcaseSpec
+from evalflow.showcase.spec import Item, PackDrawn, Prepared, ShowcasePack, ShowcaseSpec
 from evalflow.showcase.winds import draw_wind
 from evalflow.store.layout import init_time_of
 
@@ -41,7 +42,7 @@ class Rasters:
         """Return the pixels of a domain."""
         key = entry.extent, entry.projection
         if key not in self._views:
-            self._views[key] = View(entry.domain())
+            self._views[key] = View(domain_of(entry))
         return self._views[key]
 
     def raster(self, grid: Grid, entry: DomainEntry, values: np.ndarray) -> Raster:

@@ -8,15 +8,7 @@ from evalflow.fields.params import param_named
 from evalflow.showcase.products import Products, all_items, possible_leads, try_lacking, usable_formats
 from evalflow.showcase.reading import Opened, can_draw
 from evalflow.showcase.series import read_regions
-from evalflow.showcase.spec import (
-    Item,
-    Prepared,
-    ShowcasePack,
-    ShowcaseSpec,
-    StationEntry,
-    StationFound,
-    TruthFound,
-)
+from evalflow.showcase.spec import Item, Prepared, ShowcasePack, ShowcaseSpec, StationEntry, StationFound, TruthFound
 
 PACK_FRAMES = 400
 """Frames that a task draws: about a minute."""

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Literal
 
 from evalflow.digests import digest
+from evalflow.drawing.names import DomainEntry
 from evalflow.errors import UserError
 from evalflow.fields.fingerprints import truth_fingerprint
 from evalflow.fields.params import param_named
 from evalflow.reading.entries import SourceEntry, TruthEntry
 from evalflow.reading.opening import lead_times_of, look_of_forecast, truth_spec
-from evalflow.showcase.spec import DomainEntry, Item, Prepared, ShowcaseSpec
+from evalflow.showcase.spec import Item, Prepared, ShowcaseSpec
 from evalflow.store.layout import init_time_of, showcase_folder
 
 VERSION = 1

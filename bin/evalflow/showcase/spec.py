@@ -6,8 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from evalflow.documents import Document
-from evalflow.drawing.domains import Domain
-from evalflow.drawing.names import ProjectionName
+from evalflow.drawing.names import DomainEntry
 from evalflow.reading.entries import GridFileEntry, RegionEntry, SourceEntry, TruthEntry
 
 Format = Literal["webp", "gif", "mp4"]
@@ -21,20 +20,6 @@ class StationEntry(Document):
     lat: float | None = Field(None, description="Degrees north; left out: as the truth has it.")
     lon: float | None = Field(None, description="Degrees east.")
     elevation: float | None = Field(None, description="m above mean sea level, where it is known.")
-
-
-class DomainEntry(Document):
-    """A part of the globe to draw."""
-
-    name: str = Field(description="Name in file names.")
-    extent: tuple[float, float, float, float] | None = Field(
-        None, description="west, east, south, north in degrees; left out: the whole globe."
-    )
-    projection: ProjectionName = Field(description="Map projection.")
-
-    def domain(self) -> Domain:
-        """Return what is drawn."""
-        return Domain(self.name, self.extent, self.projection)
 
 
 class ShownTime(Document):

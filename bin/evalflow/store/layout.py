@@ -36,6 +36,8 @@ FORECAST_SEAL = "forecast.json"
 CONFIG_FILE = "config.yaml"
 FORECASTER = "forecaster"
 LOG = "forecast.log"
+UNFINISHED = "unfinished"
+"""Folder of a task in which forecasts are made, or at least their logs are."""
 
 MADE = ".made"
 """Folder of a run that holds its forecasts; what is beside it are their names."""
@@ -134,6 +136,7 @@ def showcase_folder(data: Path, source_id: str, init_time: str) -> Path:
     return data / "showcase" / source_id.replace("/", "-") / init_time
 
 
+SCORES, DIFFERENCES = "scores.parquet", "differences.parquet"
 SHOWCASE_PAGE = "showcase.html"
 """In the folder of results."""
 

@@ -19,7 +19,7 @@ from evalflow.scores.strata import Case, Stratum, all_strata
 from evalflow.scores.sums import Sums
 from evalflow.scores.table import METRICS
 from evalflow.store.files import to_json, write_over
-from evalflow.store.layout import init_time_of, statistics_folder
+from evalflow.store.layout import DIFFERENCES, SCORES, init_time_of, statistics_folder
 from evalflow.verification import wanted as wanting
 from evalflow.verification.aggregated import Aggregated
 from evalflow.verification.arrays import write_arrays_file
@@ -33,7 +33,7 @@ from evalflow.verification.spec import VerificationSpec
 from evalflow.verification.tables import About, Tables, write_table
 from evalflow.verification.without import merge_without
 
-TABLES = ("scores.parquet", "differences.parquet", "scores.nc")
+TABLES = (SCORES, DIFFERENCES, "scores.nc")
 MADE_FROM = "verification.json"
 """In the folder of results: what the tables there were made from."""
 VERSION = 2

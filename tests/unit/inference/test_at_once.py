@@ -4,8 +4,8 @@ import signal
 
 import pytest
 from evalflow.errors import UserError
-from evalflow.inference.task import UNFINISHED, share_gpus
-from evalflow.store.layout import MADE
+from evalflow.inference.task import share_gpus
+from evalflow.store.layout import MADE, UNFINISHED
 from support.environments import end, is_running, start, wait_for
 from support.shell_model import HANG, TIMES, WHOLE
 

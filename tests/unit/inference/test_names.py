@@ -11,10 +11,10 @@ from evalflow.inference import publish, task
 from evalflow.inference.prepare import ForecastTask, prepare_run
 from evalflow.inference.proof import check_forecast
 from evalflow.inference.publish import StoredRun
-from evalflow.inference.task import UNFINISHED, run_forecasts
+from evalflow.inference.task import run_forecasts
 from evalflow.store.files import read_json
 from evalflow.store.forecasts import list_made
-from evalflow.store.layout import FORECAST_SEAL, INFERENCE_FILE, MADE, RUN_FILE
+from evalflow.store.layout import FORECAST_SEAL, INFERENCE_FILE, MADE, RUN_FILE, UNFINISHED
 from support.shell_model import TIMES, Model
 from support.specs import RUN_ID
 from support.stored import write_forecast

@@ -14,10 +14,9 @@ from evalflow.errors import UserError
 from evalflow.fields.grib.variables import OF_OTHERS
 from evalflow.inference import output as inference_output
 from evalflow.inference.proof import check_forecast
-from evalflow.inference.task import UNFINISHED
 from evalflow.runners.base import ForecastRequest
 from evalflow.runners.registry import runner_named
-from evalflow.store.layout import FORECAST_SEAL, MADE
+from evalflow.store.layout import FORECAST_SEAL, MADE, UNFINISHED
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.environments import needs_root, run, small_disk

@@ -9,8 +9,8 @@ import pytest
 from evalflow.errors import UserError
 from evalflow.inference import publish
 from evalflow.inference.proof import check_forecast
-from evalflow.inference.task import MADE_TWICE, UNFINISHED, UNSTORED
-from evalflow.store.layout import FORECAST_SEAL, LOG, MADE
+from evalflow.inference.task import MADE_TWICE, UNSTORED
+from evalflow.store.layout import FORECAST_SEAL, LOG, MADE, UNFINISHED
 from support.environments import needs_root, one_line, run, small_disk
 from support.shell_model import DIGEST, TIMES, WHOLE, Model, grib
 from support.specs import RUN_ID

@@ -4,9 +4,8 @@ import signal
 
 import pytest
 from evalflow.inference.proof import check_forecast
-from evalflow.inference.task import UNFINISHED
 from evalflow.processes import ENDING
-from evalflow.store.layout import FORECAST_SEAL, LOG, MADE
+from evalflow.store.layout import FORECAST_SEAL, LOG, MADE, UNFINISHED
 from support.environments import end, is_running, run, start, wait_for
 from support.shell_model import DIGEST, HANG, TIMES, WHOLE
 from support.specs import RUN_ID

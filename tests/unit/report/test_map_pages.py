@@ -6,10 +6,10 @@ import re
 
 import numpy as np
 import pytest
+from evalflow.drawing.names import DomainEntry
 from evalflow.report.map_pictures import palette
 from evalflow.report.pages import make_report
 from evalflow.report.score_maps import draw_score_maps, shared_scale
-from evalflow.report.spec import MapDomain
 from evalflow.report.tables import ScoreTables
 from evalflow.scores.intervals import false_discovery_rates
 from PIL import Image
@@ -19,7 +19,7 @@ from support.score_maps import LATITUDES, LONGITUDES, with_maps, write_score_map
 TITLES, MARGIN = {3: 98, 4: 122}, 10
 """Lines of text → row of the map's upper edge; column of its left edge, where the map is wide enough."""
 HATCH, COAST, NOTHING = (48, 48, 48), (24, 24, 24), (223, 227, 232)
-OFF_SHORE = MapDomain(name="south sea", extent=(-140.0, -130.0, -45.0, -35.0), projection="platecarree")
+OFF_SHORE = DomainEntry(name="south sea", extent=(-140.0, -130.0, -45.0, -35.0), projection="platecarree")
 """A domain without a coast or border."""
 
 
