@@ -12,6 +12,7 @@ from evalflow.report.pictures import png_of
 from evalflow.report.spec import ReportSpec
 from evalflow.report.tables import Row, ScoreTables
 from evalflow.report.words import file_name, short, time, unit, visible
+from evalflow.scores.names import OPERATORS
 from evalflow.scores.table import METRICS
 from evalflow.store.layout import DIFFERENCES, SCORES
 
@@ -137,7 +138,7 @@ def _by_score(rows: list[Row]) -> dict[tuple[str, str, str | None], list[Row]]:
 
 def _plain(score: str) -> str:
     """Return the name of a score without signs that no file name has: `ETS > 1` is ETS-gt-1."""
-    for sign, name in ((">=", "ge"), ("<=", "le"), ("==", "eq"), ("!=", "ne"), (">", "gt"), ("<", "lt")):
+    for name, sign in sorted(OPERATORS.items(), key=lambda item: -len(item[1])):  # `>` is a part of `>=`
         score = score.replace(sign, name)
     return score
 

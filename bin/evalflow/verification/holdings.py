@@ -106,10 +106,15 @@ class Held:
 
 def list_statistics(folder: Path) -> dict[str, list[Path]]:
     """Return init time → files of statistics in a source's folder, in the order of their names."""
+    return list_named(folder, _NAME)
+
+
+def list_named(folder: Path, name: re.Pattern[str]) -> dict[str, list[Path]]:
+    """Return what the first group of `name` is → files of a folder that are called so, in the order of their names."""
     found: dict[str, list[Path]] = {}
     if folder.is_dir():
         for path in sorted(folder.iterdir()):
-            match = _NAME.fullmatch(path.name)
+            match = name.fullmatch(path.name)
             if match:
                 found.setdefault(match[1], []).append(path)
     return found

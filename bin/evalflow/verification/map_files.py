@@ -20,6 +20,7 @@ from evalflow.errors import UserError
 from evalflow.fields.points.npz import read_arrays, write_arrays
 from evalflow.scores.point_sums import PointSums
 from evalflow.store.files import new_in_store, set_aside
+from evalflow.verification.holdings import list_named
 from evalflow.verification.spec import MapsSpec, SourceEntry
 
 VERSION = 1
@@ -114,13 +115,7 @@ def write_map_file(folder: Path, block: str, held: MapHeld, sums: dict[Cell, Poi
 
 def list_map_files(folder: Path) -> dict[str, list[Path]]:
     """Return block → files of sums at points in a source's folder of them, in the order of their names."""
-    found: dict[str, list[Path]] = {}
-    if folder.is_dir():
-        for path in sorted(folder.iterdir()):
-            match = _NAME.fullmatch(path.name)
-            if match:
-                found.setdefault(match[1], []).append(path)
-    return found
+    return list_named(folder, _NAME)
 
 
 def open_map_file(path: Path, verify: bool = False) -> MapFile | None:

@@ -13,7 +13,6 @@ from evalflow.report.score_maps import draw_score_maps, shared_scale
 from evalflow.report.tables import ScoreTables
 from evalflow.scores.intervals import false_discovery_rates
 from PIL import Image
-from support.browser import CHROMIUM, Browser
 from support.score_maps import LATITUDES, LONGITUDES, with_maps, write_score_maps
 
 TITLES, MARGIN = {3: 98, 4: 122}, 10
@@ -199,24 +198,22 @@ def test_texts_are_texts(spec):
     assert "<b>" not in text and "\x07" not in text and text.count("</script>") == 1
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-def test_the_page_in_a_browser(mapped, tmp_path_factory):
+def test_the_page_in_a_browser(mapped, browser):
     make_report(mapped)
     address = (mapped.results / "score_maps.html").as_uri()
     shown = "[...document.querySelectorAll('.choice:not([hidden]) h2')].map((one) => one.firstChild.data.trim())"
     choose = """(() => { const select = document.querySelectorAll('#choose select')[2];
       select.value = 'BIAS'; select.dispatchEvent(new Event('change', {bubbles: true})); })()"""
-    with Browser(tmp_path_factory.mktemp("profile")) as browser:
-        browser.open(address)
-        assert browser.run(shown) == ["RMSE of T_2M at 24 h"]
-        assert browser.run("[...document.images].filter((one) => one.complete).every((one) => one.naturalWidth > 0)")
-        browser.run(choose)
-        assert browser.run(shown) == ["BIAS of T_2M at 24 h"]
-        view = browser.run("location.href")
-        browser.open("about:blank")
-        browser.open(view)
-        assert browser.run(shown) == ["BIAS of T_2M at 24 h"], "the address of a view leads to it"
-        browser.open("about:blank")
-        browser.open(f"{address}#%5Bnonsense")
-        assert browser.run(shown) == ["RMSE of T_2M at 24 h"]
-        assert json.loads(browser.run("JSON.stringify(document.documentElement.scrollWidth <= innerWidth)"))
+    browser.open(address)
+    assert browser.run(shown) == ["RMSE of T_2M at 24 h"]
+    assert browser.run("[...document.images].filter((one) => one.complete).every((one) => one.naturalWidth > 0)")
+    browser.run(choose)
+    assert browser.run(shown) == ["BIAS of T_2M at 24 h"]
+    view = browser.run("location.href")
+    browser.open("about:blank")
+    browser.open(view)
+    assert browser.run(shown) == ["BIAS of T_2M at 24 h"], "the address of a view leads to it"
+    browser.open("about:blank")
+    browser.open(f"{address}#%5Bnonsense")
+    assert browser.run(shown) == ["RMSE of T_2M at 24 h"]
+    assert json.loads(browser.run("JSON.stringify(document.documentElement.scrollWidth <= innerWidth)"))

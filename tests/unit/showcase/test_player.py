@@ -21,20 +21,19 @@ COLOURS = """[...document.querySelectorAll('.pane canvas')].map((one) => {
 
 
 @pytest.fixture
-def played(showing, tmp_path, player_browser) -> Iterator[Browser]:
+def played(showing, tmp_path, browser) -> Iterator[Browser]:
     """The page, copied to another place and opened there; what it complains of or asks the network for fails the test."""
     showing.data["sources"][1]["label"] = HOSTILE
     showing.data["stations"][0]["name"] = HOSTILE.replace("/", "|")
     showing.data["times"][0]["cases"] = ["storm"]
     showing.run()
-    yield from open_copy(showing, tmp_path, player_browser)
+    yield from open_copy(showing, tmp_path, browser)
 
 
 def open_copy(show: Show, folder, browser: Browser) -> Iterator[Browser]:
     shutil.copytree(show.results, folder / "copied")
     shutil.rmtree(show.results)
     shutil.rmtree(show.store)
-    browser.look()
     browser.fresh((folder / "copied" / "showcase.html").as_uri(), READY)
     yield browser
     assert browser.complaints == []
@@ -113,10 +112,10 @@ def test_valid_time_case_and_meteogram_are_said(played):
     assert played.wait("document.getElementById('meteogram').naturalWidth") > 500
 
 
-def test_a_missing_lead_time_says_so(showing, tmp_path, player_browser):
+def test_a_missing_lead_time_says_so(showing, tmp_path, browser):
     showing.data["sources"][0]["lead_times"] = [0.0, 3.0]
     showing.run()
-    for page in open_copy(showing, tmp_path, player_browser):
+    for page in open_copy(showing, tmp_path, browser):
         page.run("step(1)")
         assert page.run("[...document.querySelectorAll('.pane .message')].map((one) => one.textContent)") == [
             "no field at +3 h", "no field at +3 h", "no field at +3 h",
@@ -125,27 +124,24 @@ def test_a_missing_lead_time_says_so(showing, tmp_path, player_browser):
         assert page.run(LEADS) == ["", "6", "6"]
 
 
-def test_files_that_are_gone_are_said_and_the_rest_is_shown(showing, tmp_path, player_browser):
+def test_files_that_are_gone_are_said_and_the_rest_is_shown(showing, tmp_path, browser):
     showing.run()
     for path in (showing.results / "showcase").glob("forecasts*/*_england.js"):
         path.unlink()
     shutil.copytree(showing.results, tmp_path / "copied")
-    player_browser.fresh((tmp_path / "copied" / "showcase.html").as_uri(), READY)
-    assert player_browser.run(LEADS) == ["0", "", "0"]
-    assert (
-        player_browser.run("document.querySelectorAll('.pane .message')[1].textContent")
-        == "these frames cannot be loaded"
-    )
+    browser.fresh((tmp_path / "copied" / "showcase.html").as_uri(), READY)
+    assert browser.run(LEADS) == ["0", "", "0"]
+    assert browser.run("document.querySelectorAll('.pane .message')[1].textContent") == "these frames cannot be loaded"
 
 
-def test_another_domain_and_param(tmp_path, player_browser):
+def test_another_domain_and_param(tmp_path, browser):
     show = Show(tmp_path)
     pressure = np.tile(np.linspace(99000, 102000, 12), (4, 1))
     show.add_run({"T_2M": temperatures(), "PMSL": pressure})
     show.data["params"] = ["T_2M", "PMSL"]
     show.data["domains"].append({"name": "globe", "projection": "orthographic"})
     show.run()
-    for page in open_copy(show, tmp_path, player_browser):
+    for page in open_copy(show, tmp_path, browser):
         choose = """((id, value) => {{ const one = document.getElementById(id); one.value = value;
           one.dispatchEvent(new Event('change')); }})('{}', '{}')"""
         page.run(choose.format("domain", "globe"))
