@@ -1,10 +1,8 @@
 """The dashboard: all scores in one page that needs nothing else."""
 
-import json
 from typing import Any
 
-from markupsafe import Markup
-
+from evalflow.drawing.pages import script_data
 from evalflow.report.dashboard_data import KEYS, Words, encode
 from evalflow.report.drawing import Page, render, write_text
 from evalflow.report.spec import ReportSpec
@@ -25,11 +23,6 @@ HEADLINES = ("RMSE", "BIAS", "CORR", "ETS")
 _ROWS = [*KEYS, "truth", "param", "lead_time", "n_days", "sample"]
 _SCORES = [*_ROWS, "units", "value", "n_inits", "n_pairs"]
 _DIFFERENCES = [*_ROWS, "reference", "difference", "relative", "lower", "upper", "p_value", "q_value", "better"]
-
-
-def _json(value: Any) -> Markup:
-    """Return JSON that cannot end the element that it stands in."""
-    return Markup(json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"))
 
 
 def _metrics(words: Words, units: dict[tuple[str, str], str]) -> list[dict[str, Any]]:
@@ -76,6 +69,6 @@ def draw_dashboard(spec: ReportSpec, tables: ScoreTables) -> list[Page]:
         "rate": spec.false_discovery_rate,
         "min_days": spec.min_days,
     }
-    text = render(NAME, spec=spec, about=_json(about), texts=texts)
+    text = render(NAME, spec=spec, about=script_data(about), texts=texts)
     write_text(spec.results, NAME, text)
     return [Page(NAME, "dashboard", "all scores over lead time, with filters")]

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment
 
+from evalflow.drawing.pages import page_templates
 from evalflow.report import words
 from evalflow.store.files import new_in_place_of, read_json
 
@@ -50,22 +50,11 @@ def drawn_before(folder: Path) -> dict[str, str]:
     return {name: digest for name, digest in digests.items() if (folder / name).is_file()}
 
 
-def _inlined(name: str) -> Markup:
-    """Return a file of the templates as it is, to be put into a page."""
-    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
-
-
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: words.visible(value) if type(value) is str else value,
+    environment = page_templates(
+        TEMPLATES, finalize=lambda value: words.visible(value) if type(value) is str else value
     )
-    environment.globals["inlined"] = _inlined
     environment.filters |= {"short": words.short, "unit": words.unit, "number": words.number}
     return environment
 

@@ -28,9 +28,10 @@ INDEX = "index.html"
 
 def _code() -> str:
     """Return a digest of what draws the pages."""
-    package = Path(__file__).parent
-    files = sorted(path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc")
-    return digest({str(path.relative_to(package)): path.read_text(encoding="utf-8") for path in files})
+    package = Path(__file__).parents[1]
+    files = [path for room in ("report", "drawing") for path in (package / room).rglob("*")]
+    texts = sorted(path for path in files if path.is_file() and path.suffix != ".pyc")
+    return digest({str(path.relative_to(package)): path.read_text(encoding="utf-8") for path in texts})
 
 
 def _made_from(spec: ReportSpec, tables: ScoreTables, missing: list[Missing]) -> str:

@@ -5,10 +5,8 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from evalflow.digests import digest
+from evalflow.drawing.pages import page_templates, script_data
 from evalflow.errors import describe_os_error
 from evalflow.fields.params import param_named
 from evalflow.showcase.collect import Collected, Collector
@@ -20,30 +18,6 @@ from evalflow.store.layout import SHOWCASE_PAGE
 MADE = "showcase.json"
 """In the folder of results: which files the showcase has, and what they were made from."""
 _TEMPLATES = Path(__file__).parent / "templates"
-
-
-def _inlined(name: str) -> Markup:
-    return Markup((_TEMPLATES / name).read_text(encoding="utf-8"))
-
-
-def _script_data(data: dict) -> Markup:
-    """Return data as JSON that cannot end a script, whatever texts are in it."""
-    text = json.dumps(data, ensure_ascii=False)
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)
-
-
-def _render(**context: object) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["inlined"] = _inlined
-    return environment.get_template("showcase.html").render(**context)
 
 
 def _source_name(source: int | None, truth: int | None) -> str:
@@ -173,7 +147,8 @@ def _about(spec: ShowcaseSpec) -> list[str]:
 
 
 def _write_page(spec: ShowcaseSpec, found: Collected, problems: list[str]) -> None:
-    data = _script_data(page_data(spec, found))
-    text = _render(spec=spec, title="Forecasts to look at", about=_about(spec), problems=problems, data=data)
+    template = page_templates(_TEMPLATES).get_template(SHOWCASE_PAGE)
+    data = script_data(page_data(spec, found))
+    text = template.render(spec=spec, title="Forecasts to look at", about=_about(spec), problems=problems, data=data)
     with new_in_place_of(spec.results / SHOWCASE_PAGE) as temporary:
         temporary.write_text(text, encoding="utf-8")
